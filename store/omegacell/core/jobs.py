@@ -1,0 +1,136 @@
+"""What a job asks for: the part of its spec that `apply` reads, and the life of a task as a table.
+
+A `JobSpec` is immutable and shared by every copy of a cell. What a task runs (command, environment, files) is its
+payload: it stands beside the log under a salted hash, and nothing here looks into it. The columns that hold the state
+of each task are in `arena`, those of each job in `jobtable`.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from omegacell.core.units import Band
+
+
+class Kind(IntEnum):
+    """How a job ends: a batch job when its tasks have, a service never by itself."""
+
+    BATCH = 0
+    SERVICE = 1
+
+
+class TaskState(IntEnum):
+    """Where a task is in its life; from SUCCEEDED on, how an attempt ended."""
+
+    PENDING = 0
+    PLACED = 1
+    RUNNING = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    STOPPED = 5
+    LOST = 6
+    EVICTED = 7
+
+
+STATE_COUNT: Final = len(TaskState)
+ACTIVE_STATES: Final = (TaskState.PLACED, TaskState.RUNNING)
+"""States in which a task holds resources on a machine."""
+TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)
+"""States in which a task rests; LOST and EVICTED only describe attempts: their tasks are pending again."""
+
+
+class Event(IntEnum):
+    """What can happen to a task."""
+
+    PLACED = 0
+    STARTED = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    LOST = 4
+    EVICTED = 5
+    STOPPED = 6
+    STOP_ASKED = 7
+
+
+LIFE_CYCLE: Final[dict[tuple[TaskState, Event], TaskState]] = {
+    (TaskState.PENDING, Event.PLACED): TaskState.PLACED,
+    (TaskState.PENDING, Event.STOP_ASKED): TaskState.STOPPED,
+    (TaskState.PLACED, Event.STARTED): TaskState.RUNNING,
+    (TaskState.PLACED, Event.SUCCEEDED): TaskState.SUCCEEDED,
+    (TaskState.PLACED, Event.FAILED): TaskState.FAILED,
+    (TaskState.PLACED, Event.LOST): TaskState.LOST,
+    (TaskState.PLACED, Event.EVICTED): TaskState.EVICTED,
+    (TaskState.PLACED, Event.STOPPED): TaskState.STOPPED,
+    (TaskState.RUNNING, Event.SUCCEEDED): TaskState.SUCCEEDED,
+    (TaskState.RUNNING, Event.FAILED): TaskState.FAILED,
+    (TaskState.RUNNING, Event.LOST): TaskState.LOST,
+    (TaskState.RUNNING, Event.EVICTED): TaskState.EVICTED,
+    (TaskState.RUNNING, Event.STOPPED): TaskState.STOPPED,
+}
+"""Every move there is. A placed or running task that is asked to stop keeps its state and its resources, with its
+`stopping` mark set, until its machine says that it ended. A task whose attempt ended LOST or EVICTED, or FAILED with
+restarts left, or a service's task whose attempt SUCCEEDED with restarts left, returns to PENDING in the same step."""
+
+
+class Stopping(IntEnum):
+    """Whether a placed or running task has been asked to end, and as what its attempt will count."""
+
+    NO = 0
+    STOP = 1
+    EVICT = 2
+
+
+class OnPartition(IntEnum):
+    """What the machine does with a task when the machine loses the cell for longer than its lease."""
+
+    STOP = 0
+    CONTINUE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A named port of a task: granted by `apply` when ``number`` is 0, asked for by number otherwise."""
+
+    name: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What the core must know of a job; two equal specs but for ``count`` are the same job scaled.
+
+    Attributes:
+        name: lower-case name, unique among the cell's current jobs.
+        owner: who answers for it; for people and quotas.
+        kind: batch or service.
+        scheduler: the name of the scheduler that places it.
+        band: Borg's priority band.
+        priority: the integer inside the band, higher first.
+        count: how many tasks.
+        resources: what one task asks for, ``(resources,)`` integers in base units.
+        driver: the driver that runs its tasks; a machine must offer it.
+        ports: the ports of one task.
+        is_gang: all tasks are placed together or none is.
+        max_restarts: failed attempts a task may have and still be tried again; -1 for no limit.
+        restart_delay_us: base of the back-off between attempts, a hint to proposers.
+        grace_us: time between SIGTERM and SIGKILL.
+        on_partition: what happens to its tasks on a machine that lost the cell.
+        payload: hash of what its tasks run, 32 bytes; empty when there is none.
+    """
+
+    name: str
+    owner: str
+    kind: Kind
+    scheduler: str
+    band: Band
+    priority: int
+    count: int
+    resources: tuple[int, ...]
+    driver: str
+    ports: tuple[Port, ...] = ()
+    is_gang: bool = False
+    max_restarts: int = 0
+    restart_delay_us: int = 1_000_000
+    grace_us: int = 5_000_000
+    on_partition: OnPartition = OnPartition.STOP
+    payload: bytes = b""

@@ -1,0 +1,207 @@
+"""What `apply` made of a transaction: values, in order of precedence.
+
+Rules: an outcome is never an exception; `Reason` lists refusals in the order in which they are judged, and
+``docs/reference/refusals.md`` lists the same in the same order; the bytes of an outcome are part of the log's chain,
+so `encode` changes only with the format.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from omegacell.core.commands import Bytes, Int32s, Int64s
+from omegacell.core.units import Revision
+
+
+class Status(IntEnum):
+    """The whole transaction's fate."""
+
+    COMMITTED = 0
+    """Everything asked for was granted."""
+    PARTIAL = 1
+    """Some claims or reports were refused, the rest granted."""
+    REFUSED = 2
+    """Nothing was granted; the cell is as before, but for the author's counters and session."""
+    DUPLICATE = 3
+    """This session and number were judged before; nothing was done, the first outcome stands."""
+    MALFORMED = 4
+    """The bytes or the commands break the format; nothing was done at all."""
+
+
+class Reason(IntEnum):
+    """Why something was refused, in order of precedence."""
+
+    NONE = 0
+    # the transaction
+    DEFECT = 1
+    NO_GENESIS = 2
+    SESSION_UNKNOWN = 3
+    SESSION_GAP = 4
+    SEEN_AHEAD = 5
+    SUSPENDED = 6
+    # the command
+    RULES_UNKNOWN = 7
+    NOT_DUE = 8
+    STALE_TICK = 9
+    UNKNOWN_JOB = 10
+    JOB_EXISTS = 11
+    JOB_STOPPING = 12
+    JOB_ACTIVE = 13
+    UNKNOWN_MACHINE = 14
+    STALE_EPOCH = 15
+    MACHINE_ELSEWHERE = 16
+    MACHINE_HEARD = 17
+    TOO_MANY_LOST = 18
+    LIMIT = 19
+    # the claim, the eviction or the report
+    UNKNOWN_TASK = 20
+    TASK_NOT_PENDING = 21
+    STALE_ATTEMPT = 22
+    CLAIMED_TWICE = 23
+    MACHINE_CHANGED = 24
+    MACHINE_NOT_UP = 25
+    DRIVER_MISSING = 26
+    PORT_IN_RANGE = 27
+    PORT_TAKEN = 28
+    PORTS_EXHAUSTED = 29
+    RESOURCES = 30
+    GANG_PARTNER = 31
+    # only from proposers, in `Unplaced`
+    PLUGIN_FAILED = 32
+
+
+REASON_COUNT = len(Reason)
+
+
+class Change(IntEnum):
+    """What a granted `SubmitJob` did."""
+
+    NONE = 0
+    CREATED = 1
+    UNCHANGED = 2
+    SCALED = 3
+    REPLACED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Refusals:
+    """Refused claims, evictions or reports of one transaction, as columns of equal length, ascending by position.
+
+    Attributes:
+        positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
+        reasons: values of `Reason`, uint8.
+        is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
+        dimensions: index of the resource for RESOURCES, else -1, int32.
+        shortages: how much was missing of it, base units, int64.
+        taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
+    """
+
+    positions: Int32s
+    reasons: Bytes
+    is_conflict: Bytes
+    dimensions: Int32s
+    shortages: Int64s
+    taken_at: Int64s
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+NO_REFUSALS = Refusals(
+    positions=np.empty(0, np.int32),
+    reasons=np.empty(0, np.uint8),
+    is_conflict=np.empty(0, np.uint8),
+    dimensions=np.empty(0, np.int32),
+    shortages=np.empty(0, np.int64),
+    taken_at=np.empty(0, np.int64),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What became of one transaction.
+
+    Attributes:
+        revision: its revision.
+        status: its fate.
+        reason: why all of it was refused; NONE when only some claims were, or nothing was.
+        granted: how many claims, evictions or reports were granted; 1 for any other granted command.
+        value: the job id of a submit, the machine row of a registration, else 0.
+        detail: the `Change` of a submit, the epoch of a registration, else 0.
+        is_conflict: the whole was refused because what its reason reads changed after the base.
+        refusals: the refused ones.
+    """
+
+    revision: Revision
+    status: Status
+    reason: Reason = Reason.NONE
+    granted: int = 0
+    value: int = 0
+    detail: int = 0
+    is_conflict: bool = False
+    refusals: Refusals = field(default=NO_REFUSALS)
+
+
+_HEAD = struct.Struct("<QBBBQqqI")
+
+
+def encode(outcome: Outcome) -> bytes:
+    """Return the bytes of an outcome: what the chain takes in, and what snapshots keep. Cost: O(refusals)."""
+    refusals = outcome.refusals
+    head = _HEAD.pack(
+        outcome.revision,
+        outcome.status,
+        outcome.reason,
+        outcome.is_conflict,
+        outcome.granted,
+        outcome.value,
+        outcome.detail,
+        len(refusals),
+    )
+    if not len(refusals):
+        return head
+    return b"".join(
+        (
+            head,
+            refusals.positions.astype("<i4").tobytes(),
+            refusals.reasons.tobytes(),
+            refusals.is_conflict.tobytes(),
+            refusals.dimensions.astype("<i4").tobytes(),
+            refusals.shortages.astype("<i8").tobytes(),
+            refusals.taken_at.astype("<i8").tobytes(),
+        )
+    )
+
+
+def decode(data: bytes) -> Outcome:
+    """Return the outcome that `encode` wrote.
+
+    >>> again = decode(encode(Outcome(revision=Revision(7), status=Status.COMMITTED, granted=3)))
+    >>> again.revision, again.status.name, again.granted
+    (7, 'COMMITTED', 3)
+    """
+    revision, status, reason, is_conflict, granted, value, detail, count = _HEAD.unpack_from(data)
+    at = _HEAD.size
+    columns = []
+    for dtype, width in (("<i4", 4), ("u1", 1), ("u1", 1), ("<i4", 4), ("<i8", 8), ("<i8", 8)):
+        columns.append(np.frombuffer(data, dtype, count, at).astype(np.dtype(dtype).newbyteorder("="), copy=True))
+        at += count * width
+    return Outcome(
+        revision=Revision(revision),
+        status=Status(status),
+        reason=Reason(reason),
+        is_conflict=bool(is_conflict),
+        granted=granted,
+        value=value,
+        detail=detail,
+        refusals=Refusals(
+            positions=columns[0],
+            reasons=columns[1],
+            is_conflict=columns[2],
+            dimensions=columns[3],
+            shortages=columns[4],
+            taken_at=columns[5],
+        ),
+    )
