@@ -1,0 +1,34 @@
+"""What holds for every test: Hypothesis repeats itself, and the number of random histories is a flag."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A run that failed must fail again at a desk, so examples follow from the test alone. `HYPOTHESIS_PROFILE=explore`
+# looks for new ones. Deadlines are off in both: timings belong in benchmarks.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, print_blob=True)
+settings.register_profile(
+    "explore", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the project's own flags."""
+    group = parser.getgroup("omegacell")
+    group.addoption(
+        "--histories",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="how many random histories the core and its slow twin are compared on (10000)",
+    )
+
+
+@pytest.fixture(scope="session")
+def histories(request: pytest.FixtureRequest) -> int:
+    """Give the number of random histories asked for with --histories."""
+    count = request.config.getoption("--histories")
+    assert isinstance(count, int)
+    return count
