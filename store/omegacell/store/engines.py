@@ -1,0 +1,65 @@
+"""Opens a store by its URL, so that nothing else has to know which engines there are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from omegacell.core.errors import UsageError
+from omegacell.store.log import Store, Synchronous
+from omegacell.store.memory import MemoryDisk, MemoryStore, named_disk
+from omegacell.store.sqlite import SqliteStore
+from omegacell.store.sqlite_database import DEFAULT_PATIENCE_S, Access, SqliteOptions
+
+URL_FORMS: Final = "memory://, memory://NAME or sqlite:///PATH"
+SYNCHRONOUS_VALUES: Final = {"full": Synchronous.FULL, "normal": Synchronous.NORMAL}
+
+
+def open_store(url: str, *, access: Access = Access.CREATE, patience_s: float = DEFAULT_PATIENCE_S) -> Store:
+    """Open a store.
+
+    ``memory://`` is a new one; ``memory://NAME`` is shared by all who open it in this process.
+    ``sqlite:///var/lib/omega/cell.db`` is a file (three slashes and an absolute path); with ``?synchronous=normal``
+    a power cut may erase commits that were acknowledged.
+
+    >>> with open_store("memory://") as store:
+    ...     store.head()
+    0
+
+    Args:
+        url: Which engine, and where.
+        access: What for; an engine in memory is always made new.
+        patience_s: How long to wait for other processes.
+
+    Raises:
+        UsageError: The URL names no engine, or something an engine does not know.
+        StoreError: It cannot be opened; the subclass and the message say why and what to do.
+    """
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    match parts.scheme:
+        case "memory":
+            _check_empty(url, query)
+            name = parts.netloc + parts.path
+            return MemoryStore(named_disk(name) if name else MemoryDisk())
+        case "sqlite":
+            if parts.netloc or not parts.path.strip("/"):
+                raise UsageError(f"store {url!r}: expected sqlite:/// and an absolute path (three slashes)")
+            synchronous = _take_synchronous(url, query)
+            _check_empty(url, query)
+            options = SqliteOptions(access=access, synchronous=synchronous, patience_s=patience_s)
+            return SqliteStore(Path(unquote(parts.path)), options)
+        case _:
+            raise UsageError(f"store {url!r}: no such engine; expected {URL_FORMS}")
+
+
+def _take_synchronous(url: str, query: dict[str, str]) -> Synchronous:
+    value = query.pop("synchronous", "full")
+    if value not in SYNCHRONOUS_VALUES:
+        raise UsageError(f"store {url!r}: synchronous={value!r}; expected full or normal")
+    return SYNCHRONOUS_VALUES[value]
+
+
+def _check_empty(url: str, query: Mapping[str, str]) -> None:
+    if query:
+        raise UsageError(f"store {url!r}: unknown setting {', '.join(sorted(query))}; expected none, or synchronous")
