@@ -1,0 +1,439 @@
+"""The life of the attempts on this machine: held, running, draining, ended.
+
+Rules:
+- An attempt's key starts at most once, ever: a second start answers with what is known of the first.
+- An attempt has ended when its first process has ended *and* no process of its tree is left; what is left of the tree
+  is killed at once. Its end is on record before it is announced.
+- A tree is: what is in the attempt's control group; without one, the process group and session of its first process,
+  their descendants, and orphans that carry its mark in their environment.
+- Processes found again after a restart of the supervisor are not its children: they are watched through pidfds, and
+  how they ended is unknown, and said to be.
+
+This module acts at once and never waits; `server` calls it when a signal, a pidfd, a pipe or the clock says so.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from omegacell.agent.supervisor import processes
+from omegacell.agent.supervisor.records import DeadlineFile, ExitRecord, How, RecordFolder, StartRecord
+from omegacell.agent.supervisor.spawn import Held, SpawnSpec, fork_held, read_error
+
+_DRAIN_RETRY_US = 20_000
+_DRAIN_LIMIT_US = 5_000_000
+_KILL_RETRY_US = 500_000
+
+
+class Phase(IntEnum):
+    """Where an attempt is."""
+
+    SPAWNING = 1
+    """Its process has been released and has not reached ``exec`` yet."""
+    RUNNING = 2
+    DRAINING = 3
+    """Its first process has ended; what is left of its tree is being killed."""
+    ENDED = 4
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Attempt:
+    """One attempt; only `Attempts` changes it. Times are of the boot clock."""
+
+    start: StartRecord
+    phase: Phase
+    is_child: bool = True
+    pidfd: int = -1
+    error: int = -1
+    was_stopped: bool = False
+    was_fenced: bool = False
+    kill_at_us: int | None = None
+    died_at_ticks: int = 0
+    drain_until_us: int = 0
+    pending_end: ExitRecord | None = None
+    end: ExitRecord | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its first process may still run."""
+        return self.phase in (Phase.SPAWNING, Phase.RUNNING)
+
+
+class Attempts:
+    """All attempts of this machine, from the durable records up.
+
+    Args:
+        records: where starts and ends are kept.
+        deadline: where the fencing deadline is kept.
+        announce: called with an attempt when its command has started and when it has ended.
+    """
+
+    def __init__(self, records: RecordFolder, deadline: DeadlineFile, announce: Callable[[Attempt], None]) -> None:
+        self._records = records
+        self._deadline_file = deadline
+        self._announce = announce
+        self._boot_id = processes.read_boot_id()
+        self._deadline_us = deadline.read()
+        self._all: dict[str, Attempt] = {}
+        self._by_pid: dict[int, Attempt] = {}
+        self._stopping: dict[str, Attempt] = {}
+        self._draining: dict[str, Attempt] = {}
+        self._fenced: dict[str, Attempt] = {}
+
+    # --- what is asked of it
+
+    def recover(self) -> None:
+        """Find again what the records say was started; kill leftovers of what has ended."""
+        for start, end in self._records.load():
+            attempt = Attempt(start=start, phase=Phase.RUNNING, is_child=False, end=end)
+            self._all[start.key] = attempt
+            if end is not None:
+                attempt.phase = Phase.ENDED
+                continue
+            if start.boot_id != self._boot_id:
+                self._finish(attempt, self._unknown_end("the machine was restarted"))
+                continue
+            pidfd = processes.open_process(start.pid, start.start_ticks)
+            if pidfd is not None:
+                attempt.pidfd = pidfd
+                self._track(attempt)
+            else:
+                self._drain(attempt, self._unknown_end("it ended while no supervisor ran"))
+        self._kill_leftovers()
+        self._look_at_draining()
+
+    def start(self, specs: list[SpawnSpec]) -> dict[str, str]:
+        """Start attempts that are not known yet; return the keys that could not be started, with the reason.
+
+        Costs two syncs of small files an attempt and one of their folder a call.
+        """
+        held: dict[str, tuple[SpawnSpec, Held]] = {}
+        refused: dict[str, str] = {}
+        for spec in specs:
+            if spec.key in self._all or spec.key in held:
+                continue
+            try:
+                held[spec.key] = (spec, fork_held(spec))
+            except OSError as error:
+                refused[spec.key] = f"cannot fork: {error}"
+        starts = {key: self._describe(spec, child.pid) for key, (spec, child) in held.items()}
+        failed = self._records.write_starts(list(starts.values())) if starts else {}
+        for key, (_, child) in held.items():
+            if key in failed:
+                child.discard()
+                refused[key] = f"cannot record its start: {failed[key]}"
+                continue
+            attempt = Attempt(start=starts[key], phase=Phase.SPAWNING, error=child.error)
+            self._all[key] = attempt
+            self._track(attempt)
+            child.release()
+        return refused
+
+    def signal(self, key: str, number: int, kill_after_us: int | None = None) -> bool:
+        """Signal an attempt's process group, and kill its whole tree ``kill_after_us`` later if it still runs.
+
+        Returns:
+            Whether there was a running process to signal.
+        """
+        attempt = self._all.get(key)
+        if attempt is None or not attempt.is_alive:
+            return False
+        if kill_after_us is not None:
+            attempt.was_stopped = True
+            at_us = processes.boot_clock_us() + kill_after_us
+            attempt.kill_at_us = at_us if attempt.kill_at_us is None else min(at_us, attempt.kill_at_us)
+            self._stopping[key] = attempt
+        if number == signal.SIGKILL:
+            self._kill_tree(attempt)
+        elif processes.is_running(attempt.start.pid, attempt.start.start_ticks):
+            self._signal_group(attempt, number)
+        return True
+
+    def renew(self, deadline_us: int) -> None:
+        """Move the fencing deadline; it never moves back."""
+        if self._deadline_us is None or deadline_us > self._deadline_us:
+            self._deadline_us = deadline_us
+            self._deadline_file.write(deadline_us)
+
+    def forget(self, key: str) -> bool:
+        """Drop an ended attempt and its record; return False for one that has not ended."""
+        attempt = self._all.get(key)
+        if attempt is None:
+            return True
+        if attempt.phase is not Phase.ENDED:
+            return False
+        self._records.forget(key)
+        del self._all[key]
+        return True
+
+    # --- what the loop asks
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(self._all.values())
+
+    @property
+    def alive_count(self) -> int:
+        """How many attempts have not ended."""
+        return len(self._by_pid) + len(self._draining)
+
+    def next_deadline_us(self) -> int | None:
+        """Return when `on_time` has something to do, on the boot clock, or None."""
+        times = [a.kill_at_us for a in self._stopping.values() if a.kill_at_us is not None]
+        if self._draining:
+            times.append(processes.boot_clock_us() + _DRAIN_RETRY_US)
+        if self._fenced and self._deadline_us is not None:
+            times.append(self._deadline_us)
+        return min(times, default=None)
+
+    def on_time(self) -> None:
+        """Do what is due: kills after grace, the fencing deadline, another look at draining trees."""
+        now_us = processes.boot_clock_us()
+        for attempt in list(self._stopping.values()):
+            if attempt.kill_at_us is not None and now_us >= attempt.kill_at_us:
+                attempt.kill_at_us = now_us + _KILL_RETRY_US
+                self._kill_tree(attempt)
+        if self._deadline_us is not None and now_us >= self._deadline_us:
+            for attempt in list(self._fenced.values()):
+                attempt.was_fenced = True
+                attempt.kill_at_us = now_us + _KILL_RETRY_US
+                self._stopping[attempt.start.key] = attempt
+                self._kill_tree(attempt)
+            self._fenced.clear()
+        self._look_at_draining()
+
+    def on_children(self) -> None:
+        """Take the ends of all children that have ended, orphans too."""
+        while (info := _peek_ended_child()) is not None:
+            attempt = self._by_pid.get(info.si_pid)
+            if attempt is None:
+                os.waitpid(info.si_pid, os.WNOHANG)
+                continue
+            self.on_spawned(attempt)
+            # The pid cannot be used again before it is waited for: this reaches its group and nobody else.
+            self._signal_group(attempt, signal.SIGKILL)
+            os.waitpid(info.si_pid, 0)
+            if attempt.pending_end is None:
+                attempt.pending_end = self._waited_end(attempt, info)
+            self._drain(attempt, attempt.pending_end)
+        self._look_at_draining()
+
+    def on_spawned(self, attempt: Attempt) -> None:
+        """Read what a released child said at ``exec``, if it has said it."""
+        if attempt.phase is not Phase.SPAWNING:
+            return
+        try:
+            failure = read_error(attempt.error)
+        except BlockingIOError:
+            return
+        os.close(attempt.error)
+        attempt.error = -1
+        attempt.phase = Phase.RUNNING
+        if failure is None:
+            self._announce(attempt)
+        else:
+            number, message = failure
+            attempt.pending_end = ExitRecord(how=How.START_FAILED, code=number, message=message, ended_at_us=_wall_us())
+
+    def on_pidfd(self, attempt: Attempt) -> None:
+        """Take note that a process found again has ended."""
+        self._drain(attempt, self._unknown_end("it ended without a parent to wait for it: its supervisor was killed"))
+        self._look_at_draining()
+
+    # --- inside
+
+    def _describe(self, spec: SpawnSpec, pid: int) -> StartRecord:
+        stat = processes.read_stat(pid)
+        assert stat is not None, "a child that was not waited for is in /proc"
+        return StartRecord(
+            key=spec.key,
+            pid=pid,
+            start_ticks=stat.start_ticks,
+            boot_id=self._boot_id,
+            started_at_us=_wall_us(),
+            is_fenced=spec.is_fenced,
+            mark=spec.mark,
+            cgroups=spec.cgroups,
+        )
+
+    def _track(self, attempt: Attempt) -> None:
+        self._by_pid[attempt.start.pid] = attempt
+        if attempt.start.is_fenced:
+            self._fenced[attempt.start.key] = attempt
+
+    def _waited_end(self, attempt: Attempt, info: os.waitid_result) -> ExitRecord:
+        exited = info.si_code == os.CLD_EXITED
+        is_oom = not exited and info.si_status == signal.SIGKILL and _count_oom_kills(attempt.start.cgroups) > 0
+        return ExitRecord(
+            how=How.EXITED if exited else How.SIGNALED,
+            code=info.si_status,
+            is_oom=is_oom,
+            was_stopped=attempt.was_stopped,
+            was_fenced=attempt.was_fenced,
+            ended_at_us=_wall_us(),
+            message=_explain(attempt, is_oom),
+        )
+
+    def _unknown_end(self, message: str) -> ExitRecord:
+        return ExitRecord(how=How.UNKNOWN, ended_at_us=_wall_us(), message=message)
+
+    def _drain(self, attempt: Attempt, end: ExitRecord) -> None:
+        key = attempt.start.key
+        attempt.phase = Phase.DRAINING
+        attempt.died_at_ticks = processes.boot_clock_ticks()
+        attempt.drain_until_us = processes.boot_clock_us() + _DRAIN_LIMIT_US
+        attempt.pending_end = end
+        self._by_pid.pop(attempt.start.pid, None)
+        self._stopping.pop(key, None)
+        self._fenced.pop(key, None)
+        if attempt.pidfd >= 0:
+            os.close(attempt.pidfd)
+            attempt.pidfd = -1
+        self._draining[key] = attempt
+
+    def _look_at_draining(self) -> None:
+        if not self._draining:
+            return
+        orphans = self._find_orphans()
+        now_us = processes.boot_clock_us()
+        for attempt in list(self._draining.values()):
+            members = self._find_members(attempt, orphans)
+            for stat in members:
+                processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
+            if members and now_us < attempt.drain_until_us:
+                continue
+            if members:
+                _log(f"{attempt.start.key}: {len(members)} processes cannot be killed, first {members[0].pid}")
+            del self._draining[attempt.start.key]
+            assert attempt.pending_end is not None
+            self._finish(attempt, attempt.pending_end)
+
+    def _finish(self, attempt: Attempt, end: ExitRecord) -> None:
+        try:
+            self._records.write_exit(attempt.start.key, end)
+        except OSError as error:
+            # Told all the same: the agent keeps it until the cell has it. A restart would say "unknown".
+            _log(f"{attempt.start.key}: its end is not on record: {error}")
+        attempt.end = end
+        attempt.phase = Phase.ENDED
+        self._announce(attempt)
+
+    def _signal_group(self, attempt: Attempt, number: int) -> None:
+        try:
+            os.killpg(attempt.start.pid, number)
+        except ProcessLookupError:
+            # Released, and not the leader of a session yet: it has no group of its own and no children.
+            processes.send_signal(attempt.start.pid, attempt.start.start_ticks, number)
+        except PermissionError as error:
+            _log(f"{attempt.start.key}: cannot signal its group: {error}")
+
+    def _kill_tree(self, attempt: Attempt) -> None:
+        if not processes.is_running(attempt.start.pid, attempt.start.start_ticks):
+            return
+        if _kill_cgroup(attempt.start.cgroups):
+            return
+        everyone = processes.scan_processes()
+        leader = attempt.start.pid
+        family = {stat.pid for stat in everyone if leader in (stat.pid, stat.session, stat.group)}
+        family = processes.find_descendants(family, everyone) | _read_cgroup(attempt.start.cgroups)
+        for stat in everyone:
+            if stat.pid in family:
+                processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
+
+    def _find_orphans(self) -> list[processes.ProcessStat]:
+        children = [pid for pid in processes.list_children(os.getpid()) if pid not in self._by_pid]
+        stats = (processes.read_stat(pid) for pid in children)
+        return [stat for stat in stats if stat is not None and not stat.is_dead]
+
+    def _find_members(self, attempt: Attempt, orphans: list[processes.ProcessStat]) -> list[processes.ProcessStat]:
+        """Return the living processes of a tree whose first process has ended."""
+        if attempt.start.cgroups:
+            stats = [processes.read_stat(pid) for pid in _read_cgroup(attempt.start.cgroups)]
+            return [stat for stat in stats if stat is not None and not stat.is_dead]
+        suspects = orphans if attempt.is_child else processes.scan_processes()
+        found = {stat.pid for stat in suspects if _belongs(stat, attempt)}
+        if not found:
+            return []
+        everyone = processes.scan_processes()
+        family = processes.find_descendants(found, everyone)
+        return [stat for stat in everyone if stat.pid in family and not stat.is_dead]
+
+    def _kill_leftovers(self) -> None:
+        """Kill processes that carry the mark of an attempt whose end is on record already."""
+        marks = {a.start.mark.encode() for a in self if a.phase is Phase.ENDED and a.start.mark}
+        if not marks:
+            return
+        for stat in processes.scan_processes():
+            if stat.pid != os.getpid() and not marks.isdisjoint(processes.read_environment(stat.pid)):
+                processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
+
+
+def _belongs(stat: processes.ProcessStat, attempt: Attempt) -> bool:
+    """Whether a process is of the tree; a session that began after the first process ended is a stranger's."""
+    leader = attempt.start.pid
+    is_family = leader in (stat.session, stat.group) and stat.start_ticks <= attempt.died_at_ticks
+    if stat.pid == os.getpid():
+        return False
+    return is_family or attempt.start.mark.encode() in processes.read_environment(stat.pid)
+
+
+def _peek_ended_child() -> os.waitid_result | None:
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+
+
+def _explain(attempt: Attempt, is_oom: bool) -> str:
+    if attempt.was_fenced:
+        return "killed because the machine had lost the cell for longer than its lease"
+    if is_oom:
+        return "killed by the kernel: out of memory"
+    return ""
+
+
+def _read_cgroup(folders: tuple[str, ...]) -> set[int]:
+    found: set[int] = set()
+    for folder in folders[:1]:
+        try:
+            with open(os.path.join(folder, "cgroup.procs"), "rb") as file:
+                found.update(int(pid) for pid in file.read().split())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _kill_cgroup(folders: tuple[str, ...]) -> bool:
+    """Kill everything in a version 2 control group at once; False where the kernel has no such file."""
+    for folder in folders:
+        try:
+            with open(os.path.join(folder, "cgroup.kill"), "wb") as file:
+                file.write(b"1")
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _count_oom_kills(folders: tuple[str, ...]) -> int:
+    for folder in folders:
+        for name in ("memory.events", "memory.oom_control"):
+            try:
+                with open(os.path.join(folder, name), encoding="ascii") as file:
+                    fields = dict(line.split() for line in file)
+            except FileNotFoundError:
+                continue
+            return int(fields.get("oom_kill", "0"))
+    return 0
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1_000
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
