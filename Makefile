@@ -20,6 +20,7 @@ $(READY): requirements.lock pyproject.toml .ci/setup
 	@touch $@
 
 setup: $(READY) ## Make .venv (once, and again when what is pinned changes)
+	@echo "setup: .venv is ready"
 
 demo: $(READY) ## Run a whole cell on this machine for a minute and check what it did
 	@$(BIN)/omega demo
