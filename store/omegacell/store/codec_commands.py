@@ -1,0 +1,366 @@
+"""Translates commands between the core and the persistent format: one writer and one reader each.
+
+Rules: `WRITERS` has every member of the union `Command`, `READERS` every name of the proto's oneof (a test holds
+both); a reader checks structure only, the ranges are ``omegacell.core.validate``'s.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from omegacell.core import commands as core
+from omegacell.core.errors import MalformedError
+from omegacell.core.units import JobId, Role, SessionId
+from omegacell.store.codec_columns import (
+    INT32,
+    INT64,
+    UINT8,
+    EnumTable,
+    column_bytes,
+    read_bytes,
+    read_int32s,
+    read_int64s,
+)
+from omegacell.store.codec_jobs import read_spec, write_spec
+from omegacell.store.proto import log_v1_pb2 as pb
+
+_ROLES = EnumTable(Role, pb.Role, "ROLE")
+
+
+# --- the cell -----------------------------------------------------------------------------------------------------
+
+
+def _write_genesis(message: pb.Command, command: core.Genesis) -> None:
+    genesis = message.genesis
+    genesis.SetInParent()
+    genesis.format = command.format
+    genesis.rules = command.rules
+    genesis.features.extend(command.features)
+    genesis.resource_names.extend(command.resource_names)
+    genesis.cell = command.cell
+    genesis.incarnation = command.incarnation
+    genesis.tick_period_us = command.tick_period_us
+    genesis.session_ttl_us = command.session_ttl_us
+    genesis.forget_after_us = command.forget_after_us
+
+
+def _read_genesis(message: pb.Command) -> core.Genesis:
+    genesis = message.genesis
+    return core.Genesis(
+        format=genesis.format,
+        rules=genesis.rules,
+        features=tuple(genesis.features),
+        resource_names=tuple(genesis.resource_names),
+        cell=genesis.cell,
+        incarnation=genesis.incarnation,
+        tick_period_us=genesis.tick_period_us,
+        session_ttl_us=genesis.session_ttl_us,
+        forget_after_us=genesis.forget_after_us,
+    )
+
+
+def _write_reincarnate(message: pb.Command, command: core.Reincarnate) -> None:
+    message.reincarnate.SetInParent()
+    message.reincarnate.incarnation = command.incarnation
+
+
+def _read_reincarnate(message: pb.Command) -> core.Reincarnate:
+    return core.Reincarnate(incarnation=message.reincarnate.incarnation)
+
+
+def _write_activate_rules(message: pb.Command, command: core.ActivateRules) -> None:
+    message.activate_rules.SetInParent()
+    message.activate_rules.rules = command.rules
+
+
+def _read_activate_rules(message: pb.Command) -> core.ActivateRules:
+    return core.ActivateRules(rules=message.activate_rules.rules)
+
+
+# --- sessions -----------------------------------------------------------------------------------------------------
+
+
+def _write_open_session(message: pb.Command, command: core.OpenSession) -> None:
+    opened = message.open_session
+    opened.SetInParent()
+    opened.author = command.author
+    opened.role = _ROLES.to_wire(command.role)
+    opened.scheduler = command.scheduler
+
+
+def _read_open_session(message: pb.Command) -> core.OpenSession:
+    opened = message.open_session
+    return core.OpenSession(author=opened.author, role=_ROLES.from_wire(opened.role), scheduler=opened.scheduler)
+
+
+def _write_renew(message: pb.Command, _command: core.Renew) -> None:
+    message.renew.SetInParent()
+
+
+def _read_renew(_message: pb.Command) -> core.Renew:
+    return core.Renew()
+
+
+def _write_close_session(message: pb.Command, _command: core.CloseSession) -> None:
+    message.close_session.SetInParent()
+
+
+def _read_close_session(_message: pb.Command) -> core.CloseSession:
+    return core.CloseSession()
+
+
+def _write_expire_session(message: pb.Command, command: core.ExpireSession) -> None:
+    message.expire_session.SetInParent()
+    message.expire_session.session = command.session
+
+
+def _read_expire_session(message: pb.Command) -> core.ExpireSession:
+    return core.ExpireSession(session=SessionId(message.expire_session.session))
+
+
+# --- jobs ---------------------------------------------------------------------------------------------------------
+
+
+def _write_submit_job(message: pb.Command, command: core.SubmitJob) -> None:
+    submit = message.submit_job
+    submit.spec.SetInParent()
+    write_spec(submit.spec, command.spec)
+    submit.submitted_at_us = command.submitted_at_us
+    submit.replace = command.replace
+
+
+def _read_submit_job(message: pb.Command) -> core.SubmitJob:
+    submit = message.submit_job
+    if not submit.HasField("spec"):
+        raise MalformedError("a submit without a job spec")
+    return core.SubmitJob(spec=read_spec(submit.spec), submitted_at_us=submit.submitted_at_us, replace=submit.replace)
+
+
+def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
+    message.stop_job.SetInParent()
+    message.stop_job.job = command.job
+
+
+def _read_stop_job(message: pb.Command) -> core.StopJob:
+    return core.StopJob(job=JobId(message.stop_job.job))
+
+
+def _write_forget_job(message: pb.Command, command: core.ForgetJob) -> None:
+    message.forget_job.SetInParent()
+    message.forget_job.job = command.job
+
+
+def _read_forget_job(message: pb.Command) -> core.ForgetJob:
+    return core.ForgetJob(job=JobId(message.forget_job.job))
+
+
+# --- scheduling ---------------------------------------------------------------------------------------------------
+
+
+def _write_place(message: pb.Command, command: core.Place) -> None:
+    place = message.place
+    place.SetInParent()
+    place.job = command.job
+    place.indices = column_bytes(command.indices, INT32)
+    place.machines = column_bytes(command.machines, INT32)
+
+
+def _read_place(message: pb.Command) -> core.Place:
+    place = message.place
+    return core.Place(job=JobId(place.job), indices=read_int32s(place.indices), machines=read_int32s(place.machines))
+
+
+def _write_evict(message: pb.Command, command: core.Evict) -> None:
+    evict = message.evict
+    evict.SetInParent()
+    evict.job = command.job
+    evict.indices = column_bytes(command.indices, INT32)
+    evict.attempts = column_bytes(command.attempts, INT32)
+
+
+def _read_evict(message: pb.Command) -> core.Evict:
+    evict = message.evict
+    return core.Evict(job=JobId(evict.job), indices=read_int32s(evict.indices), attempts=read_int32s(evict.attempts))
+
+
+def _write_unplaced(message: pb.Command, command: core.Unplaced) -> None:
+    unplaced = message.unplaced
+    unplaced.SetInParent()
+    unplaced.job = command.job
+    unplaced.task_count = command.task_count
+    for lack in command.lacks:
+        unplaced.lacks.add(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
+    unplaced.note = command.note
+
+
+def _read_unplaced(message: pb.Command) -> core.Unplaced:
+    unplaced = message.unplaced
+    return core.Unplaced(
+        job=JobId(unplaced.job),
+        task_count=unplaced.task_count,
+        lacks=tuple(
+            [
+                core.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
+                for lack in unplaced.lacks
+            ]
+        ),
+        note=unplaced.note,
+    )
+
+
+# --- machines -----------------------------------------------------------------------------------------------------
+
+
+def _write_register_machine(message: pb.Command, command: core.RegisterMachine) -> None:
+    machine = message.register_machine
+    machine.SetInParent()
+    machine.name = command.name
+    machine.boot_id = command.boot_id
+    machine.capacity.extend(command.capacity)
+    machine.drivers.extend(command.drivers)
+    for name, value in command.attributes:
+        machine.attributes.add(name=name, value=value)
+    machine.port_first = command.port_first
+    machine.port_last = command.port_last
+
+
+def _read_register_machine(message: pb.Command) -> core.RegisterMachine:
+    machine = message.register_machine
+    return core.RegisterMachine(
+        name=machine.name,
+        boot_id=machine.boot_id,
+        capacity=tuple(machine.capacity),
+        drivers=tuple(machine.drivers),
+        attributes=tuple([(attribute.name, attribute.value) for attribute in machine.attributes]),
+        port_first=machine.port_first,
+        port_last=machine.port_last,
+    )
+
+
+def _write_inventory(message: pb.Command, command: core.Inventory) -> None:
+    inventory = message.inventory
+    inventory.SetInParent()
+    inventory.machine = command.machine
+    inventory.epoch = command.epoch
+    inventory.jobs = column_bytes(command.jobs, INT64)
+    inventory.indices = column_bytes(command.indices, INT32)
+    inventory.attempts = column_bytes(command.attempts, INT32)
+
+
+def _read_inventory(message: pb.Command) -> core.Inventory:
+    inventory = message.inventory
+    return core.Inventory(
+        machine=inventory.machine,
+        epoch=inventory.epoch,
+        jobs=read_int64s(inventory.jobs),
+        indices=read_int32s(inventory.indices),
+        attempts=read_int32s(inventory.attempts),
+    )
+
+
+def _write_lose_machines(message: pb.Command, command: core.LoseMachines) -> None:
+    lose = message.lose_machines
+    lose.SetInParent()
+    lose.machines.extend(command.machines)
+    lose.by_operator = command.by_operator
+
+
+def _read_lose_machines(message: pb.Command) -> core.LoseMachines:
+    lose = message.lose_machines
+    return core.LoseMachines(machines=tuple(lose.machines), by_operator=lose.by_operator)
+
+
+def _write_report(message: pb.Command, command: core.Report) -> None:
+    report = message.report
+    report.SetInParent()
+    report.machines = column_bytes(command.machines, INT32)
+    report.epochs = column_bytes(command.epochs, INT32)
+    report.jobs = column_bytes(command.jobs, INT64)
+    report.indices = column_bytes(command.indices, INT32)
+    report.attempts = column_bytes(command.attempts, INT32)
+    report.kinds = column_bytes(command.kinds, UINT8)
+    report.exit_codes = column_bytes(command.exit_codes, INT32)
+    report.signals = column_bytes(command.signals, UINT8)
+    report.notes = column_bytes(command.notes, UINT8)
+    report.at_us = column_bytes(command.at_us, INT64)
+
+
+def _read_report(message: pb.Command) -> core.Report:
+    report = message.report
+    return core.Report(
+        machines=read_int32s(report.machines),
+        epochs=read_int32s(report.epochs),
+        jobs=read_int64s(report.jobs),
+        indices=read_int32s(report.indices),
+        attempts=read_int32s(report.attempts),
+        kinds=read_bytes(report.kinds),
+        exit_codes=read_int32s(report.exit_codes),
+        signals=read_bytes(report.signals),
+        notes=read_bytes(report.notes),
+        at_us=read_int64s(report.at_us),
+    )
+
+
+def _write_tick(message: pb.Command, command: core.Tick) -> None:
+    tick = message.tick
+    tick.SetInParent()
+    tick.after = command.after
+    tick.dt_us = command.dt_us
+    tick.gained = column_bytes(command.gained, INT32)
+    tick.gained_epochs = column_bytes(command.gained_epochs, INT32)
+    tick.lost_contact = column_bytes(command.lost_contact, INT32)
+
+
+def _read_tick(message: pb.Command) -> core.Tick:
+    tick = message.tick
+    return core.Tick(
+        after=tick.after,
+        dt_us=tick.dt_us,
+        gained=read_int32s(tick.gained),
+        gained_epochs=read_int32s(tick.gained_epochs),
+        lost_contact=read_int32s(tick.lost_contact),
+    )
+
+
+WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
+    core.Genesis: _write_genesis,
+    core.Reincarnate: _write_reincarnate,
+    core.ActivateRules: _write_activate_rules,
+    core.OpenSession: _write_open_session,
+    core.Renew: _write_renew,
+    core.CloseSession: _write_close_session,
+    core.ExpireSession: _write_expire_session,
+    core.SubmitJob: _write_submit_job,
+    core.StopJob: _write_stop_job,
+    core.ForgetJob: _write_forget_job,
+    core.Place: _write_place,
+    core.Evict: _write_evict,
+    core.Unplaced: _write_unplaced,
+    core.RegisterMachine: _write_register_machine,
+    core.Inventory: _write_inventory,
+    core.LoseMachines: _write_lose_machines,
+    core.Report: _write_report,
+    core.Tick: _write_tick,
+}
+"""How each command is written into an empty message."""
+
+READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
+    "genesis": _read_genesis,
+    "reincarnate": _read_reincarnate,
+    "activate_rules": _read_activate_rules,
+    "open_session": _read_open_session,
+    "renew": _read_renew,
+    "close_session": _read_close_session,
+    "expire_session": _read_expire_session,
+    "submit_job": _read_submit_job,
+    "stop_job": _read_stop_job,
+    "forget_job": _read_forget_job,
+    "place": _read_place,
+    "evict": _read_evict,
+    "unplaced": _read_unplaced,
+    "register_machine": _read_register_machine,
+    "inventory": _read_inventory,
+    "lose_machines": _read_lose_machines,
+    "report": _read_report,
+    "tick": _read_tick,
+}
+"""How each command is read, by its name in the proto's oneof. Each raises MalformedError for a broken column."""

@@ -1,0 +1,58 @@
+"""Translates job specs between the core and the persistent format."""
+
+from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.units import Band
+from omegacell.store.codec_columns import EnumTable
+from omegacell.store.proto import log_v1_pb2 as pb
+
+_KINDS = EnumTable(Kind, pb.Kind, "KIND")
+_BANDS = EnumTable(Band, pb.Band, "BAND")
+_PARTITIONS = EnumTable(OnPartition, pb.OnPartition, "ON_PARTITION")
+
+
+def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
+    """Fill the empty ``message`` with ``spec``."""
+    message.name = spec.name
+    message.owner = spec.owner
+    message.kind = _KINDS.to_wire(spec.kind)
+    message.scheduler = spec.scheduler
+    message.band = _BANDS.to_wire(spec.band)
+    message.priority = spec.priority
+    message.count = spec.count
+    message.resources.extend(spec.resources)
+    message.driver = spec.driver
+    for port in spec.ports:
+        message.ports.add(name=port.name, number=port.number)
+    message.is_gang = spec.is_gang
+    message.max_restarts = spec.max_restarts
+    message.restart_delay_us = spec.restart_delay_us
+    message.grace_us = spec.grace_us
+    message.on_partition = _PARTITIONS.to_wire(spec.on_partition)
+    message.payload = spec.payload
+
+
+def read_spec(message: pb.JobSpec) -> JobSpec:
+    """Return the spec in ``message``.
+
+    Raises:
+        MalformedError: An enum has a value that this version does not know.
+    """
+    ports = message.ports
+    return JobSpec(
+        name=message.name,
+        owner=message.owner,
+        kind=_KINDS.from_wire(message.kind),
+        scheduler=message.scheduler,
+        band=_BANDS.from_wire(message.band),
+        priority=message.priority,
+        count=message.count,
+        resources=tuple(message.resources),
+        driver=message.driver,
+        ports=tuple([Port(name=port.name, number=port.number) for port in ports]) if ports else (),
+        is_gang=message.is_gang,
+        max_restarts=message.max_restarts,
+        restart_delay_us=message.restart_delay_us,
+        grace_us=message.grace_us,
+        on_partition=_PARTITIONS.from_wire(message.on_partition),
+        payload=message.payload,
+    )

@@ -1,0 +1,402 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Detection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DETECTION_FINE: _ClassVar[Detection]
+    DETECTION_COARSE: _ClassVar[Detection]
+
+class Atomicity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ATOMICITY_INCREMENTAL: _ClassVar[Atomicity]
+    ATOMICITY_ALL_OR_NOTHING: _ClassVar[Atomicity]
+
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_API: _ClassVar[Role]
+    ROLE_SCHEDULER: _ClassVar[Role]
+    ROLE_CONTROLLER: _ClassVar[Role]
+
+class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KIND_BATCH: _ClassVar[Kind]
+    KIND_SERVICE: _ClassVar[Kind]
+
+class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BAND_BEST_EFFORT: _ClassVar[Band]
+    BAND_BATCH: _ClassVar[Band]
+    BAND_PRODUCTION: _ClassVar[Band]
+    BAND_MONITORING: _ClassVar[Band]
+
+class OnPartition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_PARTITION_STOP: _ClassVar[OnPartition]
+    ON_PARTITION_CONTINUE: _ClassVar[OnPartition]
+
+class ReportKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REPORT_KIND_STARTED: _ClassVar[ReportKind]
+    REPORT_KIND_EXITED: _ClassVar[ReportKind]
+    REPORT_KIND_HEALTHY: _ClassVar[ReportKind]
+    REPORT_KIND_UNHEALTHY: _ClassVar[ReportKind]
+
+class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXIT_NOTE_NONE: _ClassVar[ExitNote]
+    EXIT_NOTE_UNKNOWN: _ClassVar[ExitNote]
+    EXIT_NOTE_OUT_OF_MEMORY: _ClassVar[ExitNote]
+    EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
+    EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
+    EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+DETECTION_FINE: Detection
+DETECTION_COARSE: Detection
+ATOMICITY_INCREMENTAL: Atomicity
+ATOMICITY_ALL_OR_NOTHING: Atomicity
+ROLE_API: Role
+ROLE_SCHEDULER: Role
+ROLE_CONTROLLER: Role
+KIND_BATCH: Kind
+KIND_SERVICE: Kind
+BAND_BEST_EFFORT: Band
+BAND_BATCH: Band
+BAND_PRODUCTION: Band
+BAND_MONITORING: Band
+ON_PARTITION_STOP: OnPartition
+ON_PARTITION_CONTINUE: OnPartition
+REPORT_KIND_STARTED: ReportKind
+REPORT_KIND_EXITED: ReportKind
+REPORT_KIND_HEALTHY: ReportKind
+REPORT_KIND_UNHEALTHY: ReportKind
+EXIT_NOTE_NONE: ExitNote
+EXIT_NOTE_UNKNOWN: ExitNote
+EXIT_NOTE_OUT_OF_MEMORY: ExitNote
+EXIT_NOTE_START_FAILED: ExitNote
+EXIT_NOTE_UNHEALTHY: ExitNote
+EXIT_NOTE_FENCED: ExitNote
+
+class Entry(_message.Message):
+    __slots__ = ("session", "first_seq", "transactions")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    session: int
+    first_seq: int
+    transactions: _containers.RepeatedCompositeFieldContainer[Transaction]
+    def __init__(self, session: _Optional[int] = ..., first_seq: _Optional[int] = ..., transactions: _Optional[_Iterable[_Union[Transaction, _Mapping]]] = ...) -> None: ...
+
+class Transaction(_message.Message):
+    __slots__ = ("seen", "seen_chain", "detection", "atomicity", "decided_from_us", "decided_to_us", "commands")
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    SEEN_CHAIN_FIELD_NUMBER: _ClassVar[int]
+    DETECTION_FIELD_NUMBER: _ClassVar[int]
+    ATOMICITY_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FROM_US_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_TO_US_FIELD_NUMBER: _ClassVar[int]
+    COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    seen: int
+    seen_chain: bytes
+    detection: Detection
+    atomicity: Atomicity
+    decided_from_us: int
+    decided_to_us: int
+    commands: _containers.RepeatedCompositeFieldContainer[Command]
+    def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
+
+class Command(_message.Message):
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    EVICT_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    SUBMIT_JOB_FIELD_NUMBER: _ClassVar[int]
+    STOP_JOB_FIELD_NUMBER: _ClassVar[int]
+    FORGET_JOB_FIELD_NUMBER: _ClassVar[int]
+    OPEN_SESSION_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_SESSION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_SESSION_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    INVENTORY_FIELD_NUMBER: _ClassVar[int]
+    LOSE_MACHINES_FIELD_NUMBER: _ClassVar[int]
+    GENESIS_FIELD_NUMBER: _ClassVar[int]
+    REINCARNATE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATE_RULES_FIELD_NUMBER: _ClassVar[int]
+    place: Place
+    evict: Evict
+    unplaced: Unplaced
+    report: Report
+    tick: Tick
+    submit_job: SubmitJob
+    stop_job: StopJob
+    forget_job: ForgetJob
+    open_session: OpenSession
+    renew: Renew
+    close_session: CloseSession
+    expire_session: ExpireSession
+    register_machine: RegisterMachine
+    inventory: Inventory
+    lose_machines: LoseMachines
+    genesis: Genesis
+    reincarnate: Reincarnate
+    activate_rules: ActivateRules
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ...) -> None: ...
+
+class Genesis(_message.Message):
+    __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_NAMES_FIELD_NUMBER: _ClassVar[int]
+    CELL_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    TICK_PERIOD_US_FIELD_NUMBER: _ClassVar[int]
+    SESSION_TTL_US_FIELD_NUMBER: _ClassVar[int]
+    FORGET_AFTER_US_FIELD_NUMBER: _ClassVar[int]
+    format: int
+    rules: int
+    features: _containers.RepeatedScalarFieldContainer[str]
+    resource_names: _containers.RepeatedScalarFieldContainer[str]
+    cell: str
+    incarnation: str
+    tick_period_us: int
+    session_ttl_us: int
+    forget_after_us: int
+    def __init__(self, format: _Optional[int] = ..., rules: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., resource_names: _Optional[_Iterable[str]] = ..., cell: _Optional[str] = ..., incarnation: _Optional[str] = ..., tick_period_us: _Optional[int] = ..., session_ttl_us: _Optional[int] = ..., forget_after_us: _Optional[int] = ...) -> None: ...
+
+class Reincarnate(_message.Message):
+    __slots__ = ("incarnation",)
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    incarnation: str
+    def __init__(self, incarnation: _Optional[str] = ...) -> None: ...
+
+class ActivateRules(_message.Message):
+    __slots__ = ("rules",)
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    rules: int
+    def __init__(self, rules: _Optional[int] = ...) -> None: ...
+
+class OpenSession(_message.Message):
+    __slots__ = ("author", "role", "scheduler")
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    author: str
+    role: Role
+    scheduler: str
+    def __init__(self, author: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., scheduler: _Optional[str] = ...) -> None: ...
+
+class Renew(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CloseSession(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ExpireSession(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: int
+    def __init__(self, session: _Optional[int] = ...) -> None: ...
+
+class Port(_message.Message):
+    __slots__ = ("name", "number")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    number: int
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
+class JobSpec(_message.Message):
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    IS_GANG_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_DELAY_US_FIELD_NUMBER: _ClassVar[int]
+    GRACE_US_FIELD_NUMBER: _ClassVar[int]
+    ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    owner: str
+    kind: Kind
+    scheduler: str
+    band: Band
+    priority: int
+    count: int
+    resources: _containers.RepeatedScalarFieldContainer[int]
+    driver: str
+    ports: _containers.RepeatedCompositeFieldContainer[Port]
+    is_gang: bool
+    max_restarts: int
+    restart_delay_us: int
+    grace_us: int
+    on_partition: OnPartition
+    payload: bytes
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class SubmitJob(_message.Message):
+    __slots__ = ("spec", "submitted_at_us", "replace")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    spec: JobSpec
+    submitted_at_us: int
+    replace: bool
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ...) -> None: ...
+
+class StopJob(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class ForgetJob(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("job", "indices", "machines")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    indices: bytes
+    machines: bytes
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ...) -> None: ...
+
+class Evict(_message.Message):
+    __slots__ = ("job", "indices", "attempts")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    indices: bytes
+    attempts: bytes
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ...) -> None: ...
+
+class Lack(_message.Message):
+    __slots__ = ("reason", "dimension", "machine_count")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    reason: int
+    dimension: int
+    machine_count: int
+    def __init__(self, reason: _Optional[int] = ..., dimension: _Optional[int] = ..., machine_count: _Optional[int] = ...) -> None: ...
+
+class Unplaced(_message.Message):
+    __slots__ = ("job", "task_count", "lacks", "note")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    task_count: int
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    note: str
+    def __init__(self, job: _Optional[int] = ..., task_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class Attribute(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class RegisterMachine(_message.Message):
+    __slots__ = ("name", "boot_id", "capacity", "drivers", "attributes", "port_first", "port_last")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    DRIVERS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PORT_LAST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    boot_id: str
+    capacity: _containers.RepeatedScalarFieldContainer[int]
+    drivers: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    port_first: int
+    port_last: int
+    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ...) -> None: ...
+
+class Inventory(_message.Message):
+    __slots__ = ("machine", "epoch", "jobs", "indices", "attempts")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    machine: int
+    epoch: int
+    jobs: bytes
+    indices: bytes
+    attempts: bytes
+    def __init__(self, machine: _Optional[int] = ..., epoch: _Optional[int] = ..., jobs: _Optional[bytes] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ...) -> None: ...
+
+class LoseMachines(_message.Message):
+    __slots__ = ("machines", "by_operator")
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    BY_OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedScalarFieldContainer[int]
+    by_operator: bool
+    def __init__(self, machines: _Optional[_Iterable[int]] = ..., by_operator: _Optional[bool] = ...) -> None: ...
+
+class Report(_message.Message):
+    __slots__ = ("machines", "epochs", "jobs", "indices", "attempts", "kinds", "exit_codes", "signals", "notes", "at_us")
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    machines: bytes
+    epochs: bytes
+    jobs: bytes
+    indices: bytes
+    attempts: bytes
+    kinds: bytes
+    exit_codes: bytes
+    signals: bytes
+    notes: bytes
+    at_us: bytes
+    def __init__(self, machines: _Optional[bytes] = ..., epochs: _Optional[bytes] = ..., jobs: _Optional[bytes] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ..., kinds: _Optional[bytes] = ..., exit_codes: _Optional[bytes] = ..., signals: _Optional[bytes] = ..., notes: _Optional[bytes] = ..., at_us: _Optional[bytes] = ...) -> None: ...
+
+class Tick(_message.Message):
+    __slots__ = ("after", "dt_us", "gained", "gained_epochs", "lost_contact")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    DT_US_FIELD_NUMBER: _ClassVar[int]
+    GAINED_FIELD_NUMBER: _ClassVar[int]
+    GAINED_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    LOST_CONTACT_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    dt_us: int
+    gained: bytes
+    gained_epochs: bytes
+    lost_contact: bytes
+    def __init__(self, after: _Optional[int] = ..., dt_us: _Optional[int] = ..., gained: _Optional[bytes] = ..., gained_epochs: _Optional[bytes] = ..., lost_contact: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,134 @@
+"""Hypothesis strategies for transactions of every command, as wide as the format allows (wider than the ranges)."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from omegacell.core import commands as core
+from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
+
+UINT64 = st.integers(0, 2**64 - 1)
+SINT64 = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(max_size=12)
+
+
+def column(dtype: type[np.generic]) -> st.SearchStrategy[Any]:
+    """Draw a column of 0 to 6 rows."""
+    return hnp.arrays(dtype, st.integers(0, 6))
+
+
+def specs() -> st.SearchStrategy[JobSpec]:
+    """Draw a job spec."""
+    return st.builds(
+        JobSpec,
+        name=TEXT,
+        owner=TEXT,
+        kind=st.sampled_from(Kind),
+        scheduler=TEXT,
+        band=st.sampled_from(Band),
+        priority=SINT64,
+        count=UINT64,
+        resources=st.lists(UINT64, max_size=4).map(tuple),
+        driver=TEXT,
+        ports=st.lists(st.builds(Port, name=TEXT, number=UINT64), max_size=3).map(tuple),
+        is_gang=st.booleans(),
+        max_restarts=SINT64,
+        restart_delay_us=UINT64,
+        grace_us=UINT64,
+        on_partition=st.sampled_from(OnPartition),
+        payload=st.binary(max_size=32),
+    )
+
+
+JOBS = UINT64.map(JobId)
+I32, I64, U8 = column(np.int32), column(np.int64), column(np.uint8)
+TEXTS = st.lists(TEXT, max_size=3).map(tuple)
+
+COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
+    core.Genesis: st.builds(
+        core.Genesis,
+        format=UINT64,
+        rules=UINT64,
+        features=TEXTS,
+        resource_names=TEXTS,
+        cell=TEXT,
+        incarnation=TEXT,
+        tick_period_us=UINT64,
+        session_ttl_us=UINT64,
+        forget_after_us=UINT64,
+    ),
+    core.Reincarnate: st.builds(core.Reincarnate, incarnation=TEXT),
+    core.ActivateRules: st.builds(core.ActivateRules, rules=UINT64),
+    core.OpenSession: st.builds(core.OpenSession, author=TEXT, role=st.sampled_from(Role), scheduler=TEXT),
+    core.Renew: st.builds(core.Renew),
+    core.CloseSession: st.builds(core.CloseSession),
+    core.ExpireSession: st.builds(core.ExpireSession, session=UINT64.map(SessionId)),
+    core.SubmitJob: st.builds(core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans()),
+    core.StopJob: st.builds(core.StopJob, job=JOBS),
+    core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
+    core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
+    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32),
+    core.Unplaced: st.builds(
+        core.Unplaced,
+        job=JOBS,
+        task_count=UINT64,
+        lacks=st.lists(st.builds(core.Lack, reason=UINT64, dimension=SINT64, machine_count=UINT64), max_size=3).map(
+            tuple
+        ),
+        note=TEXT,
+    ),
+    core.RegisterMachine: st.builds(
+        core.RegisterMachine,
+        name=TEXT,
+        boot_id=TEXT,
+        capacity=st.lists(UINT64, max_size=4).map(tuple),
+        drivers=TEXTS,
+        attributes=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
+        port_first=UINT64,
+        port_last=SINT64,
+    ),
+    core.Inventory: st.builds(core.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
+    core.LoseMachines: st.builds(
+        core.LoseMachines, machines=st.lists(UINT64, max_size=4).map(tuple), by_operator=st.booleans()
+    ),
+    core.Report: st.builds(
+        core.Report,
+        machines=I32,
+        epochs=I32,
+        jobs=I64,
+        indices=I32,
+        attempts=I32,
+        kinds=U8,
+        exit_codes=I32,
+        signals=U8,
+        notes=U8,
+        at_us=I64,
+    ),
+    core.Tick: st.builds(core.Tick, after=UINT64, dt_us=UINT64, gained=I32, gained_epochs=I32, lost_contact=I32),
+}
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> tuple[core.Transaction, ...]:
+    """Draw the transactions of one entry."""
+    session = SessionId(draw(UINT64))
+    first_seq = draw(st.integers(0, 2**63))
+    drawn = draw(st.lists(st.lists(st.one_of(*COMMANDS.values()), max_size=3).map(tuple), min_size=1, max_size=3))
+    return tuple(
+        core.Transaction(
+            session=session,
+            seq=first_seq + position,
+            seen=Revision(draw(UINT64)),
+            seen_chain=draw(st.binary(min_size=16, max_size=16)),
+            detection=draw(st.sampled_from(Detection)),
+            atomicity=draw(st.sampled_from(Atomicity)),
+            decided_from_us=draw(UINT64),
+            decided_to_us=draw(UINT64),
+            commands=commands,
+            position=position,
+        )
+        for position, commands in enumerate(drawn)
+    )
