@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import typer
 import typer.main
-from omegacell.api.cli import entry
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from omegacell.api.cli import entry
 from omegacell.core.outcomes import Reason
 from tests.tidy.tree import REPOSITORY, tracked_files
 
