@@ -24,6 +24,7 @@ CORE_IMPORTS = {
     "hashlib", "heapq", "itertools", "numba", "numpy", "omegacell", "operator", "string", "struct", "types", "typing",
 }  # fmt: skip
 FLOAT_CALLS = {"mean", "average", "median", "std", "var", "divide", "true_divide", "float16", "float32", "float64"}
+ORDER_FREE_CALLS = {"all", "any", "frozenset", "len", "max", "min", "set", "sorted", "sum"}
 ALLOCATORS = {"array", "asarray", "zeros", "ones", "empty", "arange", "full", "fromiter", "frombuffer"}
 
 
@@ -159,19 +160,33 @@ def find_unstable_order(tree: ast.Module) -> Iterator[Complaint]:
 
 
 def find_set_iteration(tree: ast.Module) -> Iterator[Complaint]:
-    """Find loops over sets, which have no order to rely on; ``sorted(...)`` of one is fine.
+    """Find loops over sets, which have no order to rely on; into ``sorted(...)`` or another set is fine.
 
     A set is what is written as one, and a name or attribute that this module assigns one to or annotates as one.
     """
     known = set_names(tree)
+    harmless = set(unordered_comprehensions(tree))
     for node in ast.walk(tree):
         match node:
-            case ast.For(iter=over) | ast.comprehension(iter=over) if is_set(over, known):
+            case ast.For(iter=over) if is_set(over, known):
                 yield over.lineno, "iterates over a set: sort it"
+            case ast.ListComp() | ast.DictComp() | ast.GeneratorExp() if node not in harmless:
+                for each in node.generators:
+                    if is_set(each.iter, known):
+                        yield each.iter.lineno, "iterates over a set: sort it"
             case ast.Call(func=ast.Name(id="list" | "tuple" | "enumerate" | "iter" | "next"), args=[first, *_]) if (
                 is_set(first, known)
             ):
                 yield node.lineno, "takes a set in its own order: sort it"
+            case _:
+                pass
+
+
+def unordered_comprehensions(tree: ast.Module) -> Iterator[ast.AST]:
+    """Give the comprehensions whose order is lost or restored by the call around them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ORDER_FREE_CALLS:
+            yield from node.args
 
 
 def find_row_slips(tree: ast.Module) -> Iterator[Complaint]:
