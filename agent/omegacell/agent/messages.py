@@ -15,8 +15,9 @@ Rules:
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from omegacell.core.errors import OmegaError
 from omegacell.core.units import JobId, MachineRow, Revision
 
 MAX_REPORTS_PER_MESSAGE: Final = 10_000
@@ -24,7 +25,8 @@ MAX_LOG_CHUNK_BYTES: Final = 256 << 10
 MAX_REPORT_MESSAGE_LENGTH: Final = 300
 
 
-class AttemptKey(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class AttemptKey:
     """One attempt of one task."""
 
     job_id: JobId
@@ -34,7 +36,7 @@ class AttemptKey(NamedTuple):
     def __str__(self) -> str:
         """Return the form used for files and by the supervisor.
 
-        >>> str(AttemptKey(JobId(7), 0, 2))
+        >>> str(AttemptKey(job_id=JobId(7), index=0, attempt=2))
         '7.0.2'
         """
         return f"{self.job_id}.{self.index}.{self.attempt}"
@@ -47,7 +49,7 @@ class AttemptKey(NamedTuple):
         AttemptKey(job_id=7, index=0, attempt=2)
         """
         job_id, index, attempt = text.split(".")
-        return cls(JobId(int(job_id)), int(index), int(attempt))
+        return cls(job_id=JobId(int(job_id)), index=int(index), attempt=int(attempt))
 
 
 class HeldState(IntEnum):
@@ -138,7 +140,8 @@ class Heartbeat:
     missing: tuple[MachineRow, ...] = ()
 
 
-class TaskReport(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReport:
     """One row of `Reports`."""
 
     row: MachineRow
@@ -201,7 +204,7 @@ class Reports:
         """Yield the rows; for tools and tests, as columns are faster."""
         messages = dict(self.messages)
         for place, row in enumerate(self.rows):
-            key = AttemptKey(JobId(self.job_ids[place]), self.indexes[place], self.attempts[place])
+            key = AttemptKey(job_id=JobId(self.job_ids[place]), index=self.indexes[place], attempt=self.attempts[place])
             yield TaskReport(
                 row=MachineRow(row),
                 epoch=self.epochs[place],
@@ -334,15 +337,23 @@ class Wanted:
         ports = dict(self.start_ports)
         for place, row in enumerate(self.start_rows):
             shape = self.shapes[self.start_shapes[place]]
-            key = AttemptKey(JobId(self.start_job_ids[place]), self.start_indexes[place], self.start_attempts[place])
+            key = AttemptKey(
+                job_id=JobId(self.start_job_ids[place]),
+                index=self.start_indexes[place],
+                attempt=self.start_attempts[place],
+            )
             named = tuple(zip(shape.port_names, ports.get(place, ()), strict=True))
             yield MachineRow(row), WantedTask(key=key, shape=shape, ports=named)
 
     def stops(self) -> Iterator[tuple[MachineRow, AttemptKey]]:
         """Yield the stops one by one."""
         for place, row in enumerate(self.stop_rows):
-            job_id = JobId(self.stop_job_ids[place])
-            yield MachineRow(row), AttemptKey(job_id, self.stop_indexes[place], self.stop_attempts[place])
+            key = AttemptKey(
+                job_id=JobId(self.stop_job_ids[place]),
+                index=self.stop_indexes[place],
+                attempt=self.stop_attempts[place],
+            )
+            yield MachineRow(row), key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,7 +417,7 @@ class LogCancel:
 Down = Registered | Rejected | Wanted | Lease | ReportsFolded | LogRequest | LogCancel
 
 
-class LinkLostError(Exception):
+class LinkLostError(OmegaError):
     """The link broke; the agent goes on without it and tries again."""
 
 
