@@ -219,9 +219,12 @@ def functions(tree: ast.AST) -> Iterator[Function]:
 
 
 def is_command(function: Function) -> bool:
-    """Whether typer calls this function: decorated with ``@....command(...)`` or ``@....callback(...)``."""
+    """Whether typer calls this function: it is decorated as a command, or a parameter is annotated as an option."""
     calls = (each.func for each in function.decorator_list if isinstance(each, ast.Call))
-    return any(isinstance(each, ast.Attribute) and each.attr in ("command", "callback") for each in calls)
+    if any(isinstance(each, ast.Attribute) and each.attr in ("command", "callback") for each in calls):
+        return True
+    annotations = (each.annotation for each in (*function.args.args, *function.args.kwonlyargs))
+    return any(each is not None and "typer" in names_in(each) for each in annotations)
 
 
 def is_ellipsis(node: ast.stmt) -> bool:

@@ -100,10 +100,10 @@ def test_every_command_is_documented() -> None:
     groups = {path.rsplit(" ", 1)[0] for path in there}
     assert sorted(set(described) - set(there) - groups) == []
     unnamed = [
-        f"{path} {option.opts[0]}"
+        f"{path} {max(option.opts, key=len)}"
         for path, command in there.items()
         for option in options(command)
-        if option.opts[0] not in described[path]
+        if max(option.opts, key=len) not in described[path]
     ]
     assert unnamed == []
 

@@ -60,6 +60,7 @@ PASSES: list[tuple[Rule, str]] = [
     (rules.find_many_parameters, "@app.command('x')\ndef f(a, b, c, d, e, g): pass"),
     (rules.find_deep_nesting, "def f():\n if a: pass\n elif b: pass\n elif c: pass\n elif d: pass\n elif e: pass"),
     (rules.find_swallowed, "try: f()\nexcept ValueError: pass"),
+    (rules.find_many_parameters, "def f(a: Annotated[int, typer.Option('--a')], b, c, d, e, g): pass"),
     (rules.find_undocumented, '"""M."""\ndef _f(): pass'),
     (rules.find_undocumented, '"""M."""\nclass C:\n """C."""\n @override\n def f(self): pass'),
     (rules.find_impure_imports, "from omegacell.core import units\nimport numpy as np"),
