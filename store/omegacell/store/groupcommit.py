@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from omegacell.core.errors import ClosedError, StoreError, StoreLockedError
+from omegacell.core.errors import AnswerLostError, ClosedError, OmegaError, StoreLockedError
 from omegacell.store.log import Append, Cursor
 
 MAX_GROUP_BYTES: Final = 16 << 20
@@ -36,7 +36,7 @@ class _Ticket:
         self.size = size
         self.ready = threading.Event()  # set with an answer, or with the lead
         self.answer: list[Cursor] | None = None
-        self.error: BaseException | None = None
+        self.error: OmegaError | None = None
 
     @property
     def is_answered(self) -> bool:
@@ -124,10 +124,9 @@ class GroupCommit:
             group = self._take_group()
         try:
             self._answer(group)
-        except BaseException as error:
+        except BaseException as error:  # a bug, or KeyboardInterrupt: it is the leader's alone
             for ticket in group:
-                if not ticket.is_answered:
-                    ticket.error = error
+                ticket.error = AnswerLostError(f"the commit broke off ({error!r}): fold to the head, then retry")
             raise
         finally:
             with self._mutex:
@@ -160,7 +159,7 @@ class GroupCommit:
     def _answer(self, group: list[_Ticket]) -> None:
         try:
             cursors = self._commit([item for ticket in group for item in ticket.batch])
-        except StoreError as error:
+        except OmegaError as error:
             for ticket in group:
                 ticket.error = error
             return

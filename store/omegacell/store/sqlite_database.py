@@ -10,6 +10,8 @@ Rules:
 What the tables hold does not belong here.
 """
 
+import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -22,7 +24,6 @@ from urllib.parse import quote
 
 from omegacell.core.errors import (
     ClosedError,
-    StoreCorruptError,
     StoreIOError,
     StoreNotFoundError,
     StoreReadOnlyError,
@@ -38,6 +39,10 @@ from omegacell.store.writerlock import FileLock
 DEFAULT_PATIENCE_S: Final = 10.0
 # After a checkpoint SQLite keeps this much of the write-ahead log for the next commits.
 WAL_KEPT_BYTES: Final = 16 << 20
+# Scrubbing waits this long for readers, and holds up writers meanwhile.
+SCRUB_PATIENCE_MS: Final = 200
+
+_LOG = logging.getLogger(__name__)
 
 
 class Access(Enum):
@@ -45,7 +50,7 @@ class Access(Enum):
 
     CREATE = "create"  # read and write; made when it is not there
     EXISTING = "existing"  # read and write; must be there
-    READ_ONLY = "read_only"  # leaves no trace: a copy, a backup, or the files of a stopped cell
+    READ_ONLY = "read_only"  # changes nothing: a copy, a backup, the files of a stopped or a running cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,8 @@ class Database:
         self._lock = FileLock(self._beside("lock"), purpose="writing to the store")
         self._make_file()
         check_file(self.path)
+        if not os.access(self.path, os.W_OK):
+            raise StoreReadOnlyError(f"{self.path}: opening the store: it takes no writes; {ACTION_READ_ONLY}")
         self._reader = self._connect("mode=rw")
         try:
             self.incarnation = self._prepare(self._reader)
@@ -117,7 +124,8 @@ class Database:
             try:
                 yield self._reader
             finally:
-                self._reader.execute("ROLLBACK")
+                if self._reader.in_transaction:  # some errors end it on their own
+                    self._reader.execute("ROLLBACK")
 
     @contextmanager
     def writing(self, doing: str, *, is_rung: bool = False) -> Iterator[sqlite3.Connection]:
@@ -159,7 +167,11 @@ class Database:
         with self._write_mutex, self._lock.hold(self.options.patience_s), translated(self.path, doing):
             self._check_open()
             assert self._writer is not None
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.execute(f"PRAGMA busy_timeout={SCRUB_PATIENCE_MS}")
+            (is_busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._writer.execute(f"PRAGMA busy_timeout={int(self.options.patience_s * 1000)}")
+        if is_busy:
+            _LOG.warning("%s: %s: a reader is in the way; the log keeps the bytes until it is reused", self.path, doing)
 
     def private_lock(self, name: str, purpose: str) -> FileLock:
         """Return a lock of its own beside the database, for what must not run twice but lets appends go on."""
@@ -216,11 +228,6 @@ class Database:
         with self._lock.hold(self.options.patience_s):
             if self.path.exists():
                 return
-            if self._beside("wal").exists():
-                raise StoreCorruptError(
-                    f"{self.path}: the database is gone but its write-ahead log is here; put the database back, or"
-                    f" move {self._beside('wal').name} away to begin anew"
-                )
             create_store(self.path)
 
     def _connect(self, query: str) -> sqlite3.Connection:
@@ -237,7 +244,10 @@ class Database:
         incarnation = check_format(connection, self.path)
         with translated(self.path, "opening the store"):
             connection.execute(f"PRAGMA synchronous={self.options.synchronous.name}")
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if mode != "wal":  # a backup, put in place by hand
+                with self._lock.hold(self.options.patience_s):
+                    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
             connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
             connection.execute("PRAGMA cell_size_check=ON")
         if mode != "wal":
@@ -247,7 +257,7 @@ class Database:
         return incarnation
 
     def _open_read_only(self) -> tuple[sqlite3.Connection, str]:
-        """Open without leaving a trace; where not even the shared memory of the log can be made, as immutable."""
+        """Open for reading; where not even the shared memory of the log can be made, as a file that never changes."""
         connection = self._connect("mode=ro")
         try:
             return connection, check_format(connection, self.path)

@@ -43,9 +43,10 @@ def create_store(path: Path) -> None:
 
     Raises:
         StoreExistsError: Something stands there.
+        StoreCorruptError: The write-ahead log of another database stands there.
     """
-    draft = path.with_name(f"{path.name}.new")
-    remove_database(draft)
+    check_vacant(path)
+    draft = draft_of(path)
     with translated(path, "creating the store"):
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
@@ -69,6 +70,30 @@ def create_store(path: Path) -> None:
         finally:
             connection.close()
     install(draft, path)
+
+
+def check_vacant(path: Path) -> None:
+    """Refuse a place where a store, or the write-ahead log of one, stands: SQLite would mix the two.
+
+    Raises:
+        StoreExistsError: Something stands there.
+        StoreCorruptError: The write-ahead log of another database stands there.
+    """
+    if path.exists():
+        raise StoreExistsError(f"{path}: something stands here already; move it away first")
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists() and wal.stat().st_size > 0:
+        raise StoreCorruptError(
+            f"{path}: the database is gone but its write-ahead log is here; put the database back, or move {wal.name}"
+            " away to begin anew"
+        )
+
+
+def draft_of(path: Path) -> Path:
+    """Return the name under which a store is made before it gets its own; nothing stands there."""
+    draft = path.with_name(f"{path.name}.new")
+    remove_database(draft)
+    return draft
 
 
 def install(draft: Path, path: Path) -> None:
