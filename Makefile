@@ -61,9 +61,10 @@ tests: $(READY) ## pytest: the tests, the doctests, the documents
 coverage: $(READY) ## The tests again, with what they leave untouched
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term
 
+# One version of each for every Python (fewest), so that types are checked against the same stubs everywhere.
 lock: ## Pin dependencies again (NEW=1 takes the newest of everything)
 	@test -x $(BIN)/uv || .ci/setup
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --group dev --generate-hashes \
 		--no-header --no-annotate $(if $(NEW),--upgrade) pyproject.toml --output-file requirements.lock
 
 clean: ## Remove everything that can be made again, .venv too
