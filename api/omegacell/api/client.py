@@ -1,0 +1,353 @@
+"""The Python client of a cell: synchronous, typed, one object for one API server.
+
+Rules: answers are the frozen values of `records`; what fails raises one of `errors`, with a sentence for people; every
+call has a limit in time, streams end when their iterator is closed. A submit may be repeated safely, because the same
+spec again changes nothing. One client may be used from several threads.
+"""
+
+import collections
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+
+import grpc
+
+from omegacell.api import figures, records, wire, wire_figures
+from omegacell.api.contexts import Context, find_context
+from omegacell.api.errors import StaleWatchError, UnreachableError
+from omegacell.api.grpc_errors import CHANNEL_OPTIONS, error_of
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.proto.api_v1_pb2_grpc import CellStub
+from omegacell.core.errors import UsageError
+from omegacell.core.units import JobId
+
+DEFAULT_TIMEOUT_S: Final = 30.0
+SUBMIT_BATCH: Final = 256
+"""Jobs in one message of a batched submit."""
+SUBMITS_IN_FLIGHT: Final = 16
+"""Batches sent and not answered."""
+
+if TYPE_CHECKING:
+    from grpc import _CallIterator
+
+ALL_HISTORY: Final = figures.HistoryQuery()
+ALL_CONFLICTS: Final = figures.ConflictQuery()
+
+_Answer = TypeVar("_Answer")
+_Request = TypeVar("_Request")
+
+
+class Client:
+    """A connection to a cell.
+
+    Args:
+        address: Host and port of an API server.
+        token: What every call carries.
+        timeout_s: Limit of every call that is not a stream.
+    """
+
+    def __init__(self, address: str, token: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self.address = address
+        self._timeout_s = timeout_s
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._stub = CellStub(self._channel)
+
+    @classmethod
+    def from_context(cls, cell: str | Context | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Self:
+        """Return a client of a cell that the context file or the environment names (see `contexts`).
+
+        Raises:
+            NoContextError: None is known.
+        """
+        context = cell if isinstance(cell, Context) else find_context(cell)
+        return cls(context.address, context.token, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Close the connection; closing twice is allowed."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- jobs
+
+    def submit(self, submission: records.Submission) -> records.Submitted:
+        """Submit a job; it is durable when this returns.
+
+        Raises:
+            RefusedError: Another job of that name stands in the way (``replace`` puts this in its place).
+            UsageError: The server does not accept the spec.
+        """
+        answer = self._call(self._stub.SubmitJob, wire.write_submission(submission))
+        return records.Submitted(
+            name=submission.spec.name,
+            job_id=JobId(answer.job_id),
+            change=records.Change(answer.change),
+            revision=answer.at.revision,
+        )
+
+    def submit_many(
+        self, submissions: Iterable[records.Submission], *, batch: int = SUBMIT_BATCH
+    ) -> Iterator[records.Submitted]:
+        """Submit jobs in batches over one stream; yield what became of each, in order, as it becomes durable.
+
+        A refused job does not raise: its `Submitted` says why. ``submissions`` is read ahead by `SUBMITS_IN_FLIGHT`
+        batches at most.
+        """
+        sending = _Sending(submissions, batch)
+        try:
+            for answer in self._stream(self._stub.SubmitJobs, sending):
+                for name, result in zip(sending.answered(), answer.results, strict=True):
+                    yield wire.read_result(name, result)
+        finally:
+            sending.close()
+        sending.check()
+
+    def stop(self, name: str) -> JobId:
+        """Stop a job and return its id; its tasks end when their machines say so.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        return JobId(self._call(self._stub.StopJob, pb.StopJobRequest(name=name)).job_id)
+
+    def job(self, name: str, *, first_index: int = 0, limit: int = 1000, stale: bool = False) -> records.JobDetail:
+        """Return a job with up to ``limit`` of its tasks from ``first_index`` on.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        request = pb.GetJobRequest(name=name, first_index=first_index, limit=limit, stale=stale)
+        return wire.read_job_detail(self._call(self._stub.GetJob, request))
+
+    def jobs(self, *, name_prefix: str = "", active_only: bool = False, stale: bool = False) -> records.JobList:
+        """Return the cell's jobs, all as of one revision, by id."""
+        request = pb.ListJobsRequest(name_prefix=name_prefix, active_only=active_only, stale=stale)
+        parts = list(self._stream(self._stub.ListJobs, request, timeout_s=self._timeout_s))
+        jobs = tuple(wire.read_job(job) for part in parts for job in part.jobs)
+        return records.JobList(at=wire.read_at(parts[-1].at), jobs=jobs)
+
+    def watch(self, names: Sequence[str] = (), *, after: records.At | None = None) -> Iterator[records.JobChanges]:
+        """Yield jobs as they change: the newest state of each, not every state it went through.
+
+        Without ``after`` the first item holds all of them as they are; with it, what changed since.
+
+        Raises:
+            StaleWatchError: The server cannot tell what changed since ``after``: list again.
+        """
+        request = pb.WatchJobsRequest(names=names)
+        if after is not None:
+            request.after, request.incarnation = after.revision, after.incarnation
+        for answer in self._stream(self._stub.WatchJobs, request):
+            yield wire.read_job_changes(answer)
+
+    def wait_job(
+        self, name: str, *, until: Callable[[records.Job], bool], timeout_s: float = float("inf")
+    ) -> records.Job:
+        """Wait until the newest job of a name is as wanted, over restarts of the server, and return it.
+
+        Raises:
+            NotFoundError: There is no such job, or it left the cell.
+            UnreachableError: The time is over; the message says what state the job is in.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            job = self.job(name, limit=1).job
+            if until(job):
+                return job
+            try:
+                for changes in self._until(deadline, names=(name,)):
+                    found = next((each for each in changes.jobs if each.job_id >= job.job_id), job)
+                    if until(found):
+                        return found
+            except (UnreachableError, StaleWatchError):
+                if time.monotonic() >= deadline:
+                    raise UnreachableError(
+                        f"job {name} did not get there within {timeout_s:g} s: it is {job.state.name.lower()}"
+                    ) from None
+                time.sleep(0.2)  # the server is starting again
+
+    def logs(
+        self,
+        task: str,
+        *,
+        attempt: int = 0,
+        stream: records.LogStream = records.LogStream.STDOUT,
+        offset: int = 0,
+        follow: bool = False,
+    ) -> Iterator[records.LogPart]:
+        """Yield the output of a task ("job/index"), from a byte ``offset``, negative from the end.
+
+        Args:
+            task: Which one.
+            attempt: Which run of it; 0 for the last one.
+            stream: Which output.
+            offset: Of the first byte wanted, in all that the attempt has written; negative: so many before the end.
+            follow: Go on until the attempt has ended.
+
+        Raises:
+            UsageError: ``task`` is not a job's name, a slash and a number.
+            NotFoundError: No such job, task or attempt, or its output is not kept any more.
+            UnreachableError: Its machine does not answer.
+        """
+        job, index = read_task_name(task)
+        request = pb.LogsRequest(
+            job=job,
+            index=index,
+            attempt=attempt,
+            stream=cast("pb.LogStream", stream),
+            offset=offset,
+            follow=follow,
+        )
+        for part in self._stream(self._stub.Logs, request):
+            yield records.LogPart(data=part.data, offset=part.offset, attempt=part.attempt, machine=part.machine)
+
+    def payload(self, job: str) -> bytes:
+        """Return what a job's tasks run, as canonical JSON.
+
+        Raises:
+            NotFoundError: There is no such job, or its payload was erased.
+        """
+        return self._call(self._stub.FetchPayload, pb.FetchPayloadRequest(job=job)).payload
+
+    # --- machines
+
+    def machines(self, *, stale: bool = False) -> records.MachineList:
+        """Return the cell's machines, all as of one revision, by row."""
+        request = pb.ListMachinesRequest(stale=stale)
+        parts = list(self._stream(self._stub.ListMachines, request, timeout_s=self._timeout_s))
+        machines = tuple(wire.read_machine(machine) for part in parts for machine in part.machines)
+        return records.MachineList(at=wire.read_at(parts[-1].at), machines=machines)
+
+    def machine(self, name: str, *, stale: bool = False) -> records.MachineDetail:
+        """Return a machine with what it runs.
+
+        Raises:
+            NotFoundError: There is no such machine.
+        """
+        answer = self._call(self._stub.GetMachine, pb.GetMachineRequest(name=name, stale=stale))
+        return wire.read_machine_detail(answer)
+
+    def lose_machine(self, name: str) -> records.At:
+        """Declare a machine lost, as an operator: its tasks are placed elsewhere."""
+        return wire.read_at(self._call(self._stub.LoseMachine, pb.LoseMachineRequest(name=name)).at)
+
+    # --- the cell
+
+    def schedulers(self, *, stale: bool = False) -> figures.SchedulerList:
+        """Return what each instance of a scheduler did since the cell began."""
+        answer = self._call(self._stub.ListSchedulers, pb.ListSchedulersRequest(stale=stale))
+        rows = tuple(wire_figures.read_scheduler(row) for row in answer.schedulers)
+        return figures.SchedulerList(at=wire.read_at(answer.at), schedulers=rows)
+
+    def history(self, query: figures.HistoryQuery = ALL_HISTORY) -> figures.HistoryPage:
+        """Return transactions with their outcomes, newest first."""
+        request = wire_figures.write_history_query(query)
+        parts = list(self._stream(self._stub.History, request, timeout_s=self._timeout_s))
+        rows = tuple(wire_figures.read_history(entry) for part in parts for entry in part.entries)
+        return figures.HistoryPage(at=wire.read_at(parts[-1].at), oldest_revision=parts[-1].oldest_revision, rows=rows)
+
+    def conflicts(self, query: figures.ConflictQuery = ALL_CONFLICTS) -> figures.ConflictPage:
+        """Return refused claims, newest first."""
+        request = wire_figures.write_conflict_query(query)
+        parts = list(self._stream(self._stub.Conflicts, request, timeout_s=self._timeout_s))
+        rows = tuple(wire_figures.read_conflict(entry) for part in parts for entry in part.conflicts)
+        return figures.ConflictPage(at=wire.read_at(parts[-1].at), oldest_revision=parts[-1].oldest_revision, rows=rows)
+
+    def status(self, *, stale: bool = False) -> figures.CellStatus:
+        """Return the cell at a glance."""
+        return wire_figures.read_status(self._call(self._stub.CellStatus, pb.CellStatusRequest(stale=stale)))
+
+    # --- the wire
+
+    def _call(self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Answer]", request: _Request) -> _Answer:
+        try:
+            return method(request, timeout=self._timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise error_of(error, self.address) from error
+
+    def _stream(
+        self,
+        method: Callable[..., "_CallIterator[_Answer]"],
+        request: object,
+        *,
+        timeout_s: float | None = None,
+    ) -> Iterator[_Answer]:
+        call = method(request, timeout=timeout_s, metadata=self._metadata)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise error_of(error, self.address) from error
+        finally:
+            call.cancel()
+
+    def _until(self, deadline: float, *, names: Sequence[str]) -> Iterator[records.JobChanges]:
+        timeout_s = deadline - time.monotonic()
+        request = pb.WatchJobsRequest(names=names)
+        limit_s = None if timeout_s == float("inf") else max(0.0, timeout_s)
+        for answer in self._stream(self._stub.WatchJobs, request, timeout_s=limit_s):
+            yield wire.read_job_changes(answer)
+
+
+def read_task_name(text: str) -> tuple[str, int]:
+    """Return job and index of a task's name.
+
+    >>> read_task_name("web/2")
+    ('web', 2)
+
+    Raises:
+        UsageError: It is not a job's name, a slash and a number.
+    """
+    job, slash, index = text.rpartition("/")
+    if not slash or not job or not (index.isascii() and index.isdigit()):
+        raise UsageError(f"task {text!r}: expected JOB/INDEX, as in web/0")
+    return job, int(index)
+
+
+class _Sending:
+    """The requests of a batched submit: what gRPC's own thread takes, with a limit on what is not answered."""
+
+    def __init__(self, submissions: Iterable[records.Submission], batch: int) -> None:
+        self._submissions = iter(submissions)
+        self._batch = batch
+        self._room = threading.Semaphore(SUBMITS_IN_FLIGHT)
+        self._names: collections.deque[list[str]] = collections.deque()
+        self._is_closed = False
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pb.SubmitJobsRequest]:
+        """Yield the batches; an error of the caller's iterable ends them and is raised by `check`."""
+        while self._room.acquire() and not self._is_closed:
+            try:
+                group = list(itertools.islice(self._submissions, self._batch))
+            except BaseException as error:  # noqa: BLE001  (raised again where the caller can see it)
+                self._error = error
+                return
+            if not group:
+                return
+            self._names.append([submission.spec.name for submission in group])
+            yield pb.SubmitJobsRequest(jobs=[wire.write_submission(submission) for submission in group])
+
+    def answered(self) -> list[str]:
+        """Return the names of the oldest batch, which was answered."""
+        self._room.release()
+        return self._names.popleft()
+
+    def close(self) -> None:
+        """Let the sending thread go."""
+        self._is_closed = True
+        self._room.release()
+
+    def check(self) -> None:
+        """Raise what the caller's iterable raised."""
+        if self._error is not None:
+            raise self._error

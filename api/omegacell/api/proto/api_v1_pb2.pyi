@@ -1,0 +1,1037 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KIND_BATCH: _ClassVar[Kind]
+    KIND_SERVICE: _ClassVar[Kind]
+
+class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BAND_BEST_EFFORT: _ClassVar[Band]
+    BAND_BATCH: _ClassVar[Band]
+    BAND_PRODUCTION: _ClassVar[Band]
+    BAND_MONITORING: _ClassVar[Band]
+
+class OnPartition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_PARTITION_STOP: _ClassVar[OnPartition]
+    ON_PARTITION_CONTINUE: _ClassVar[OnPartition]
+
+class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_STATE_PENDING: _ClassVar[TaskState]
+    TASK_STATE_PLACED: _ClassVar[TaskState]
+    TASK_STATE_RUNNING: _ClassVar[TaskState]
+    TASK_STATE_SUCCEEDED: _ClassVar[TaskState]
+    TASK_STATE_FAILED: _ClassVar[TaskState]
+    TASK_STATE_STOPPED: _ClassVar[TaskState]
+    TASK_STATE_LOST: _ClassVar[TaskState]
+    TASK_STATE_EVICTED: _ClassVar[TaskState]
+
+class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_STATE_PENDING: _ClassVar[JobState]
+    JOB_STATE_RUNNING: _ClassVar[JobState]
+    JOB_STATE_STOPPING: _ClassVar[JobState]
+    JOB_STATE_SUCCEEDED: _ClassVar[JobState]
+    JOB_STATE_FAILED: _ClassVar[JobState]
+    JOB_STATE_STOPPED: _ClassVar[JobState]
+
+class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANGE_NONE: _ClassVar[Change]
+    CHANGE_CREATED: _ClassVar[Change]
+    CHANGE_UNCHANGED: _ClassVar[Change]
+    CHANGE_SCALED: _ClassVar[Change]
+    CHANGE_REPLACED: _ClassVar[Change]
+
+class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXIT_NOTE_NONE: _ClassVar[ExitNote]
+    EXIT_NOTE_UNKNOWN: _ClassVar[ExitNote]
+    EXIT_NOTE_OUT_OF_MEMORY: _ClassVar[ExitNote]
+    EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
+    EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
+    EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+
+class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOG_STREAM_STDOUT: _ClassVar[LogStream]
+    LOG_STREAM_STDERR: _ClassVar[LogStream]
+
+class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MACHINE_STATE_JOINING: _ClassVar[MachineState]
+    MACHINE_STATE_UP: _ClassVar[MachineState]
+    MACHINE_STATE_DOWN: _ClassVar[MachineState]
+KIND_BATCH: Kind
+KIND_SERVICE: Kind
+BAND_BEST_EFFORT: Band
+BAND_BATCH: Band
+BAND_PRODUCTION: Band
+BAND_MONITORING: Band
+ON_PARTITION_STOP: OnPartition
+ON_PARTITION_CONTINUE: OnPartition
+TASK_STATE_PENDING: TaskState
+TASK_STATE_PLACED: TaskState
+TASK_STATE_RUNNING: TaskState
+TASK_STATE_SUCCEEDED: TaskState
+TASK_STATE_FAILED: TaskState
+TASK_STATE_STOPPED: TaskState
+TASK_STATE_LOST: TaskState
+TASK_STATE_EVICTED: TaskState
+JOB_STATE_PENDING: JobState
+JOB_STATE_RUNNING: JobState
+JOB_STATE_STOPPING: JobState
+JOB_STATE_SUCCEEDED: JobState
+JOB_STATE_FAILED: JobState
+JOB_STATE_STOPPED: JobState
+CHANGE_NONE: Change
+CHANGE_CREATED: Change
+CHANGE_UNCHANGED: Change
+CHANGE_SCALED: Change
+CHANGE_REPLACED: Change
+EXIT_NOTE_NONE: ExitNote
+EXIT_NOTE_UNKNOWN: ExitNote
+EXIT_NOTE_OUT_OF_MEMORY: ExitNote
+EXIT_NOTE_START_FAILED: ExitNote
+EXIT_NOTE_UNHEALTHY: ExitNote
+EXIT_NOTE_FENCED: ExitNote
+LOG_STREAM_STDOUT: LogStream
+LOG_STREAM_STDERR: LogStream
+MACHINE_STATE_JOINING: MachineState
+MACHINE_STATE_UP: MachineState
+MACHINE_STATE_DOWN: MachineState
+
+class At(_message.Message):
+    __slots__ = ("revision", "incarnation")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    incarnation: str
+    def __init__(self, revision: _Optional[int] = ..., incarnation: _Optional[str] = ...) -> None: ...
+
+class Port(_message.Message):
+    __slots__ = ("name", "number")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    number: int
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
+class Resources(_message.Message):
+    __slots__ = ("cpu_milli", "memory_bytes", "disk_bytes")
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    cpu_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    def __init__(self, cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ...) -> None: ...
+
+class JobSpec(_message.Message):
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    IS_GANG_FIELD_NUMBER: _ClassVar[int]
+    MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_DELAY_US_FIELD_NUMBER: _ClassVar[int]
+    GRACE_US_FIELD_NUMBER: _ClassVar[int]
+    ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    owner: str
+    kind: Kind
+    scheduler: str
+    band: Band
+    priority: int
+    count: int
+    resources: Resources
+    driver: str
+    ports: _containers.RepeatedCompositeFieldContainer[Port]
+    is_gang: bool
+    max_restarts: int
+    restart_delay_us: int
+    grace_us: int
+    on_partition: OnPartition
+    payload: bytes
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class SubmitJobRequest(_message.Message):
+    __slots__ = ("spec", "replace")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    spec: JobSpec
+    replace: bool
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., replace: _Optional[bool] = ...) -> None: ...
+
+class SubmitJobResponse(_message.Message):
+    __slots__ = ("at", "job_id", "change")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job_id: int
+    change: Change
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ...) -> None: ...
+
+class SubmitJobsRequest(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[SubmitJobRequest]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
+
+class SubmitResult(_message.Message):
+    __slots__ = ("job_id", "change", "revision", "reason", "message")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    change: Change
+    revision: int
+    reason: str
+    message: str
+    def __init__(self, job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., revision: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class SubmitJobsResponse(_message.Message):
+    __slots__ = ("at", "results")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    results: _containers.RepeatedCompositeFieldContainer[SubmitResult]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., results: _Optional[_Iterable[_Union[SubmitResult, _Mapping]]] = ...) -> None: ...
+
+class StopJobRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class StopJobResponse(_message.Message):
+    __slots__ = ("at", "job_id")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job_id: int
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ...) -> None: ...
+
+class Job(_message.Message):
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DECIDED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    IS_CURRENT_FIELD_NUMBER: _ClassVar[int]
+    job_id: int
+    spec: JobSpec
+    state: JobState
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    healthy_count: int
+    changed_at: int
+    submitted_at_us: int
+    first_decided_at_us: int
+    is_current: bool
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ...) -> None: ...
+
+class Lack(_message.Message):
+    __slots__ = ("reason", "dimension", "machine_count")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    dimension: str
+    machine_count: int
+    def __init__(self, reason: _Optional[str] = ..., dimension: _Optional[str] = ..., machine_count: _Optional[int] = ...) -> None: ...
+
+class PendingReason(_message.Message):
+    __slots__ = ("summary", "task_count", "lacks")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
+    summary: str
+    task_count: int
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ...) -> None: ...
+
+class Tasks(_message.Message):
+    __slots__ = ("indices", "states", "stopping", "health", "attempts", "restarts", "machines", "exit_codes", "signals", "notes", "placed_at_us", "started_at_us", "ended_at_us")
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    states: _containers.RepeatedScalarFieldContainer[int]
+    stopping: _containers.RepeatedScalarFieldContainer[int]
+    health: _containers.RepeatedScalarFieldContainer[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    restarts: _containers.RepeatedScalarFieldContainer[int]
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    exit_codes: _containers.RepeatedScalarFieldContainer[int]
+    signals: _containers.RepeatedScalarFieldContainer[int]
+    notes: _containers.RepeatedScalarFieldContainer[int]
+    placed_at_us: _containers.RepeatedScalarFieldContainer[int]
+    started_at_us: _containers.RepeatedScalarFieldContainer[int]
+    ended_at_us: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, indices: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., stopping: _Optional[_Iterable[int]] = ..., health: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., restarts: _Optional[_Iterable[int]] = ..., machines: _Optional[_Iterable[str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., notes: _Optional[_Iterable[int]] = ..., placed_at_us: _Optional[_Iterable[int]] = ..., started_at_us: _Optional[_Iterable[int]] = ..., ended_at_us: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PastAttempt(_message.Message):
+    __slots__ = ("index", "attempt", "machine", "state", "exit_code", "signal", "note", "placed_at_us", "started_at_us", "ended_at_us")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    attempt: int
+    machine: str
+    state: TaskState
+    exit_code: int
+    signal: int
+    note: ExitNote
+    placed_at_us: int
+    started_at_us: int
+    ended_at_us: int
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., note: _Optional[_Union[ExitNote, str]] = ..., placed_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., ended_at_us: _Optional[int] = ...) -> None: ...
+
+class TaskPorts(_message.Message):
+    __slots__ = ("index", "ports")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    ports: _containers.RepeatedCompositeFieldContainer[Port]
+    def __init__(self, index: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ...) -> None: ...
+
+class TaskMessage(_message.Message):
+    __slots__ = ("index", "attempt", "text")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    attempt: int
+    text: str
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class GetJobRequest(_message.Message):
+    __slots__ = ("name", "first_index", "limit", "stale")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    first_index: int
+    limit: int
+    stale: bool
+    def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ...) -> None: ...
+
+class GetJobResponse(_message.Message):
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    PAST_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job: Job
+    pending: PendingReason
+    tasks: Tasks
+    past: _containers.RepeatedCompositeFieldContainer[PastAttempt]
+    ports: _containers.RepeatedCompositeFieldContainer[TaskPorts]
+    messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("stale", "name_prefix", "active_only")
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    NAME_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    name_prefix: str
+    active_only: bool
+    def __init__(self, stale: _Optional[bool] = ..., name_prefix: _Optional[str] = ..., active_only: _Optional[bool] = ...) -> None: ...
+
+class ListJobsResponse(_message.Message):
+    __slots__ = ("at", "jobs")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    jobs: _containers.RepeatedCompositeFieldContainer[Job]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+
+class WatchJobsRequest(_message.Message):
+    __slots__ = ("names", "after", "incarnation")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    after: int
+    incarnation: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., after: _Optional[int] = ..., incarnation: _Optional[str] = ...) -> None: ...
+
+class WatchJobsResponse(_message.Message):
+    __slots__ = ("at", "jobs", "forgotten")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    jobs: _containers.RepeatedCompositeFieldContainer[Job]
+    forgotten: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., forgotten: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class LogsRequest(_message.Message):
+    __slots__ = ("job", "index", "attempt", "stream", "follow", "offset", "limit_bytes")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    index: int
+    attempt: int
+    stream: LogStream
+    follow: bool
+    offset: int
+    limit_bytes: int
+    def __init__(self, job: _Optional[str] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., follow: _Optional[bool] = ..., offset: _Optional[int] = ..., limit_bytes: _Optional[int] = ...) -> None: ...
+
+class LogsResponse(_message.Message):
+    __slots__ = ("at", "offset", "data", "attempt", "machine")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    offset: int
+    data: bytes
+    attempt: int
+    machine: str
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., attempt: _Optional[int] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class FetchPayloadRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    def __init__(self, job: _Optional[str] = ...) -> None: ...
+
+class FetchPayloadResponse(_message.Message):
+    __slots__ = ("at", "payload")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    payload: bytes
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class Machine(_message.Message):
+    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATED_FIELD_NUMBER: _ClassVar[int]
+    DRIVERS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    IS_CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    SILENT_TICKS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PORT_LAST_FIELD_NUMBER: _ClassVar[int]
+    PORT_FREE_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATED_BY_BAND_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    name: str
+    state: MachineState
+    epoch: int
+    capacity: Resources
+    allocated: Resources
+    drivers: _containers.RepeatedScalarFieldContainer[str]
+    attributes: _containers.ScalarMap[str, str]
+    is_connected: bool
+    silent_ticks: int
+    changed_at: int
+    port_first: int
+    port_last: int
+    port_free: int
+    allocated_by_band: _containers.RepeatedCompositeFieldContainer[Resources]
+    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ...) -> None: ...
+
+class MachineTask(_message.Message):
+    __slots__ = ("job", "job_id", "index", "attempt", "state")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    index: int
+    attempt: int
+    state: TaskState
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ...) -> None: ...
+
+class ListMachinesRequest(_message.Message):
+    __slots__ = ("stale",)
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+
+class ListMachinesResponse(_message.Message):
+    __slots__ = ("at", "machines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    machines: _containers.RepeatedCompositeFieldContainer[Machine]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ...) -> None: ...
+
+class GetMachineRequest(_message.Message):
+    __slots__ = ("name", "stale")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    stale: bool
+    def __init__(self, name: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+
+class GetMachineResponse(_message.Message):
+    __slots__ = ("at", "machine", "tasks")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    machine: Machine
+    tasks: _containers.RepeatedCompositeFieldContainer[MachineTask]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[MachineTask, _Mapping]]] = ...) -> None: ...
+
+class LoseMachineRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class LoseMachineResponse(_message.Message):
+    __slots__ = ("at",)
+    AT_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ...) -> None: ...
+
+class SchedulerStatistics(_message.Message):
+    __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")
+    class RefusalsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    IS_LIVE_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTED_FIELD_NUMBER: _ClassVar[int]
+    DISAGREED_FIELD_NUMBER: _ClassVar[int]
+    NO_FIT_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_CONFLICTED_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_DISAGREED_FIELD_NUMBER: _ClassVar[int]
+    BUSY_US_FIELD_NUMBER: _ClassVar[int]
+    WAIT_US_FIELD_NUMBER: _ClassVar[int]
+    WAIT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    CONFLICT_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    MEAN_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    author: str
+    scheduler: str
+    is_live: bool
+    decisions: int
+    committed: int
+    conflicted: int
+    disagreed: int
+    no_fit: int
+    placements: int
+    claims_conflicted: int
+    claims_disagreed: int
+    busy_us: int
+    wait_us: int
+    wait_count: int
+    refusals: _containers.ScalarMap[str, int]
+    conflict_fraction: float
+    busy_fraction: float
+    mean_wait_s: float
+    def __init__(self, author: _Optional[str] = ..., scheduler: _Optional[str] = ..., is_live: _Optional[bool] = ..., decisions: _Optional[int] = ..., committed: _Optional[int] = ..., conflicted: _Optional[int] = ..., disagreed: _Optional[int] = ..., no_fit: _Optional[int] = ..., placements: _Optional[int] = ..., claims_conflicted: _Optional[int] = ..., claims_disagreed: _Optional[int] = ..., busy_us: _Optional[int] = ..., wait_us: _Optional[int] = ..., wait_count: _Optional[int] = ..., refusals: _Optional[_Mapping[str, int]] = ..., conflict_fraction: _Optional[float] = ..., busy_fraction: _Optional[float] = ..., mean_wait_s: _Optional[float] = ...) -> None: ...
+
+class ListSchedulersRequest(_message.Message):
+    __slots__ = ("stale",)
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+
+class ListSchedulersResponse(_message.Message):
+    __slots__ = ("at", "schedulers")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULERS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    schedulers: _containers.RepeatedCompositeFieldContainer[SchedulerStatistics]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ...) -> None: ...
+
+class HistoryRequest(_message.Message):
+    __slots__ = ("before", "limit", "author", "job", "kind", "status", "with_ticks")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    WITH_TICKS_FIELD_NUMBER: _ClassVar[int]
+    before: int
+    limit: int
+    author: str
+    job: str
+    kind: str
+    status: str
+    with_ticks: bool
+    def __init__(self, before: _Optional[int] = ..., limit: _Optional[int] = ..., author: _Optional[str] = ..., job: _Optional[str] = ..., kind: _Optional[str] = ..., status: _Optional[str] = ..., with_ticks: _Optional[bool] = ...) -> None: ...
+
+class HistoryEntry(_message.Message):
+    __slots__ = ("revision", "author", "seq", "seen", "kind", "jobs", "summary", "status", "reason", "granted", "refused", "conflicts", "at_us")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    author: str
+    seq: int
+    seen: int
+    kind: str
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    summary: str
+    status: str
+    reason: str
+    granted: int
+    refused: int
+    conflicts: int
+    at_us: int
+    def __init__(self, revision: _Optional[int] = ..., author: _Optional[str] = ..., seq: _Optional[int] = ..., seen: _Optional[int] = ..., kind: _Optional[str] = ..., jobs: _Optional[_Iterable[str]] = ..., summary: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., granted: _Optional[int] = ..., refused: _Optional[int] = ..., conflicts: _Optional[int] = ..., at_us: _Optional[int] = ...) -> None: ...
+
+class HistoryResponse(_message.Message):
+    __slots__ = ("at", "oldest_revision", "entries")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    oldest_revision: int
+    entries: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., oldest_revision: _Optional[int] = ..., entries: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ...) -> None: ...
+
+class ConflictsRequest(_message.Message):
+    __slots__ = ("before", "limit", "author", "job", "with_disagreements")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    WITH_DISAGREEMENTS_FIELD_NUMBER: _ClassVar[int]
+    before: int
+    limit: int
+    author: str
+    job: str
+    with_disagreements: bool
+    def __init__(self, before: _Optional[int] = ..., limit: _Optional[int] = ..., author: _Optional[str] = ..., job: _Optional[str] = ..., with_disagreements: _Optional[bool] = ...) -> None: ...
+
+class Conflict(_message.Message):
+    __slots__ = ("revision", "author", "job", "index", "machine", "reason", "dimension", "shortage", "seen", "taken_at", "taken_by", "is_conflict", "at_us")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_BY_FIELD_NUMBER: _ClassVar[int]
+    IS_CONFLICT_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    author: str
+    job: str
+    index: int
+    machine: str
+    reason: str
+    dimension: str
+    shortage: int
+    seen: int
+    taken_at: int
+    taken_by: str
+    is_conflict: bool
+    at_us: int
+    def __init__(self, revision: _Optional[int] = ..., author: _Optional[str] = ..., job: _Optional[str] = ..., index: _Optional[int] = ..., machine: _Optional[str] = ..., reason: _Optional[str] = ..., dimension: _Optional[str] = ..., shortage: _Optional[int] = ..., seen: _Optional[int] = ..., taken_at: _Optional[int] = ..., taken_by: _Optional[str] = ..., is_conflict: _Optional[bool] = ..., at_us: _Optional[int] = ...) -> None: ...
+
+class ConflictsResponse(_message.Message):
+    __slots__ = ("at", "oldest_revision", "conflicts")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    oldest_revision: int
+    conflicts: _containers.RepeatedCompositeFieldContainer[Conflict]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., oldest_revision: _Optional[int] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ...) -> None: ...
+
+class CellStatusRequest(_message.Message):
+    __slots__ = ("stale",)
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+
+class StoreFigures(_message.Message):
+    __slots__ = ("engine", "path", "byte_count", "wal_byte_count", "disk_free_byte_count", "entry_count", "checkpoint_count")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    BYTE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WAL_BYTE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    path: str
+    byte_count: int
+    wal_byte_count: int
+    disk_free_byte_count: int
+    entry_count: int
+    checkpoint_count: int
+    def __init__(self, engine: _Optional[str] = ..., path: _Optional[str] = ..., byte_count: _Optional[int] = ..., wal_byte_count: _Optional[int] = ..., disk_free_byte_count: _Optional[int] = ..., entry_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ...) -> None: ...
+
+class CellStatusResponse(_message.Message):
+    __slots__ = ("at", "name", "version", "chain", "elapsed_us", "tick", "rules", "machine_counts", "task_counts", "job_count", "active_job_count", "capacity", "allocated", "schedulers", "session_count", "store", "started_at_us", "can_write")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_US_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    JOB_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_JOB_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATED_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULERS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    CAN_WRITE_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    name: str
+    version: str
+    chain: bytes
+    elapsed_us: int
+    tick: int
+    rules: int
+    machine_counts: _containers.RepeatedScalarFieldContainer[int]
+    task_counts: _containers.RepeatedScalarFieldContainer[int]
+    job_count: int
+    active_job_count: int
+    capacity: Resources
+    allocated: Resources
+    schedulers: _containers.RepeatedCompositeFieldContainer[SchedulerStatistics]
+    session_count: int
+    store: StoreFigures
+    started_at_us: int
+    can_write: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chain: _Optional[bytes] = ..., elapsed_us: _Optional[int] = ..., tick: _Optional[int] = ..., rules: _Optional[int] = ..., machine_counts: _Optional[_Iterable[int]] = ..., task_counts: _Optional[_Iterable[int]] = ..., job_count: _Optional[int] = ..., active_job_count: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ..., session_count: _Optional[int] = ..., store: _Optional[_Union[StoreFigures, _Mapping]] = ..., started_at_us: _Optional[int] = ..., can_write: _Optional[bool] = ...) -> None: ...
+
+class AgentUp(_message.Message):
+    __slots__ = ("register", "heartbeat", "reports", "log_chunk")
+    REGISTER_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
+    LOG_CHUNK_FIELD_NUMBER: _ClassVar[int]
+    register: Register
+    heartbeat: Heartbeat
+    reports: Reports
+    log_chunk: LogChunk
+    def __init__(self, register: _Optional[_Union[Register, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ..., log_chunk: _Optional[_Union[LogChunk, _Mapping]] = ...) -> None: ...
+
+class AgentDown(_message.Message):
+    __slots__ = ("registered", "rejected", "wanted", "lease", "reports_folded", "log_request", "log_cancel")
+    REGISTERED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    REPORTS_FOLDED_FIELD_NUMBER: _ClassVar[int]
+    LOG_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    LOG_CANCEL_FIELD_NUMBER: _ClassVar[int]
+    registered: Registered
+    rejected: Rejected
+    wanted: Wanted
+    lease: Lease
+    reports_folded: ReportsFolded
+    log_request: LogRequest
+    log_cancel: LogCancel
+    def __init__(self, registered: _Optional[_Union[Registered, _Mapping]] = ..., rejected: _Optional[_Union[Rejected, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., reports_folded: _Optional[_Union[ReportsFolded, _Mapping]] = ..., log_request: _Optional[_Union[LogRequest, _Mapping]] = ..., log_cancel: _Optional[_Union[LogCancel, _Mapping]] = ...) -> None: ...
+
+class Register(_message.Message):
+    __slots__ = ("machines",)
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedCompositeFieldContainer[MachineOffer]
+    def __init__(self, machines: _Optional[_Iterable[_Union[MachineOffer, _Mapping]]] = ...) -> None: ...
+
+class Attribute(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class MachineOffer(_message.Message):
+    __slots__ = ("name", "boot_id", "capacity", "attributes", "drivers", "held_jobs", "held_indices", "held_attempts", "held_states", "port_first", "port_last")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    DRIVERS_FIELD_NUMBER: _ClassVar[int]
+    HELD_JOBS_FIELD_NUMBER: _ClassVar[int]
+    HELD_INDICES_FIELD_NUMBER: _ClassVar[int]
+    HELD_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    HELD_STATES_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PORT_LAST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    boot_id: str
+    capacity: _containers.RepeatedScalarFieldContainer[int]
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    drivers: _containers.RepeatedScalarFieldContainer[str]
+    held_jobs: _containers.RepeatedScalarFieldContainer[int]
+    held_indices: _containers.RepeatedScalarFieldContainer[int]
+    held_attempts: _containers.RepeatedScalarFieldContainer[int]
+    held_states: bytes
+    port_first: int
+    port_last: int
+    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., drivers: _Optional[_Iterable[str]] = ..., held_jobs: _Optional[_Iterable[int]] = ..., held_indices: _Optional[_Iterable[int]] = ..., held_attempts: _Optional[_Iterable[int]] = ..., held_states: _Optional[bytes] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("sent_boot_us", "missing")
+    SENT_BOOT_US_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    sent_boot_us: int
+    missing: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, sent_boot_us: _Optional[int] = ..., missing: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Reports(_message.Message):
+    __slots__ = ("batch", "rows", "epochs", "jobs", "indices", "attempts", "kinds", "codes", "at_us", "messages")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    batch: int
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    epochs: _containers.RepeatedScalarFieldContainer[int]
+    jobs: _containers.RepeatedScalarFieldContainer[int]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    attempts: _containers.RepeatedScalarFieldContainer[int]
+    kinds: bytes
+    codes: _containers.RepeatedScalarFieldContainer[int]
+    at_us: _containers.RepeatedScalarFieldContainer[int]
+    messages: _containers.RepeatedCompositeFieldContainer[ReportMessage]
+    def __init__(self, batch: _Optional[int] = ..., rows: _Optional[_Iterable[int]] = ..., epochs: _Optional[_Iterable[int]] = ..., jobs: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., kinds: _Optional[bytes] = ..., codes: _Optional[_Iterable[int]] = ..., at_us: _Optional[_Iterable[int]] = ..., messages: _Optional[_Iterable[_Union[ReportMessage, _Mapping]]] = ...) -> None: ...
+
+class ReportMessage(_message.Message):
+    __slots__ = ("position", "text")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    text: str
+    def __init__(self, position: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class LogChunk(_message.Message):
+    __slots__ = ("request_id", "offset", "data", "is_last", "error")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    offset: int
+    data: bytes
+    is_last: bool
+    error: str
+    def __init__(self, request_id: _Optional[int] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., is_last: _Optional[bool] = ..., error: _Optional[str] = ...) -> None: ...
+
+class Registered(_message.Message):
+    __slots__ = ("incarnation", "names", "rows", "epochs", "lease_us", "heartbeat_us")
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_US_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_US_FIELD_NUMBER: _ClassVar[int]
+    incarnation: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    epochs: _containers.RepeatedScalarFieldContainer[int]
+    lease_us: int
+    heartbeat_us: int
+    def __init__(self, incarnation: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[int]] = ..., epochs: _Optional[_Iterable[int]] = ..., lease_us: _Optional[int] = ..., heartbeat_us: _Optional[int] = ...) -> None: ...
+
+class Rejected(_message.Message):
+    __slots__ = ("names", "reason")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Shape(_message.Message):
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    JOB_NAME_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    PORT_NAMES_FIELD_NUMBER: _ClassVar[int]
+    GRACE_US_FIELD_NUMBER: _ClassVar[int]
+    STOP_ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    job_name: str
+    driver: str
+    payload: bytes
+    resources: _containers.RepeatedScalarFieldContainer[int]
+    port_names: _containers.RepeatedScalarFieldContainer[str]
+    grace_us: int
+    stop_on_partition: bool
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ...) -> None: ...
+
+class Wanted(_message.Message):
+    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    SHAPES_FIELD_NUMBER: _ClassVar[int]
+    FORGOTTEN_SHAPES_FIELD_NUMBER: _ClassVar[int]
+    START_ROWS_FIELD_NUMBER: _ClassVar[int]
+    START_SHAPES_FIELD_NUMBER: _ClassVar[int]
+    START_JOBS_FIELD_NUMBER: _ClassVar[int]
+    START_INDICES_FIELD_NUMBER: _ClassVar[int]
+    START_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    START_PORTS_FIELD_NUMBER: _ClassVar[int]
+    STOP_ROWS_FIELD_NUMBER: _ClassVar[int]
+    STOP_JOBS_FIELD_NUMBER: _ClassVar[int]
+    STOP_INDICES_FIELD_NUMBER: _ClassVar[int]
+    STOP_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    incarnation: str
+    revision: int
+    complete: _containers.RepeatedScalarFieldContainer[int]
+    shapes: _containers.RepeatedCompositeFieldContainer[Shape]
+    forgotten_shapes: _containers.RepeatedScalarFieldContainer[int]
+    start_rows: _containers.RepeatedScalarFieldContainer[int]
+    start_shapes: _containers.RepeatedScalarFieldContainer[int]
+    start_jobs: _containers.RepeatedScalarFieldContainer[int]
+    start_indices: _containers.RepeatedScalarFieldContainer[int]
+    start_attempts: _containers.RepeatedScalarFieldContainer[int]
+    start_ports: _containers.RepeatedScalarFieldContainer[int]
+    stop_rows: _containers.RepeatedScalarFieldContainer[int]
+    stop_jobs: _containers.RepeatedScalarFieldContainer[int]
+    stop_indices: _containers.RepeatedScalarFieldContainer[int]
+    stop_attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Lease(_message.Message):
+    __slots__ = ("sent_boot_us",)
+    SENT_BOOT_US_FIELD_NUMBER: _ClassVar[int]
+    sent_boot_us: int
+    def __init__(self, sent_boot_us: _Optional[int] = ...) -> None: ...
+
+class ReportsFolded(_message.Message):
+    __slots__ = ("batch",)
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    batch: int
+    def __init__(self, batch: _Optional[int] = ...) -> None: ...
+
+class LogRequest(_message.Message):
+    __slots__ = ("request_id", "job_id", "index", "attempt", "stream", "offset", "limit_bytes", "is_followed")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IS_FOLLOWED_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    job_id: int
+    index: int
+    attempt: int
+    stream: LogStream
+    offset: int
+    limit_bytes: int
+    is_followed: bool
+    def __init__(self, request_id: _Optional[int] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., offset: _Optional[int] = ..., limit_bytes: _Optional[int] = ..., is_followed: _Optional[bool] = ...) -> None: ...
+
+class LogCancel(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    def __init__(self, request_id: _Optional[int] = ...) -> None: ...

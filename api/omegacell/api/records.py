@@ -1,0 +1,297 @@
+"""What the client takes and gives: frozen values, without numpy, pydantic or the wire.
+
+Times named ``*_at_us`` are wall stamps in microseconds, 0 for "not yet". Names of reasons, statuses and command kinds
+are strings here, because a newer server may know more of them than this client; those a program decides on are enums.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.units import Band, JobId
+
+
+class JobState(IntEnum):
+    """A job in one word, from the states of its tasks."""
+
+    PENDING = 0
+    """No task is placed yet."""
+    RUNNING = 1
+    STOPPING = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    STOPPED = 5
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing of the job will run again by itself."""
+        return self >= JobState.SUCCEEDED
+
+
+class Change(IntEnum):
+    """What a submit did."""
+
+    NONE = 0
+    CREATED = 1
+    UNCHANGED = 2
+    SCALED = 3
+    REPLACED = 4
+
+
+class Health(IntEnum):
+    """What the last health checks of a task said."""
+
+    UNKNOWN = 0
+    HEALTHY = 1
+    UNHEALTHY = 2
+
+
+class ExitNote(IntEnum):
+    """What else is known of how an attempt ended."""
+
+    NONE = 0
+    UNKNOWN = 1
+    OUT_OF_MEMORY = 2
+    START_FAILED = 3
+    UNHEALTHY = 4
+    FENCED = 5
+
+
+class LogStream(IntEnum):
+    """Which output of a task."""
+
+    STDOUT = 0
+    STDERR = 1
+
+
+class MachineState(IntEnum):
+    """Whether a machine takes work."""
+
+    JOINING = 0
+    UP = 1
+    DOWN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """Which state an answer shows: a revision of one incarnation of the cell."""
+
+    revision: int
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A job to submit: `omegacell.api.spec` makes them from job files.
+
+    Attributes:
+        spec: what the cell must know; its ``payload`` is empty, as the server salts and hashes.
+        payload: what the tasks run, canonical JSON.
+        replace: put this in the place of another spec of that name.
+    """
+
+    spec: JobSpec
+    payload: bytes
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What became of a submit.
+
+    Attributes:
+        name: the job's.
+        job_id: 0 when it was refused.
+        change: what it did; NONE when it was refused.
+        revision: the transaction that did it; 0 when it never reached the log.
+        reason: why it was refused, else empty.
+        message: the same as a sentence.
+    """
+
+    name: str
+    job_id: JobId
+    change: Change
+    revision: int
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the cell did not take the job."""
+        return bool(self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Amounts in base units."""
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job and how its tasks are.
+
+    Attributes:
+        job_id: never used again.
+        spec: without payload; its ``count`` is what is wanted now.
+        state: in one word.
+        counts: tasks by `TaskState`.
+        healthy_count: running tasks whose health checks pass.
+        changed_at: revision of its last change.
+        submitted_at_us: wall stamp.
+        first_decided_at_us: wall stamp of its scheduler's first attempt; 0 for not yet.
+        is_current: whether the name means this job; false for one that was replaced and has not left yet.
+    """
+
+    job_id: JobId
+    spec: JobSpec
+    state: JobState
+    counts: Mapping[TaskState, int]
+    healthy_count: int
+    changed_at: int
+    submitted_at_us: int
+    first_decided_at_us: int
+    is_current: bool
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.spec.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """Jobs as of one revision."""
+
+    at: At
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChanges:
+    """One step of a watch: the newest state of each job that changed; resume after ``at``."""
+
+    at: At
+    jobs: tuple[Job, ...]
+    forgotten: tuple[JobId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none."""
+
+    attempt: int
+    machine: str
+    state: TaskState
+    exit_code: int
+    signal: int
+    note: ExitNote
+    placed_at_us: int
+    started_at_us: int
+    ended_at_us: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+
+    index: int
+    state: TaskState
+    stopping: Stopping
+    health: Health
+    restarts: int
+    last: Attempt | None
+    past: tuple[Attempt, ...] = ()
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """How many machines cannot take a task for one reason; ``dimension`` is the resource for RESOURCES."""
+
+    reason: str
+    dimension: str
+    machine_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingReason:
+    """Why tasks are pending: the dominant reason as a sentence, and machines counted per reason."""
+
+    summary: str
+    task_count: int
+    lacks: tuple[Lack, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetail:
+    """A job with a range of its tasks."""
+
+    at: At
+    job: Job
+    pending: PendingReason | None
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart:
+    """A piece of a task's output; ``offset`` is that of its first byte since the attempt started."""
+
+    data: bytes
+    offset: int
+    attempt: int
+    machine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine, what it has and what is taken of it."""
+
+    row: int
+    name: str
+    state: MachineState
+    epoch: int
+    capacity: Resources
+    allocated: Resources
+    allocated_by_band: Mapping[Band, Resources]
+    drivers: tuple[str, ...]
+    attributes: Mapping[str, str]
+    is_connected: bool
+    silent_ticks: int
+    changed_at: int
+    port_first: int
+    port_last: int
+    port_free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTask:
+    """A task that is placed or runs on a machine."""
+
+    job: str
+    job_id: JobId
+    index: int
+    attempt: int
+    state: TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineList:
+    """Machines as of one revision."""
+
+    at: At
+    machines: tuple[Machine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineDetail:
+    """A machine with what it runs."""
+
+    at: At
+    machine: Machine
+    tasks: tuple[MachineTask, ...]

@@ -1,0 +1,230 @@
+"""Translates between the API's messages and the client's values.
+
+Both directions of a message stand next to each other where both are needed. Nothing here decides anything.
+"""
+
+from typing import cast
+
+from omegacell.api import records
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
+from omegacell.core.units import Band, JobId
+
+
+def read_at(message: pb.At) -> records.At:
+    """Return which state an answer shows."""
+    return records.At(revision=message.revision, incarnation=message.incarnation)
+
+
+def read_resources(message: pb.Resources) -> records.Resources:
+    """Return amounts."""
+    return records.Resources(
+        cpu_milli=message.cpu_milli, memory_bytes=message.memory_bytes, disk_bytes=message.disk_bytes
+    )
+
+
+def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
+    """Return the message of a spec; the payload is what its tasks run, not its hash."""
+    cpu_milli, memory_bytes, disk_bytes = spec.resources
+    return pb.JobSpec(
+        name=spec.name,
+        owner=spec.owner,
+        kind=cast("pb.Kind", spec.kind),
+        scheduler=spec.scheduler,
+        band=cast("pb.Band", spec.band),
+        priority=spec.priority,
+        count=spec.count,
+        resources=pb.Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, disk_bytes=disk_bytes),
+        driver=spec.driver,
+        ports=[pb.Port(name=port.name, number=port.number) for port in spec.ports],
+        is_gang=spec.is_gang,
+        max_restarts=spec.max_restarts,
+        restart_delay_us=spec.restart_delay_us,
+        grace_us=spec.grace_us,
+        on_partition=cast("pb.OnPartition", spec.on_partition),
+        payload=payload,
+    )
+
+
+def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
+    """Return the spec of a message, with the hash that its payload has got.
+
+    Raises:
+        ValueError: An enum's number is unknown.
+    """
+    resources = message.resources
+    return JobSpec(
+        name=message.name,
+        owner=message.owner,
+        kind=Kind(message.kind),
+        scheduler=message.scheduler,
+        band=Band(message.band),
+        priority=message.priority,
+        count=message.count,
+        resources=(resources.cpu_milli, resources.memory_bytes, resources.disk_bytes),
+        driver=message.driver,
+        ports=tuple([Port(name=port.name, number=port.number) for port in message.ports]),
+        is_gang=message.is_gang,
+        max_restarts=message.max_restarts,
+        restart_delay_us=message.restart_delay_us,
+        grace_us=message.grace_us,
+        on_partition=OnPartition(message.on_partition),
+        payload=payload_hash,
+    )
+
+
+def write_submission(submission: records.Submission) -> pb.SubmitJobRequest:
+    """Return the request that submits a job."""
+    return pb.SubmitJobRequest(spec=write_spec(submission.spec, submission.payload), replace=submission.replace)
+
+
+def read_result(name: str, message: pb.SubmitResult) -> records.Submitted:
+    """Return what became of one of many submits."""
+    return records.Submitted(
+        name=name,
+        job_id=JobId(message.job_id),
+        change=records.Change(message.change),
+        revision=message.revision,
+        reason=message.reason,
+        message=message.message,
+    )
+
+
+def read_job(message: pb.Job) -> records.Job:
+    """Return a job."""
+    return records.Job(
+        job_id=JobId(message.job_id),
+        spec=read_spec(message.spec),
+        state=records.JobState(message.state),
+        counts={TaskState(place): count for place, count in enumerate(message.counts)},
+        healthy_count=message.healthy_count,
+        changed_at=message.changed_at,
+        submitted_at_us=message.submitted_at_us,
+        first_decided_at_us=message.first_decided_at_us,
+        is_current=message.is_current,
+    )
+
+
+def read_job_changes(message: pb.WatchJobsResponse) -> records.JobChanges:
+    """Return one step of a watch."""
+    return records.JobChanges(
+        at=read_at(message.at),
+        jobs=tuple(read_job(job) for job in message.jobs),
+        forgotten=tuple(JobId(job) for job in message.forgotten),
+    )
+
+
+def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
+    """Return a job with the tasks that the answer holds."""
+    return records.JobDetail(
+        at=read_at(message.at),
+        job=read_job(message.job),
+        pending=read_pending(message.pending) if message.HasField("pending") else None,
+        tasks=read_tasks(message),
+    )
+
+
+def read_pending(message: pb.PendingReason) -> records.PendingReason:
+    """Return why tasks are pending."""
+    lacks = tuple(
+        records.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
+        for lack in message.lacks
+    )
+    return records.PendingReason(summary=message.summary, task_count=message.task_count, lacks=lacks)
+
+
+def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
+    """Return the tasks of an answer, each with its attempts."""
+    texts = {(text.index, text.attempt): text.text for text in message.messages}
+    past: dict[int, list[records.Attempt]] = {}
+    for ended in message.past:
+        past.setdefault(ended.index, []).append(_read_past(ended, texts.get((ended.index, ended.attempt), "")))
+    ports = {entry.index: {port.name: port.number for port in entry.ports} for entry in message.ports}
+    columns = message.tasks
+    tasks = []
+    for place, index in enumerate(columns.indices):
+        tasks.append(
+            records.Task(
+                index=index,
+                state=TaskState(columns.states[place]),
+                stopping=Stopping(columns.stopping[place]),
+                health=records.Health(columns.health[place]),
+                restarts=columns.restarts[place],
+                last=_read_last(columns, place, texts.get((index, columns.attempts[place]), "")),
+                past=tuple(past.get(index, ())),
+                ports=ports.get(index, {}),
+            )
+        )
+    return tuple(tasks)
+
+
+def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:
+    state = TaskState(columns.states[place])
+    is_shown_as_past = state is TaskState.PENDING  # its ended attempts are all among the past ones
+    if columns.attempts[place] == 0 or is_shown_as_past:
+        return None
+    return records.Attempt(
+        attempt=columns.attempts[place],
+        machine=columns.machines[place],
+        state=state,
+        exit_code=columns.exit_codes[place],
+        signal=columns.signals[place],
+        note=records.ExitNote(columns.notes[place]),
+        placed_at_us=columns.placed_at_us[place],
+        started_at_us=columns.started_at_us[place],
+        ended_at_us=columns.ended_at_us[place],
+        message=text,
+    )
+
+
+def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
+    return records.Attempt(
+        attempt=message.attempt,
+        machine=message.machine,
+        state=TaskState(message.state),
+        exit_code=message.exit_code,
+        signal=message.signal,
+        note=records.ExitNote(message.note),
+        placed_at_us=message.placed_at_us,
+        started_at_us=message.started_at_us,
+        ended_at_us=message.ended_at_us,
+        message=text,
+    )
+
+
+def read_machine(message: pb.Machine) -> records.Machine:
+    """Return a machine."""
+    return records.Machine(
+        row=message.row,
+        name=message.name,
+        state=records.MachineState(message.state),
+        epoch=message.epoch,
+        capacity=read_resources(message.capacity),
+        allocated=read_resources(message.allocated),
+        allocated_by_band={
+            Band(place): read_resources(amounts) for place, amounts in enumerate(message.allocated_by_band)
+        },
+        drivers=tuple(message.drivers),
+        attributes=dict(message.attributes),
+        is_connected=message.is_connected,
+        silent_ticks=message.silent_ticks,
+        changed_at=message.changed_at,
+        port_first=message.port_first,
+        port_last=message.port_last,
+        port_free=message.port_free,
+    )
+
+
+def read_machine_detail(message: pb.GetMachineResponse) -> records.MachineDetail:
+    """Return a machine with what it runs."""
+    tasks = tuple(
+        records.MachineTask(
+            job=task.job,
+            job_id=JobId(task.job_id),
+            index=task.index,
+            attempt=task.attempt,
+            state=TaskState(task.state),
+        )
+        for task in message.tasks
+    )
+    return records.MachineDetail(at=read_at(message.at), machine=read_machine(message.machine), tasks=tasks)
