@@ -12,12 +12,11 @@ Rules:
   can read: a heartbeat carries one and its `Lease` brings it back.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final
 
-from omegacell.core.errors import OmegaError
 from omegacell.core.units import JobId, MachineRow, Revision
 
 MAX_REPORTS_PER_MESSAGE: Final = 10_000
@@ -109,6 +108,7 @@ class MachineOffer:
         drivers: names of the drivers it offers.
         held: attempts it holds, running or ended and not forgotten yet.
         held_states: for each of ``held``.
+        incarnation: of the log that the held attempts belong to; empty when it has never had one.
     """
 
     name: str
@@ -118,6 +118,7 @@ class MachineOffer:
     drivers: tuple[str, ...] = ()
     held: tuple[AttemptKey, ...] = ()
     held_states: tuple[HeldState, ...] = ()
+    incarnation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +344,7 @@ class Wanted:
                 attempt=self.start_attempts[place],
             )
             named = tuple(zip(shape.port_names, ports.get(place, ()), strict=True))
-            yield MachineRow(row), WantedTask(key=key, shape=shape, ports=named)
+            yield MachineRow(row), WantedTask(key=key, shape=shape, ports=named, incarnation=self.incarnation)
 
     def stops(self) -> Iterator[tuple[MachineRow, AttemptKey]]:
         """Yield the stops one by one."""
@@ -358,11 +359,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedTask:
-    """One start."""
+    """One start: an attempt means something only inside the incarnation of the log that made it."""
 
     key: AttemptKey
     shape: TaskShape
     ports: tuple[tuple[str, int], ...] = ()
+    incarnation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,39 +417,3 @@ class LogCancel:
 
 
 Down = Registered | Rejected | Wanted | Lease | ReportsFolded | LogRequest | LogCancel
-
-
-class LinkLostError(OmegaError):
-    """The link broke; the agent goes on without it and tries again."""
-
-
-class Link(Protocol):
-    """An open, ordered connection to the API; the api portion implements it over its own wire."""
-
-    async def send(self, message: Up) -> None:
-        """Send; returns when the message has been handed over.
-
-        Raises:
-            LinkLostError: the link is gone.
-        """
-        ...
-
-    def receive(self) -> AsyncIterator[Down]:
-        """Yield what comes, until the link is gone: then it raises LinkLostError."""
-        ...
-
-    async def close(self) -> None:
-        """Close it; harmless when it is closed already."""
-        ...
-
-
-class Connector(Protocol):
-    """Whoever can open a link to the API; the api portion implements it."""
-
-    async def connect(self) -> Link:
-        """Return a new link.
-
-        Raises:
-            LinkLostError: the API cannot be reached now.
-        """
-        ...

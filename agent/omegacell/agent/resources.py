@@ -68,8 +68,8 @@ class Machine:
     attributes: tuple[tuple[str, str], ...]
     drivers: tuple[str, ...]
 
-    def offer(self, held: dict[AttemptKey, HeldState]) -> MachineOffer:
-        """Return the offer to register with."""
+    def offer(self, held: dict[AttemptKey, HeldState], incarnation: str) -> MachineOffer:
+        """Return the offer to register with; what is held belongs to ``incarnation``."""
         return MachineOffer(
             name=self.name,
             boot_id=self.boot_id,
@@ -78,6 +78,7 @@ class Machine:
             drivers=self.drivers,
             held=tuple(held),
             held_states=tuple(held.values()),
+            incarnation=incarnation,
         )
 
 

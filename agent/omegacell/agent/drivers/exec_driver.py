@@ -129,7 +129,7 @@ class ExecDriver:
             shape[name] = tuple(shape[name])
         shape["payload"] = base64.b64decode(shape["payload"])
         ports = tuple((name, number) for name, number in fields["ports"])
-        return WantedTask(key=key, shape=TaskShape(**shape), ports=ports)
+        return WantedTask(key=key, shape=TaskShape(**shape), ports=ports, incarnation=fields["incarnation"])
 
     def log_path(self, key: AttemptKey, stream: LogStream) -> str:
         """Return the file of one output of an attempt."""
@@ -174,7 +174,11 @@ class ExecDriver:
         os.chmod(folder, 0o711)
         os.makedirs(os.path.join(folder, "work", "tmp"))
         payload = base64.b64encode(task.shape.payload).decode("ascii")
-        fields = {"shape": {**asdict(replace(task.shape, payload=b"")), "payload": payload}, "ports": task.ports}
+        fields: dict[str, object] = {
+            "shape": {**asdict(replace(task.shape, payload=b"")), "payload": payload},
+            "ports": task.ports,
+        }
+        fields["incarnation"] = task.incarnation
         fd = os.open(os.path.join(folder, "task.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(fields, file)

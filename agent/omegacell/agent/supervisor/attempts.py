@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from omegacell.agent.supervisor import processes
+from omegacell.agent.supervisor import processes, trees
 from omegacell.agent.supervisor.records import DeadlineFile, ExitRecord, How, RecordFolder, StartRecord
 from omegacell.agent.supervisor.spawn import Held, SpawnSpec, fork_held, read_error
 
@@ -103,7 +103,7 @@ class Attempts:
                 self._track(attempt)
             else:
                 self._drain(attempt, self._unknown_end("it ended while no supervisor ran"))
-        self._kill_leftovers()
+        trees.kill_marked({a.start.mark.encode() for a in self if a.phase is Phase.ENDED and a.start.mark})
         self._look_at_draining()
 
     def start(self, specs: list[SpawnSpec]) -> dict[str, str]:
@@ -148,7 +148,7 @@ class Attempts:
             attempt.kill_at_us = at_us if attempt.kill_at_us is None else min(at_us, attempt.kill_at_us)
             self._stopping[key] = attempt
         if number == signal.SIGKILL:
-            self._kill_tree(attempt)
+            trees.kill_tree(attempt.start)
         elif processes.is_running(attempt.start.pid, attempt.start.start_ticks):
             self._signal_group(attempt, number)
         return True
@@ -195,13 +195,13 @@ class Attempts:
         for attempt in list(self._stopping.values()):
             if attempt.kill_at_us is not None and now_us >= attempt.kill_at_us:
                 attempt.kill_at_us = now_us + _KILL_RETRY_US
-                self._kill_tree(attempt)
+                trees.kill_tree(attempt.start)
         if self._deadline_us is not None and now_us >= self._deadline_us:
             for attempt in list(self._fenced.values()):
                 attempt.was_fenced = True
                 attempt.kill_at_us = now_us + _KILL_RETRY_US
                 self._stopping[attempt.start.key] = attempt
-                self._kill_tree(attempt)
+                trees.kill_tree(attempt.start)
             self._fenced.clear()
         self._look_at_draining()
 
@@ -266,7 +266,7 @@ class Attempts:
 
     def _waited_end(self, attempt: Attempt, info: os.waitid_result) -> ExitRecord:
         exited = info.si_code == os.CLD_EXITED
-        is_oom = not exited and info.si_status == signal.SIGKILL and _count_oom_kills(attempt.start.cgroups) > 0
+        is_oom = not exited and info.si_status == signal.SIGKILL and trees.count_oom_kills(attempt.start.cgroups) > 0
         return ExitRecord(
             how=How.EXITED if exited else How.SIGNALED,
             code=info.si_status,
@@ -297,10 +297,10 @@ class Attempts:
     def _look_at_draining(self) -> None:
         if not self._draining:
             return
-        orphans = self._find_orphans()
+        orphans = trees.find_orphans(self._by_pid)
         now_us = processes.boot_clock_us()
         for attempt in list(self._draining.values()):
-            members = self._find_members(attempt, orphans)
+            members = trees.find_members(attempt.start, attempt.died_at_ticks, orphans if attempt.is_child else None)
             for stat in members:
                 processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
             if members and now_us < attempt.drain_until_us:
@@ -330,55 +330,6 @@ class Attempts:
         except PermissionError as error:
             _log(f"{attempt.start.key}: cannot signal its group: {error}")
 
-    def _kill_tree(self, attempt: Attempt) -> None:
-        if not processes.is_running(attempt.start.pid, attempt.start.start_ticks):
-            return
-        if _kill_cgroup(attempt.start.cgroups):
-            return
-        everyone = processes.scan_processes()
-        leader = attempt.start.pid
-        family = {stat.pid for stat in everyone if leader in (stat.pid, stat.session, stat.group)}
-        family = processes.find_descendants(family, everyone) | _read_cgroup(attempt.start.cgroups)
-        for stat in everyone:
-            if stat.pid in family:
-                processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
-
-    def _find_orphans(self) -> list[processes.ProcessStat]:
-        children = [pid for pid in processes.list_children(os.getpid()) if pid not in self._by_pid]
-        stats = (processes.read_stat(pid) for pid in children)
-        return [stat for stat in stats if stat is not None and not stat.is_dead]
-
-    def _find_members(self, attempt: Attempt, orphans: list[processes.ProcessStat]) -> list[processes.ProcessStat]:
-        """Return the living processes of a tree whose first process has ended."""
-        if attempt.start.cgroups:
-            stats = [processes.read_stat(pid) for pid in _read_cgroup(attempt.start.cgroups)]
-            return [stat for stat in stats if stat is not None and not stat.is_dead]
-        suspects = orphans if attempt.is_child else processes.scan_processes()
-        found = {stat.pid for stat in suspects if _belongs(stat, attempt)}
-        if not found:
-            return []
-        everyone = processes.scan_processes()
-        family = processes.find_descendants(found, everyone)
-        return [stat for stat in everyone if stat.pid in family and not stat.is_dead]
-
-    def _kill_leftovers(self) -> None:
-        """Kill processes that carry the mark of an attempt whose end is on record already."""
-        marks = {a.start.mark.encode() for a in self if a.phase is Phase.ENDED and a.start.mark}
-        if not marks:
-            return
-        for stat in processes.scan_processes():
-            if stat.pid != os.getpid() and not marks.isdisjoint(processes.read_environment(stat.pid)):
-                processes.send_signal(stat.pid, stat.start_ticks, signal.SIGKILL)
-
-
-def _belongs(stat: processes.ProcessStat, attempt: Attempt) -> bool:
-    """Whether a process is of the tree; a session that began after the first process ended is a stranger's."""
-    leader = attempt.start.pid
-    is_family = leader in (stat.session, stat.group) and stat.start_ticks <= attempt.died_at_ticks
-    if stat.pid == os.getpid():
-        return False
-    return is_family or attempt.start.mark.encode() in processes.read_environment(stat.pid)
-
 
 def _peek_ended_child() -> os.waitid_result | None:
     try:
@@ -393,41 +344,6 @@ def _explain(attempt: Attempt, is_oom: bool) -> str:
     if is_oom:
         return "killed by the kernel: out of memory"
     return ""
-
-
-def _read_cgroup(folders: tuple[str, ...]) -> set[int]:
-    found: set[int] = set()
-    for folder in folders[:1]:
-        try:
-            with open(os.path.join(folder, "cgroup.procs"), "rb") as file:
-                found.update(int(pid) for pid in file.read().split())
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def _kill_cgroup(folders: tuple[str, ...]) -> bool:
-    """Kill everything in a version 2 control group at once; False where the kernel has no such file."""
-    for folder in folders:
-        try:
-            with open(os.path.join(folder, "cgroup.kill"), "wb") as file:
-                file.write(b"1")
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def _count_oom_kills(folders: tuple[str, ...]) -> int:
-    for folder in folders:
-        for name in ("memory.events", "memory.oom_control"):
-            try:
-                with open(os.path.join(folder, name), encoding="ascii") as file:
-                    fields = dict(line.split() for line in file)
-            except FileNotFoundError:
-                continue
-            return int(fields.get("oom_kill", "0"))
-    return 0
 
 
 def _wall_us() -> int:

@@ -113,22 +113,23 @@ class Client:
         self.received = bytearray()
         self.unsent = bytearray()
 
-    def take_lines(self) -> list[bytes] | None:
-        """Return the requests that have arrived completely, or None when the other end is gone."""
-        try:
-            data = self.connection.recv(_READ_BYTES)
-        except BlockingIOError:
-            return []
-        except ConnectionError:
-            return None
-        self.received += data
-        if not data or len(self.received) > MAX_REQUEST_BYTES:
-            return None
-        if b"\n" not in data:
-            return []
+    def take_lines(self) -> tuple[list[bytes], bool]:
+        """Return all requests that have arrived completely, and whether the other end is still there."""
+        is_open = True
+        while len(self.received) <= MAX_REQUEST_BYTES:
+            try:
+                data = self.connection.recv(_READ_BYTES)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                data = b""
+            if not data:
+                is_open = False
+                break
+            self.received += data
         *lines, rest = self.received.split(b"\n")
         self.received = bytearray(rest)
-        return [bytes(line) for line in lines]
+        return [bytes(line) for line in lines], is_open and len(rest) <= MAX_REQUEST_BYTES
 
     def flush(self) -> bool:
         """Send what can be sent; return whether the connection is still good."""
@@ -253,12 +254,11 @@ class Server:
             return
         if not event & ~select.POLLOUT:
             return
-        lines = client.take_lines()
-        if lines is None:
-            self._drop(client)
-            return
+        lines, is_open = client.take_lines()
         for line in lines:
             self._answer(client, line)
+        if not is_open:
+            self._drop(client)
 
     def _drop(self, client: Client) -> None:
         fd = client.connection.fileno()
@@ -348,6 +348,10 @@ class Server:
         return {"kept": [key for key in keys if not self._attempts.forget(key)]}
 
     def _subscribe(self, client: Client, request: dict[str, object]) -> dict[str, object]:
+        # What an agent asked for before it was killed is done before the next one is told what there is.
+        for other in list(self._clients.values()):
+            if other is not client:
+                self._on_client(other, select.POLLIN)
         client.is_subscribed = True
         return self._list(client, request)
 

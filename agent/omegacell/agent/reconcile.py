@@ -1,0 +1,441 @@
+"""What an agent decides: wanted state, what runs, and what must be told, as a pure state machine.
+
+`Reconciler.step` takes one event and returns the actions of the shell, in order. No clock, no input or output here.
+
+Rules:
+- Nothing is started or stopped before the supervisor has said what it holds (`Inventory`), nor before the cell has
+  said, on this link, what it wants as a whole.
+- Wanted state older than what is durably remembered is ignored; what is newer is remembered before it is acted upon.
+  A log of another incarnation retires the one before for good, and ends every attempt that belonged to it: the same
+  key means another attempt there.
+- Of one task at most one attempt runs: a newer one waits until the older has ended, and an older one never starts.
+- What happened is reported until the cell has folded it, again on every new link. An ended attempt is forgotten only
+  when its end was folded *and* it is no longer wanted; until then its key cannot start again.
+- A lost link changes nothing that runs. The supervisor's deadline does, for tasks that must stop on a partition.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, assert_never
+
+from omegacell.agent.events import (
+    Action,
+    DropLink,
+    End,
+    Ended,
+    Event,
+    ForgetAttempt,
+    HealthChanged,
+    Held,
+    Inventory,
+    LinkClosed,
+    LinkOpened,
+    Persist,
+    Remembered,
+    RenewDeadline,
+    SendRegister,
+    SendReports,
+    StartAttempt,
+    Started,
+    StopAttempt,
+    SupervisorLost,
+)
+from omegacell.agent.messages import (
+    ENDS,
+    MAX_REPORTS_PER_MESSAGE,
+    AttemptKey,
+    HeldState,
+    Lease,
+    Registered,
+    Rejected,
+    ReportKind,
+    Reports,
+    ReportsFolded,
+    TaskReport,
+    Wanted,
+    WantedTask,
+)
+from omegacell.core.units import MachineRow
+
+MAX_RETIRED: Final = 64
+
+
+class _Phase(IntEnum):
+    STARTING = 1
+    RUNNING = 2
+    ENDED = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    incarnation: str
+    grace_us: int
+    phase: _Phase
+    is_stopping: bool = False
+    started_at_us: int = 0
+    end: End | None = None
+    is_end_folded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    """A report that the cell has not folded yet."""
+
+    key: AttemptKey
+    kind: ReportKind
+    code: int
+    at_us: int
+    message: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Registration:
+    """What holds as long as one link does."""
+
+    row: MachineRow
+    epoch: int
+    lease_us: int
+    is_wanted_known: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Outbox:
+    """Facts until they are folded: unsent, or in a batch that was sent on this link."""
+
+    unsent: list[_Fact] = field(default_factory=list)
+    sent: dict[int, list[_Fact]] = field(default_factory=dict)
+    next_batch: int = 1
+
+    def add(self, fact: _Fact) -> None:
+        if fact.kind in (ReportKind.HEALTHY, ReportKind.UNHEALTHY):
+            # Only the last verdict matters, and an agent that is alone for days must not grow.
+            health = (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
+            self.unsent = [old for old in self.unsent if old.key != fact.key or old.kind not in health]
+        self.unsent.append(fact)
+
+    def reopen(self) -> None:
+        """Take back what was sent on a link that is gone."""
+        self.unsent = [fact for batch in sorted(self.sent) for fact in self.sent[batch]] + self.unsent
+        self.sent = {}
+
+    def keep_only(self, keys: Iterable[AttemptKey]) -> None:
+        kept = frozenset(keys)
+        self.unsent = [fact for fact in self.unsent if fact.key in kept]
+
+
+class Reconciler:
+    """The agent of one machine that runs real tasks.
+
+    Args:
+        machine: its name.
+        remembered: what the last agent on this machine made durable.
+    """
+
+    def __init__(self, machine: str, remembered: Remembered) -> None:
+        self._machine = machine
+        self._remembered = remembered
+        self._attempts: dict[AttemptKey, _Attempt] = {}
+        self._by_task: dict[tuple[int, int], set[AttemptKey]] = {}
+        self._wanted: dict[AttemptKey, WantedTask] = {}
+        self._has_wanted = False
+        self._has_inventory = False
+        self._is_link_open = False
+        self._registration: _Registration | None = None
+        self._outbox = _Outbox()
+
+    @property
+    def remembered(self) -> Remembered:
+        """What has been said to be made durable."""
+        return self._remembered
+
+    @property
+    def unfolded_count(self) -> int:
+        """How many reports the cell has not folded yet."""
+        return len(self._outbox.unsent) + sum(len(batch) for batch in self._outbox.sent.values())
+
+    def step(self, event: Event) -> list[Action]:
+        """Take one event; return what is to be done, in this order."""
+        match event:
+            case LinkOpened():
+                self._is_link_open = True
+                actions = self._register()
+            case LinkClosed():
+                self._is_link_open = False
+                self._registration = None
+                self._outbox.reopen()
+                actions = []
+            case Inventory():
+                actions = self._on_inventory(event)
+            case SupervisorLost():
+                self._has_inventory = False
+                actions = []
+            case Started():
+                self._on_started(event)
+                actions = []
+            case Ended():
+                actions = self._on_ended(event)
+            case HealthChanged():
+                kind = ReportKind.HEALTHY if event.is_healthy else ReportKind.UNHEALTHY
+                attempt = self._attempts.get(event.key)
+                if attempt is not None and attempt.phase is _Phase.RUNNING:
+                    self._note(event.key, End(kind=kind, code=0, at_us=event.at_us, message=event.message))
+                actions = []
+            case Registered():
+                actions = self._on_registered(event)
+            case Rejected():
+                actions = [DropLink(reason=event.reason)] if self._machine in event.names else []
+            case Wanted():
+                actions = self._on_wanted(event)
+            case Lease():
+                actions = self._on_lease(event)
+            case ReportsFolded():
+                actions = self._on_folded(event)
+            case _:
+                assert_never(event)
+        return actions + self._send()
+
+    # --- the link
+
+    def _register(self) -> list[Action]:
+        if not (self._is_link_open and self._has_inventory):
+            return []
+        held = tuple(
+            (key, HeldState.ENDED if attempt.phase is _Phase.ENDED else HeldState.RUNNING)
+            for key, attempt in sorted(self._attempts.items())
+            if attempt.incarnation == self._remembered.incarnation
+        )
+        return [SendRegister(held=held)]
+
+    def _on_registered(self, event: Registered) -> list[Action]:
+        if self._machine not in event.names or not self._is_link_open:
+            return []
+        if event.incarnation in self._remembered.retired:
+            return [DropLink(reason=f"incarnation {event.incarnation} of the log was retired on this machine")]
+        place = event.names.index(self._machine)
+        self._outbox.reopen()
+        self._registration = _Registration(
+            row=MachineRow(event.rows[place]), epoch=event.epochs[place], lease_us=event.lease_us
+        )
+        if event.incarnation == self._remembered.incarnation:
+            return []
+        return self._change_incarnation(event.incarnation)
+
+    def _change_incarnation(self, incarnation: str) -> list[Action]:
+        old = self._remembered.incarnation
+        retired = (*self._remembered.retired, old) if old else self._remembered.retired
+        self._remembered = Remembered(incarnation=incarnation, retired=retired[-MAX_RETIRED:])
+        self._want({})
+        self._has_wanted = False
+        self._outbox.keep_only(key for key, a in self._attempts.items() if a.incarnation == incarnation)
+        return [Persist(remembered=self._remembered), *self._settle(list(self._attempts))]
+
+    def _on_lease(self, event: Lease) -> list[Action]:
+        if self._registration is None:
+            return []
+        return [RenewDeadline(deadline_boot_us=event.sent_boot_us + self._registration.lease_us)]
+
+    def _on_wanted(self, event: Wanted) -> list[Action]:
+        registration = self._registration
+        if registration is None or event.incarnation != self._remembered.incarnation:
+            return []
+        if event.revision < self._remembered.revision:
+            return []
+        row = registration.row
+        starts = {task.key: task for its_row, task in event.starts() if its_row == row}
+        if row in event.complete:
+            touched = {*self._wanted, *self._attempts, *starts}
+            self._want(starts)
+            self._has_wanted = registration.is_wanted_known = True
+        elif registration.is_wanted_known:
+            stops = [key for its_row, key in event.stops() if its_row == row]
+            for key, task in starts.items():
+                self._wanted[key] = task
+                self._link_task(key)
+            for key in stops:
+                self._wanted.pop(key, None)
+                self._unlink_task(key)
+            touched = {*starts, *stops}
+        else:
+            return []
+        for key in starts:
+            self._report_again(key)
+        actions: list[Action] = []
+        if event.revision > self._remembered.revision:
+            old = self._remembered
+            self._remembered = Remembered(incarnation=old.incarnation, revision=event.revision, retired=old.retired)
+            actions.append(Persist(remembered=self._remembered))
+        return actions + self._settle(sorted(touched))
+
+    def _report_again(self, key: AttemptKey) -> None:
+        """Report an end once more that was folded and is wanted all the same: the cell does not know of it."""
+        attempt = self._attempts.get(key)
+        if attempt is not None and attempt.end is not None and attempt.is_end_folded:
+            attempt.is_end_folded = False
+            self._note(key, attempt.end)
+
+    # --- the supervisor
+
+    def _on_inventory(self, event: Inventory) -> list[Action]:
+        self._has_inventory = True
+        held = {one.key: one for one in event.held}
+        for key, attempt in list(self._attempts.items()):
+            attempt.is_stopping = False
+            if key in held or attempt.phase is _Phase.ENDED:
+                continue
+            if attempt.phase is _Phase.STARTING:
+                self._drop(key)  # it never reached the supervisor
+            else:
+                at_us = attempt.started_at_us
+                self._mark_ended(key, End(kind=ReportKind.UNKNOWN, code=0, at_us=at_us, message="its record is gone"))
+        for key, one in held.items():
+            if key not in self._attempts:
+                self._adopt(one)
+            if one.end is not None:
+                self._mark_ended(key, one.end)
+            else:
+                self._on_started(Started(key=key, at_us=one.started_at_us))
+        actions = self._register() if self._registration is None else []
+        return actions + self._settle(sorted({*self._attempts, *self._wanted}))
+
+    def _adopt(self, one: Held) -> None:
+        incarnation = one.task.incarnation if one.task is not None else self._remembered.incarnation
+        grace_us = one.task.shape.grace_us if one.task is not None else 0
+        self._add(one.key, _Attempt(incarnation=incarnation, grace_us=grace_us, phase=_Phase.STARTING))
+
+    def _on_started(self, event: Started) -> None:
+        attempt = self._attempts.get(event.key)
+        if attempt is None or attempt.phase is not _Phase.STARTING:
+            return
+        attempt.phase = _Phase.RUNNING
+        attempt.started_at_us = event.at_us
+        self._note(event.key, End(kind=ReportKind.STARTED, code=0, at_us=event.at_us))
+
+    def _on_ended(self, event: Ended) -> list[Action]:
+        self._mark_ended(event.key, event.end)
+        return self._settle(self._siblings(event.key))
+
+    def _mark_ended(self, key: AttemptKey, end: End) -> None:
+        assert end.kind in ENDS, f"{end.kind.name} is not an end"
+        attempt = self._attempts.get(key)
+        if attempt is None or attempt.phase is _Phase.ENDED:
+            return
+        attempt.phase = _Phase.ENDED
+        attempt.end = end
+        self._note(key, end)
+
+    def _note(self, key: AttemptKey, end: End) -> None:
+        if self._attempts[key].incarnation == self._remembered.incarnation:
+            self._outbox.add(_Fact(key=key, kind=end.kind, code=end.code, at_us=end.at_us, message=end.message))
+
+    # --- reports
+
+    def _send(self) -> list[Action]:
+        registration = self._registration
+        if registration is None:
+            return []
+        actions: list[Action] = []
+        while self._outbox.unsent:
+            facts = self._outbox.unsent[:MAX_REPORTS_PER_MESSAGE]
+            del self._outbox.unsent[:MAX_REPORTS_PER_MESSAGE]
+            batch = self._outbox.next_batch
+            self._outbox.next_batch += 1
+            self._outbox.sent[batch] = facts
+            actions.append(SendReports(reports=Reports.of(batch, [_to_report(fact, registration) for fact in facts])))
+        return actions
+
+    def _on_folded(self, event: ReportsFolded) -> list[Action]:
+        ended = []
+        for fact in self._outbox.sent.pop(event.batch, []):
+            attempt = self._attempts.get(fact.key)
+            if attempt is not None and fact.kind in ENDS:
+                attempt.is_end_folded = True
+                ended.append(fact.key)
+        return self._settle(ended)
+
+    # --- what follows from what is wanted and what is there
+
+    def _settle(self, keys: Iterable[AttemptKey]) -> list[Action]:
+        """Return what brings some attempts to what is wanted of them, as far as it can be done now."""
+        if not self._has_inventory:
+            return []
+        actions: list[Action] = []
+        queue = list(keys)
+        for key in queue:
+            attempt = self._attempts.get(key)
+            if attempt is None:
+                actions += self._settle_absent(key)
+            elif attempt.phase is _Phase.ENDED:
+                if self._is_over(key, attempt):
+                    self._drop(key)
+                    actions.append(ForgetAttempt(key=key))
+                    queue += self._siblings(key)
+            elif not attempt.is_stopping and self._is_unwanted(key, attempt):
+                attempt.is_stopping = True
+                actions.append(StopAttempt(key=key, grace_us=attempt.grace_us))
+        return actions
+
+    def _settle_absent(self, key: AttemptKey) -> list[Action]:
+        task = self._wanted.get(key)
+        if task is None or self._registration is None or not self._registration.is_wanted_known:
+            return []
+        siblings = self._siblings(key)
+        living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
+        if max(siblings) != key or living:
+            return self._settle(living)
+        self._add(key, _Attempt(incarnation=task.incarnation, grace_us=task.shape.grace_us, phase=_Phase.STARTING))
+        return [StartAttempt(task=task)]
+
+    def _is_over(self, key: AttemptKey, attempt: _Attempt) -> bool:
+        """Whether nobody will ask for an ended attempt any more."""
+        if attempt.incarnation != self._remembered.incarnation:
+            return True
+        return attempt.is_end_folded and self._has_wanted and key not in self._wanted
+
+    def _is_unwanted(self, key: AttemptKey, attempt: _Attempt) -> bool:
+        if attempt.incarnation != self._remembered.incarnation:
+            return True
+        return self._has_wanted and (key not in self._wanted or max(self._siblings(key)) != key)
+
+    # --- attempts of one task, wanted or there
+
+    def _siblings(self, key: AttemptKey) -> list[AttemptKey]:
+        return sorted(self._by_task.get((key.job_id, key.index), ()))
+
+    def _want(self, wanted: dict[AttemptKey, WantedTask]) -> None:
+        old, self._wanted = self._wanted, wanted
+        for key in old:
+            self._unlink_task(key)
+        for key in wanted:
+            self._link_task(key)
+
+    def _add(self, key: AttemptKey, attempt: _Attempt) -> None:
+        self._attempts[key] = attempt
+        self._link_task(key)
+
+    def _drop(self, key: AttemptKey) -> None:
+        del self._attempts[key]
+        self._unlink_task(key)
+
+    def _link_task(self, key: AttemptKey) -> None:
+        self._by_task.setdefault((key.job_id, key.index), set()).add(key)
+
+    def _unlink_task(self, key: AttemptKey) -> None:
+        task = (key.job_id, key.index)
+        if key in self._wanted or key in self._attempts or task not in self._by_task:
+            return
+        self._by_task[task].discard(key)
+        if not self._by_task[task]:
+            del self._by_task[task]
+
+
+def _to_report(fact: _Fact, registration: _Registration) -> TaskReport:
+    return TaskReport(
+        row=registration.row,
+        epoch=registration.epoch,
+        key=fact.key,
+        kind=fact.kind,
+        code=fact.code,
+        at_us=fact.at_us,
+        message=fact.message,
+    )
