@@ -80,14 +80,15 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_reached_from_the_index() -> None:
-    """A page that nothing leads to is not documentation."""
+    """A page that nothing leads to is not documentation; a link to a folder leads to its pages."""
     reached: set[Path] = set()
     waiting = [DOCS / "index.md"]
     while waiting:
         page = waiting.pop()
         if page not in reached and page.suffix == ".md":
             reached.add(page)
-            waiting += [target for _, target in links(page) if target.exists()]
+            targets = [target for _, target in links(page) if target.exists()]
+            waiting += [each for target in targets for each in (target.glob("*.md") if target.is_dir() else [target])]
     assert sorted(page.relative_to(REPOSITORY).as_posix() for page in set(documents()) - reached) in ([], ["README.md"])
 
 
