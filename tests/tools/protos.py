@@ -193,9 +193,7 @@ def enum_changes(name: str, released: EnumDescriptorProto, today: Mapping[str, E
     return [f"enum {name}: {value.name} = {value.number} is gone" for value in gone]
 
 
-def service_changes(
-    released: ServiceDescriptorProto, services: Mapping[str, ServiceDescriptorProto]
-) -> list[str]:
+def service_changes(released: ServiceDescriptorProto, services: Mapping[str, ServiceDescriptorProto]) -> list[str]:
     """Say which methods of one released service are gone or take or give something else."""
     if released.name not in services:
         return [f"service {released.name}: is gone"]
