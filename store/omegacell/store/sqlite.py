@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 from zlib import crc32
 
-from omegacell.core.errors import StoreCorruptError, StoreError, TruncatedError
+from omegacell.core.errors import StoreError, TruncatedError
 from omegacell.store.groupcommit import GroupCommit
 from omegacell.store.log import (
     DEFAULT_READ_BYTES,
@@ -25,7 +25,7 @@ from omegacell.store.log import (
 )
 from omegacell.store.sqlite_beside import SqliteCheckpoints, SqlitePayloads, find_rotten, insert_payloads
 from omegacell.store.sqlite_database import Database, SqliteOptions
-from omegacell.store.sqlite_errors import ACTION_CORRUPT
+from omegacell.store.sqlite_errors import describe_corrupt
 from omegacell.store.sqlite_schema import FORMAT_VERSION
 from omegacell.store.waking import Waking
 
@@ -222,8 +222,6 @@ class SqliteStore:
 
     def _checked(self, cursor: int, crc: int, entry: bytes) -> Stored:
         if crc32(entry) != crc:
-            raise StoreCorruptError(
-                f"{self.path}: the entry at cursor {cursor} ({len(entry)} bytes) is not what was written;"
-                f" {ACTION_CORRUPT}"
-            )
+            where = f"{self.path}: the entry at cursor {cursor} is not what was written"
+            raise describe_corrupt(self.path, where, f"({len(entry)} bytes)")
         return Stored(Cursor(cursor), entry)

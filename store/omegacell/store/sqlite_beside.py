@@ -17,7 +17,7 @@ from omegacell.store.log import (
     check_payload,
 )
 from omegacell.store.sqlite_database import Database
-from omegacell.store.sqlite_errors import ACTION_CORRUPT
+from omegacell.store.sqlite_errors import describe_corrupt
 
 # Rows checked in one read transaction, so that checking a large store does not make the write-ahead log grow.
 CHECK_STEP: Final = 500
@@ -41,9 +41,8 @@ class SqlitePayloads:
         crc, payload = row
         assert isinstance(payload, bytes)
         if crc32(payload) != crc:
-            raise StoreCorruptError(
-                f"{self._database.path}: payload {payload_hash.hex()} is not what was written; {ACTION_CORRUPT}"
-            )
+            where = f"{self._database.path}: payload {payload_hash.hex()} is not what was written"
+            raise describe_corrupt(self._database.path, where, f"({len(payload)} bytes)")
         return payload
 
     def put(self, payload_hash: bytes, payload: bytes) -> None:

@@ -250,6 +250,8 @@ class Database:
                     (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
             connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
             connection.execute("PRAGMA cell_size_check=ON")
+            # Some builds overwrite whatever is deleted; here that is for payloads that are erased (`scrubbing`).
+            connection.execute("PRAGMA secure_delete=OFF")
         if mode != "wal":
             raise StoreReadOnlyError(
                 f"{self.path}: cannot switch on the write-ahead log (mode {mode!r}); {ACTION_READ_ONLY}"

@@ -75,7 +75,7 @@ def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError | Clos
     detail = f"(SQLite: {error}, {error.sqlite_errorname})"
     primary = extended & 0xFF
     if extended == sqlite3.SQLITE_IOERR_SHORT_READ or primary == sqlite3.SQLITE_CORRUPT:
-        return _corrupt(path, where, detail)
+        return describe_corrupt(path, where, detail)
     if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
         return _failed_file(path, where, detail)
     kind, sentence = MEANINGS.get(extended, MEANINGS.get(primary, (StoreIOError, "the database failed {detail}")))
@@ -123,13 +123,16 @@ def promised_bytes(header: bytes) -> int:
     return (65536 if page_size == 1 else page_size) * page_count
 
 
-def _corrupt(path: Path, where: str, detail: str) -> StoreCorruptError:
+def describe_corrupt(path: Path, where: str, detail: str) -> StoreCorruptError:
+    """Return the error for damage that was found; the file tells whether it was cut short."""
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
-    except OSError:
-        return StoreCorruptError(f"{where}: the database is damaged {detail}; {ACTION_CORRUPT}")
+        size = path.stat().st_size
+    except OSError as error:
+        return StoreCorruptError(
+            f"{where}: the database is damaged and unreadable ({error}) {detail}; {ACTION_CORRUPT}"
+        )
     if len(header) == HEADER_BYTES and size < promised_bytes(header):
         return StoreCutShortError(
             f"{where}: the file is cut short: it has {size} bytes, its header promises {promised_bytes(header)}"
