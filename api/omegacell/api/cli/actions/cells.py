@@ -1,0 +1,212 @@
+"""`omega cell status`, `omega history`, `omega conflicts`: the cell and its log as tables."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, Table, duration, show, size, stamp, write
+from omegacell.api.figures import (
+    CellStatus,
+    ConflictPage,
+    ConflictQuery,
+    ConflictRow,
+    HistoryQuery,
+    HistoryRow,
+    SchedulerList,
+    SchedulerStatistics,
+)
+from omegacell.core.jobs import TaskState
+
+FOLLOW_PERIOD_S = 0.5
+FOLLOW_PAGE = 10_000
+
+
+def show_status(form: Format, *, cell: str | None) -> None:
+    """Print the cell at a glance."""
+    with open_client(cell) as client:
+        status = client.status()
+    facts = plain(status)
+    show(facts, form, _head(status), scheduler_table(status.schedulers))
+
+
+def _head(status: CellStatus) -> Table:
+    machines = ", ".join(f"{count} {state.name.lower()}" for state, count in status.machine_counts.items() if count)
+    tasks = ", ".join(f"{count} {state.name.lower()}" for state, count in status.task_counts.items() if count)
+    capacity, allocated = status.capacity, status.allocated
+    active = sum(status.task_counts.get(state, 0) for state in (TaskState.PLACED, TaskState.RUNNING))
+    store = status.store
+    rows = [
+        (
+            "revision",
+            f"{status.at.revision} (chain {status.chain.hex()[:12]}, incarnation {status.at.incarnation[:12]})",
+        ),
+        ("writable", "yes" if status.can_write else "no: the store's head was not confirmed for 5 s"),
+        ("machines", machines or "none"),
+        ("jobs", f"{status.active_job_count} active of {status.job_count}"),
+        ("tasks", f"{active} active: {tasks}" if tasks else "none"),
+        ("cpu", _use(allocated.cpu_milli, capacity.cpu_milli, lambda milli: f"{milli / 1000:g}")),
+        ("memory", _use(allocated.memory_bytes, capacity.memory_bytes, size)),
+        ("disk", _use(allocated.disk_bytes, capacity.disk_bytes, size)),
+        ("elapsed", duration(status.elapsed_us)),
+        ("store", f"{store.engine} {store.path}, {size(store.byte_count)}, {store.entry_count} entries"),
+        ("disk free", size(store.disk_free_byte_count)),
+        ("version", f"{status.version}, rules {status.rules}, up since {stamp(status.started_at_us)}"),
+    ]
+    return Table(columns=("CELL", status.name), rows=rows)
+
+
+def _use(part: int, whole: int, write_amount: Callable[[int], str]) -> str:
+    share = f" ({100 * part / whole:.0f} %)" if whole else ""
+    return f"{write_amount(part)} of {write_amount(whole)}{share}"
+
+
+def scheduler_table(rows: Sequence[SchedulerStatistics]) -> Table:
+    """Return what each scheduler did, one row an instance."""
+    columns = (
+        "SCHEDULER",
+        "LIVE",
+        "PLACEMENTS",
+        "COMMITS",
+        "CONFLICTS",
+        "FRACTION",
+        "DISAGREEMENTS",
+        "NO ROOM",
+        "BUSY",
+        "WAIT",
+    )
+    body = [
+        (
+            row.author,
+            "yes" if row.is_live else "no",
+            str(row.placements),
+            str(row.committed),
+            str(row.conflicted),
+            f"{row.conflict_fraction:.3f}",
+            str(row.disagreed),
+            str(row.no_fit),
+            f"{100 * row.busy_fraction:.2f} %",
+            duration(round(row.mean_wait_s * 1_000_000)) if row.wait_count else "-",
+        )
+        for row in rows
+    ]
+    return Table(columns=columns, rows=body, right=frozenset(columns[2:]), empty="no scheduler has been at work yet")
+
+
+def show_history(query: HistoryQuery, form: Format, *, follow: bool, cell: str | None) -> None:
+    """Print transactions, oldest first; go on with new ones as long as the reader wants."""
+    with open_client(cell) as client:
+        page = client.history(query)
+        rows = tuple(reversed(page.rows))
+        facts = {
+            "at": plain(page.at),
+            "oldest_revision": page.oldest_revision,
+            "transactions": [plain(row) for row in rows],
+        }
+        show(facts, form, _history_table(rows))
+        last = page.at.revision
+        while follow:
+            time.sleep(FOLLOW_PERIOD_S)
+            page = client.history(replace(query, before=0, limit=FOLLOW_PAGE))
+            fresh = tuple(row for row in reversed(page.rows) if row.revision > last)
+            last = max(last, page.at.revision)
+            _go_on(fresh, form)
+
+
+def _go_on(rows: Sequence[HistoryRow], form: Format) -> None:
+    import json
+    import sys
+
+    for row in rows:
+        write(json.dumps(plain(row)) if form is Format.JSON else "  ".join(_history_line(row)))
+    sys.stdout.flush()
+
+
+def _history_table(rows: Iterable[HistoryRow]) -> Table:
+    columns = ("REVISION", "AUTHOR", "KIND", "WHAT", "SEEN", "STATUS", "GRANTED", "REFUSED", "WHY", "AT")
+    right = frozenset({"REVISION", "SEEN", "GRANTED", "REFUSED"})
+    return Table(columns=columns, rows=[_history_line(row) for row in rows], right=right, empty="no transactions")
+
+
+def _history_line(row: HistoryRow) -> tuple[str, ...]:
+    why = row.reason.lower() if row.reason.lower() != "none" else ""
+    if row.conflicts:
+        why = f"{why} {row.conflicts} conflicts".strip()
+    return (
+        str(row.revision),
+        row.author or "-",
+        row.kind,
+        row.summary,
+        str(row.seen),
+        row.status.lower(),
+        str(row.granted),
+        str(row.refused),
+        why,
+        stamp(row.at_us),
+    )
+
+
+def show_conflicts(form: Format, *, count: int, store: str | None, cell: str | None) -> None:
+    """Print what each scheduler committed and what it was refused, from the running cell or from a store."""
+    query = ConflictQuery(limit=max(count, 1))
+    if store is None:
+        with open_client(cell) as client:
+            schedulers, page = client.schedulers(), client.conflicts(query)
+    else:
+        from omegacell.api.cli.actions import offline
+
+        schedulers, page = offline.read_conflicts(store, query)
+    shown = page.rows[:count]
+    show(
+        conflict_facts(schedulers, page, shown),
+        form,
+        scheduler_table(schedulers.schedulers),
+        _reason_table(schedulers.schedulers),
+        _conflict_table(shown),
+    )
+
+
+def conflict_facts(schedulers: SchedulerList, page: ConflictPage, shown: Sequence[ConflictRow]) -> dict[str, object]:
+    """Return conflicts as data; the same for the same log, whether a cell or a file answered."""
+    rows = [{name: value for name, value in plain(row).items() if name != "is_live"} for row in schedulers.schedulers]
+    return {
+        "at": plain(schedulers.at),
+        "schedulers": rows,
+        "oldest_revision": page.oldest_revision,
+        "refused_claims": [plain(row) for row in shown],
+    }
+
+
+def _reason_table(rows: Sequence[SchedulerStatistics]) -> Table:
+    body = [(row.author, reason.lower(), str(count)) for row in rows for reason, count in row.refusals.items() if count]
+    return Table(
+        columns=("SCHEDULER", "REFUSED BECAUSE", "CLAIMS"),
+        rows=body,
+        right=frozenset({"CLAIMS"}),
+        empty="no claim was refused",
+    )
+
+
+def _conflict_table(rows: Sequence[ConflictRow]) -> Table:
+    body = [
+        (
+            str(row.revision),
+            row.author,
+            f"{row.job}/{row.index}",
+            row.machine or "-",
+            f"{row.reason.lower()} {row.dimension}".strip(),
+            str(row.seen),
+            f"{row.taken_by} at {row.taken_at}" if row.taken_at else "-",
+            "conflict" if row.is_conflict else "disagreement",
+        )
+        for row in rows
+    ]
+    columns = ("REVISION", "AUTHOR", "CLAIM", "MACHINE", "REASON", "SEEN", "TAKEN BY", "AS")
+    return Table(
+        columns=columns,
+        rows=body,
+        right=frozenset({"REVISION", "SEEN"}),
+        title="the last refused claims:" if body else "",
+        empty="",
+    )

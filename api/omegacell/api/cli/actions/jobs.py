@@ -1,0 +1,198 @@
+"""`omega job ...`: jobs as tables."""
+
+import signal
+from collections.abc import Sequence
+
+from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
+from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, JobState, Task
+from omegacell.core.jobs import Stopping, TaskState
+
+STOP_LIMIT_S = 600.0
+PAGE = 10_000
+_TROUBLE = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
+"""Which tasks are shown first when not all can be."""
+
+
+def list_jobs(form: Format, *, cell: str | None) -> None:
+    """Print the jobs, newest first."""
+    with open_client(cell) as client:
+        found = client.jobs()
+    jobs = sorted(found.jobs, key=lambda job: -job.job_id)
+    rows = [
+        (
+            job.name if job.is_current else f"{job.name} (replaced)",
+            job.spec.kind.name.lower(),
+            job.state.name.lower(),
+            str(job.spec.count),
+            *(str(count) for count in _counts(job)),
+            job.spec.scheduler,
+            ago(job.submitted_at_us),
+        )
+        for job in jobs
+    ]
+    columns = ("JOB", "KIND", "STATE", "TASKS", "PENDING", "RUNNING", "DONE", "FAILED", "SCHEDULER", "AGE")
+    right = frozenset({"TASKS", "PENDING", "RUNNING", "DONE", "FAILED", "AGE"})
+    facts = {"at": plain(found.at), "jobs": [plain(job) for job in jobs]}
+    show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no jobs; submit one with `omega run FILE`"))
+
+
+def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> None:
+    """Print one job with its tasks and their attempts."""
+    with open_client(cell) as client:
+        detail = client.job(name, limit=PAGE)
+        tasks = list(detail.tasks)
+        while len(tasks) < detail.job.spec.count and (
+            more := client.job(name, first_index=len(tasks), limit=PAGE).tasks
+        ):
+            tasks += more
+    shown = sorted(sorted(tasks, key=_urgency)[:limit], key=lambda task: task.index)
+    facts = {
+        "at": plain(detail.at),
+        "job": plain(detail.job),
+        "pending": plain(detail.pending),
+        "task_count": len(tasks),
+        "tasks": [plain(task) for task in (tasks if form is Format.TABLE else shown)],
+    }
+    tables = [_head(detail.job), _attempts(shown, len(tasks))]
+    if detail.pending is not None:
+        tables.insert(1, _pending(detail))
+    show(facts, form, *tables)
+
+
+def _urgency(task: Task) -> tuple[int, int]:
+    return (_TROUBLE.index(task.state) if task.state in _TROUBLE else len(_TROUBLE), task.index)
+
+
+def _counts(job: Job) -> tuple[int, int, int, int]:
+    counts = job.counts
+    return (
+        counts.get(TaskState.PENDING, 0),
+        counts.get(TaskState.PLACED, 0) + counts.get(TaskState.RUNNING, 0),
+        counts.get(TaskState.SUCCEEDED, 0) + counts.get(TaskState.STOPPED, 0),
+        counts.get(TaskState.FAILED, 0),
+    )
+
+
+def _head(job: Job) -> Table:
+    spec = job.spec
+    states = ", ".join(f"{count} {state.name.lower()}" for state, count in job.counts.items() if count)
+    cpu_milli, memory_bytes, disk_bytes = spec.resources
+    rows = [
+        ("job", f"{job.name} (id {job.job_id})"),
+        ("state", job.state.name.lower()),
+        (
+            "kind",
+            f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}" + (", gang" if spec.is_gang else ""),
+        ),
+        ("tasks", f"{spec.count}: {states}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
+        (
+            "each",
+            f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk, driver {spec.driver}",
+        ),
+        ("scheduler", spec.scheduler),
+        ("owner", spec.owner or "-"),
+        ("submitted", stamp(job.submitted_at_us)),
+        (
+            "waited",
+            duration(job.first_decided_at_us - job.submitted_at_us) if job.first_decided_at_us else "still waits",
+        ),
+    ]
+    return Table(columns=("JOB", job.name), rows=rows[1:], title="")
+
+
+def _pending(detail: JobDetail) -> Table:
+    assert detail.pending is not None
+    rows = [
+        (f"{lack.reason.lower()} {lack.dimension}".strip(), str(lack.machine_count)) for lack in detail.pending.lacks
+    ]
+    title = f"{detail.pending.task_count} pending: {detail.pending.summary}"
+    return Table(columns=("WHY NOT", "MACHINES"), rows=rows, right=frozenset({"MACHINES"}), title=title, empty="")
+
+
+def _attempts(tasks: Sequence[Task], total: int) -> Table:
+    columns = ("TASK", "ATTEMPT", "STATE", "MACHINE", "EXIT", "STARTED", "RAN", "NOTE")
+    rows: list[tuple[str, ...]] = []
+    for task in tasks:
+        for past in task.past:
+            rows.append((str(task.index), str(past.attempt), past.state.name.lower(), *_ran(past), past.message))
+        if task.last is None:
+            rows.append((str(task.index), "-", task.state.name.lower(), "-", "-", "-", "-", ""))
+            continue
+        rows.append((str(task.index), str(task.last.attempt), _state(task), *_ran(task.last), _note(task)))
+    title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"
+    return Table(
+        columns=columns, rows=rows, right=frozenset({"TASK", "ATTEMPT", "RAN"}), title=title, empty="no tasks shown"
+    )
+
+
+def _state(task: Task) -> str:
+    if task.stopping is not Stopping.NO and task.state in (TaskState.PLACED, TaskState.RUNNING):
+        return "stopping"
+    if task.health is not Health.UNKNOWN and task.state is TaskState.RUNNING:
+        return task.health.name.lower()
+    return task.state.name.lower()
+
+
+def _ran(attempt: Attempt) -> tuple[str, str, str, str]:
+    started = attempt.started_at_us or attempt.placed_at_us
+    ended = attempt.ended_at_us
+    ran = duration(max(0, ended - started)) if ended and started else (f"{ago(started)} so far" if started else "-")
+    return attempt.machine or "-", describe_exit(attempt), stamp(started), ran
+
+
+def describe_exit(attempt: Attempt) -> str:
+    """Return how an attempt ended: its exit code, or the signal by its name, or "-" while it goes on."""
+    note = "" if attempt.note is ExitNote.NONE else f" {attempt.note.name.lower().replace('_', ' ')}"
+    if attempt.signal:
+        try:
+            return signal.Signals(attempt.signal).name + note
+        except ValueError:
+            return f"signal {attempt.signal}{note}"
+    if attempt.exit_code >= 0 and attempt.ended_at_us:
+        return f"{attempt.exit_code}{note}"
+    return note.strip() or "-"
+
+
+def _note(task: Task) -> str:
+    words = [] if task.last is None or not task.last.message else [task.last.message]
+    if task.state is TaskState.RUNNING and task.ports:
+        words.append(" ".join(f"{name}:{number}" for name, number in task.ports.items()))
+    if task.restarts:
+        words.append(f"{task.restarts} restarts")
+    return ", ".join(words)
+
+
+def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, cell: str | None) -> None:
+    """Stop jobs, and wait until their tasks ended."""
+    stopped: list[Job] = []
+    with open_client(cell) as client:
+        for name in names:
+            client.stop(name)
+            if not detach and form is Format.TABLE:
+                warn(f"{name}: stopping")
+        for name in names:
+            if detach:
+                stopped.append(client.job(name, limit=1).job)
+            else:
+                stopped.append(client.wait_job(name, until=lambda job: job.state.is_ended, timeout_s=STOP_LIMIT_S))
+    rows = [(job.name, job.state.name.lower()) for job in stopped]
+    show({"jobs": [plain(job) for job in stopped]}, form, Table(columns=("JOB", "STATE"), rows=rows))
+
+
+def show_schema(*, example: bool) -> None:
+    """Print what job files look like: to a program, or to a person."""
+    from omegacell.api import spec
+
+    if example:
+        write(spec.EXAMPLE.rstrip("\n"))
+        return
+    import json
+
+    write(json.dumps(spec.json_schema(), indent=2))
+
+
+def is_good(job: Job) -> bool:
+    """Whether a job came out as its owner wished, or is on the way there."""
+    return job.state is not JobState.FAILED

@@ -1,0 +1,99 @@
+"""`omega machine ...`: machines as tables."""
+
+from collections.abc import Sequence
+
+from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, Table, show, size
+from omegacell.api.records import Machine, Resources
+
+
+def list_machines(form: Format, *, cell: str | None) -> None:
+    """Print all machines."""
+    with open_client(cell) as client:
+        found = client.machines()
+    columns = ("MACHINE", "STATE", "CONTACT", "CPU", "USED", "MEMORY", "USED MEMORY", "DRIVERS")
+    rows = [
+        (
+            machine.name,
+            machine.state.name.lower(),
+            _contact(machine),
+            f"{machine.capacity.cpu_milli / 1000:g}",
+            f"{machine.allocated.cpu_milli / 1000:g}",
+            size(machine.capacity.memory_bytes),
+            size(machine.allocated.memory_bytes),
+            ",".join(machine.drivers),
+        )
+        for machine in found.machines
+    ]
+    facts = {"at": plain(found.at), "machines": [plain(machine) for machine in found.machines]}
+    right = frozenset({"CPU", "USED", "MEMORY", "USED MEMORY"})
+    show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no machines"))
+
+
+def show_status(name: str, form: Format, *, cell: str | None) -> None:
+    """Print one machine and what it runs."""
+    with open_client(cell) as client:
+        found = client.machine(name)
+    machine = found.machine
+    ports = f"{machine.port_first}-{machine.port_last}, {machine.port_free} free" if machine.port_last else "none"
+    head = [
+        ("state", machine.state.name.lower()),
+        ("contact", _contact(machine)),
+        ("row, epoch", f"{machine.row}, {machine.epoch}"),
+        ("drivers", ", ".join(machine.drivers) or "none"),
+        ("ports", ports),
+        *((f"attribute {key}", value) for key, value in sorted(machine.attributes.items())),
+    ]
+    room = [
+        _room("capacity", machine.capacity),
+        *(
+            _room(f"taken by {band.name.lower()}", taken)
+            for band, taken in machine.allocated_by_band.items()
+            if any_of(taken)
+        ),
+        _room("taken", machine.allocated),
+        _room("free", subtract(machine.capacity, machine.allocated)),
+    ]
+    tasks = [(f"{task.job}/{task.index}", str(task.attempt), task.state.name.lower()) for task in found.tasks]
+    show(
+        {"at": plain(found.at), "machine": plain(machine), "tasks": [plain(task) for task in found.tasks]},
+        form,
+        Table(columns=("MACHINE", machine.name), rows=head),
+        Table(columns=("ROOM", "CPU", "MEMORY", "DISK"), rows=room, right=frozenset({"CPU", "MEMORY", "DISK"})),
+        Table(columns=("TASK", "ATTEMPT", "STATE"), rows=tasks, right=frozenset({"ATTEMPT"}), empty="no tasks on it"),
+    )
+
+
+def lose(names: Sequence[str], form: Format, *, cell: str | None) -> None:
+    """Declare machines lost, one after the other."""
+    with open_client(cell) as client:
+        for name in names:
+            client.lose_machine(name)
+        lost = [client.machine(name).machine for name in names]
+    rows = [(machine.name, machine.state.name.lower()) for machine in lost]
+    show({"machines": [plain(machine) for machine in lost]}, form, Table(columns=("MACHINE", "STATE"), rows=rows))
+
+
+def any_of(resources: Resources) -> bool:
+    """Whether there is anything in it."""
+    return bool(resources.cpu_milli or resources.memory_bytes or resources.disk_bytes)
+
+
+def subtract(one: Resources, other: Resources) -> Resources:
+    """Return what is left of one after taking away the other."""
+    return Resources(
+        cpu_milli=one.cpu_milli - other.cpu_milli,
+        memory_bytes=one.memory_bytes - other.memory_bytes,
+        disk_bytes=one.disk_bytes - other.disk_bytes,
+    )
+
+
+def _contact(machine: Machine) -> str:
+    if machine.is_connected:
+        return "yes"
+    return f"silent for {machine.silent_ticks} ticks" if machine.silent_ticks else "no"
+
+
+def _room(title: str, resources: Resources) -> tuple[str, str, str, str]:
+    return title, f"{resources.cpu_milli / 1000:g}", size(resources.memory_bytes), size(resources.disk_bytes)

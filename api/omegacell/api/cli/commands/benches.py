@@ -1,0 +1,106 @@
+"""`omega bench ...`: what this machine can do."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from omegacell.api.cli.commands.group import examples, make_group
+from omegacell.api.cli.commands.root import app
+from omegacell.api.cli.options import OutputOption
+from omegacell.api.cli.output import Format
+
+bench_app = make_group(
+    "Measure this machine. Every answer names the processor, Python and the file system; figures from a file system in"
+    " memory are refused, because nothing is durable there."
+)
+app.add_typer(bench_app, name="bench")
+
+FolderOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        help="Measure in a temporary folder made here; by default in the user's state folder.",
+        metavar="DIR",
+    ),
+]
+
+
+@bench_app.command("commit", epilog=examples("omega bench commit", "omega bench commit --seconds 1 -o json"))
+def commit(
+    seconds: Annotated[float, typer.Option("--seconds", help="How long each part is measured.", min=0.1)] = 5.0,
+    writers: Annotated[int, typer.Option("--writers", help="Threads that append at the same time.", min=1, max=64)] = 8,
+    folder: FolderOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure durable appends: alone, by several writers at once, and a whole commit (propose and fold)."""
+    from omegacell.api.bench import commit as bench
+
+    bench.run(bench.CommitOptions(seconds=seconds, writers=writers, folder=folder), output)
+
+
+@bench_app.command("fold", epilog=examples("omega bench fold", "omega bench fold --placements 100000 -o json"))
+def fold(
+    placements: Annotated[
+        int, typer.Option("--placements", help="How many placements to fold.", min=1_000)
+    ] = 1_000_000,
+    claims: Annotated[int, typer.Option("--claims", help="Claims in a transaction.", min=1, max=10_000)] = 100,
+    machines: Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=10)] = 10_000,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure how fast a replica decodes and applies placements."""
+    from omegacell.api.bench import fold as bench
+
+    bench.run(bench.FoldOptions(placements=placements, claims=claims, machines=machines), output)
+
+
+@bench_app.command(
+    "throughput", epilog=examples("omega bench throughput", "omega bench throughput --jobs 50 --machines 500")
+)
+def throughput(
+    jobs: Annotated[int, typer.Option("--jobs", help="Jobs in the first part.", min=1)] = 1_000,
+    tasks: Annotated[int, typer.Option("--tasks", help="Tasks of each of them.", min=1)] = 100,
+    singles: Annotated[int, typer.Option("--singles", help="Jobs of one task in the second part.", min=0)] = 5_000,
+    machines: Annotated[int, typer.Option("--machines", help="Simulated machines.", min=1, max=100_000)] = 10_000,
+    schedulers: Annotated[int, typer.Option("--schedulers", help="Batch schedulers at work.", min=1, max=32)] = 1,
+    timeout: Annotated[float, typer.Option("--timeout", help="Give up after so many seconds.", min=1.0)] = 300.0,
+    folder: FolderOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure placements a second in a whole cell of real processes, from the first submit to the last outcome."""
+    from omegacell.api.bench import throughput as bench
+
+    options = bench.ThroughputOptions(
+        jobs=jobs,
+        tasks=tasks,
+        singles=singles,
+        machines=machines,
+        schedulers=schedulers,
+        timeout_s=timeout,
+        folder=folder,
+    )
+    bench.run(options, output)
+
+
+@bench_app.command("latency", epilog=examples("omega bench latency", "omega bench latency --jobs 20 -o json"))
+def latency(
+    jobs: Annotated[int, typer.Option("--jobs", help="How many jobs, one after the other.", min=1)] = 200,
+    folder: FolderOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure the time from submit to running of one-task jobs on an idle cell, with the real agent."""
+    from omegacell.api.bench import latency as bench
+
+    bench.run(bench.LatencyOptions(jobs=jobs, folder=folder), output)
+
+
+@bench_app.command("idle", epilog=examples("omega bench idle", "omega bench idle --seconds 10"))
+def idle(
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to watch.", min=1.0)] = 60.0,
+    folder: FolderOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure what an idle cell costs: processor time of all its processes, user and system."""
+    from omegacell.api.bench import idle as bench
+
+    bench.run(bench.IdleOptions(seconds=seconds, folder=folder), output)

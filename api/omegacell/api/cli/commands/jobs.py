@@ -1,0 +1,122 @@
+"""`omega run`, `omega job ...`, `omega logs`."""
+
+from typing import Annotated
+
+import typer
+
+from omegacell.api.cli.commands.group import examples, make_group
+from omegacell.api.cli.commands.root import app
+from omegacell.api.cli.options import CellOption, JobArgument, OutputOption
+from omegacell.api.cli.output import Format
+
+job_app = make_group("List, look at and stop jobs.")
+app.add_typer(job_app, name="job")
+
+
+@app.command(
+    "run",
+    epilog=examples(
+        "omega run docs/examples/hello.yaml",
+        "omega run --detach batch.yaml web.yaml",
+        "generate-jobs | omega run -",
+    ),
+)
+def run(
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Job files, YAML or JSON, with one or more jobs each; - for stdin.", metavar="FILE..."),
+    ],
+    detach: Annotated[bool, typer.Option("-d", "--detach", help="Submit, and do not wait.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Where a job of the same name has another spec, stop it and begin anew.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the jobs go on.", min=0.0)
+    ] = None,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Submit jobs and wait for them.
+
+    Batch jobs are waited for until they end, services until every task runs (and is healthy, where a health check is
+    asked for). Exits with 1 when a job failed. The same job again changes nothing; with another count it is scaled.
+    """
+    from omegacell.api.cli.actions import running
+
+    running.run(files, running.RunOptions(detach=detach, replace=replace, timeout_s=timeout, form=output, cell=cell))
+
+
+@app.command(
+    "logs", epilog=examples("omega logs hello/0", "omega logs web/2 -f", "omega logs web/2 --attempt 1 --stderr")
+)
+def logs(
+    task: Annotated[str, typer.Argument(help="The task: the job's name, a slash, its index.", metavar="JOB/INDEX")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", help="Which attempt; the last one by default.", min=1)
+    ] = None,
+    stderr: Annotated[
+        bool, typer.Option("--stderr", help="Its standard error instead of its standard output.")
+    ] = False,
+    cell: CellOption = None,
+) -> None:
+    """Print what a task wrote.
+
+    With -f it ends when the attempt has ended and everything is printed.
+    """
+    from omegacell.api.cli.actions import logs as action
+
+    action.logs(task, action.LogOptions(follow=follow, attempt=attempt, stderr=stderr, cell=cell))
+
+
+@job_app.command("list", epilog=examples("omega job list", "omega job list -o json"))
+def list_jobs(output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
+    """List the jobs of the cell, newest first."""
+    from omegacell.api.cli.actions import jobs
+
+    jobs.list_jobs(output, cell=cell)
+
+
+@job_app.command("status", epilog=examples("omega job status hello", "omega job status web --tasks 100 -o yaml"))
+def status(
+    job: JobArgument,
+    tasks: Annotated[
+        int, typer.Option("--tasks", help="Show at most so many tasks: those in trouble first.", min=0)
+    ] = 50,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Show a job: every attempt's machine, exit, signal and time, and why its pending tasks are pending.
+
+    Why a task is pending is said in one dominant reason, with the machines counted for every reason.
+    """
+    from omegacell.api.cli.actions import jobs
+
+    jobs.show_status(job, output, limit=tasks, cell=cell)
+
+
+@job_app.command("stop", epilog=examples("omega job stop web", "omega job stop web --detach"))
+def stop(
+    names: Annotated[list[str], typer.Argument(help="The jobs' names.", metavar="JOB...")],
+    detach: Annotated[bool, typer.Option("-d", "--detach", help="Ask, and do not wait until the tasks ended.")] = False,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Stop jobs: pending tasks at once, running ones with SIGTERM, then SIGKILL after their grace period."""
+    from omegacell.api.cli.actions import jobs
+
+    jobs.stop_jobs(names, output, detach=detach, cell=cell)
+
+
+@job_app.command(
+    "schema", epilog=examples("omega job schema > job.schema.json", "omega job schema --example > job.yaml")
+)
+def schema(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a commented job file to start from instead.")
+    ] = False,
+) -> None:
+    """Print the JSON schema of job files, for editors."""
+    from omegacell.api.cli.actions import jobs
+
+    jobs.show_schema(example=example)

@@ -1,0 +1,88 @@
+"""Where `omega` begins: the tree of commands, and the one place that turns an error into a line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from omegacell.api.cli.commands.root import app
+from omegacell.api.errors import ExitCode, exit_code_of
+
+# In the order of the help: each hangs its commands on the root.
+from omegacell.api.cli.commands import starting, jobs, cells, stores, benches  # isort: skip  # noqa: F401
+
+ERROR_LENGTH = 4_000
+"""No error line is longer; a message may carry what a user typed."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code. Everything that goes wrong becomes one line on stderr."""
+    try:
+        result = app(args=list(arguments), prog_name="omega", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else ExitCode.OK
+    except BrokenPipeError:
+        # Who read our answer has enough of it (`omega history | head`). Nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except TyperException as error:
+        if _is_help(error):
+            sys.stderr.write(_usage_message(error) + "\n")
+            return ExitCode.USAGE
+        return _fail(_usage_message(error), ExitCode.USAGE)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _trace(error)
+        return _fail("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 -- the end of the line: shown, and never a traceback
+        _trace(error)
+        return _fail(_message(error), exit_code_of(error))
+
+
+def _is_help(error: TyperException) -> bool:
+    """Whether a group was named without a command: its help is the answer, and no error line."""
+    return type(error).__name__ == "NoArgsIsHelpError"
+
+
+def _usage_message(error: TyperException) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    if _is_help(error):
+        return text
+    context = getattr(error, "ctx", None)
+    hint = f" (try: {context.command_path} --help)" if context is not None else ""
+    return f"{text.rstrip('.')}{hint}"
+
+
+def _message(error: BaseException) -> str:
+    from omegacell.core.errors import OmegaError
+
+    if isinstance(error, OmegaError):
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"unexpected {type(error).__name__}: {error} (OMEGA_DEBUG=1 shows where)"
+
+
+def _fail(message: str, code: ExitCode) -> int:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    text = "; ".join(lines)
+    if len(text) > ERROR_LENGTH:
+        text = text[:ERROR_LENGTH] + " ..."
+    printable = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    sys.stdout.flush()
+    sys.stderr.write(f"omega: {printable}\n")
+    return code
+
+
+def _trace(error: BaseException) -> None:
+    if os.environ.get("OMEGA_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exception(error)

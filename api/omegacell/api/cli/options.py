@@ -1,0 +1,34 @@
+"""Options and arguments that several commands share, so that they are spelled and explained once."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from omegacell.api.cli.output import Format
+
+OutputOption: TypeAlias = Annotated[
+    Format, typer.Option("-o", "--output", help="How to print the answer.", metavar="table|json|yaml")
+]
+CellOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cell",
+        envvar="OMEGA_CELL",
+        help="Which cell, by the name it was started with; the last one started by default.",
+        metavar="NAME",
+    ),
+]
+JobArgument: TypeAlias = Annotated[str, typer.Argument(help="The job's name.", metavar="JOB")]
+StateOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        help="The folder that keeps the cell: its store, its logs, its settings. By default omegacell/NAME in the"
+        " user's state folder ($XDG_STATE_HOME, else ~/.local/state).",
+        metavar="DIR",
+    ),
+]
+StorePathArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="The store: a path to cell.db, a state folder, or a URL (sqlite:///...).", metavar="STORE")
+]

@@ -1,0 +1,186 @@
+"""Prints answers: tables for people, JSON or YAML for programs.
+
+Rules: the three forms hold the same facts; a table is coloured on a terminal only, and never when ``NO_COLOR`` is
+set; a pipe gets plain columns and no drawing; nothing here knows what the facts mean.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Facts: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What JSON and YAML print: plain dicts, lists, strings, integers and booleans."""
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under headings.
+
+    Attributes:
+        columns: the headings.
+        rows: a text for each column.
+        right: headings of the columns that are aligned to the right: numbers.
+        title: a line above it; empty for none.
+        empty: what is said when there are no rows.
+    """
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    right: frozenset[str] = field(default=frozenset())
+    title: str = ""
+    empty: str = "none"
+
+
+STATE_STYLES = {
+    "running": "green",
+    "succeeded": "green",
+    "up": "green",
+    "ok": "green",
+    "healthy": "green",
+    "held": "green",
+    "pending": "yellow",
+    "placed": "yellow",
+    "joining": "yellow",
+    "stopping": "yellow",
+    "partial": "yellow",
+    "conflict": "yellow",
+    "failed": "red",
+    "lost": "red",
+    "down": "red",
+    "unhealthy": "red",
+    "refused": "red",
+    "not held": "red",
+    "stopped": "dim",
+    "evicted": "dim",
+}
+
+
+def show(facts: Facts, form: Format, *tables: Table) -> None:
+    """Print an answer: ``facts`` for programs, or ``tables`` for people."""
+    match form:
+        case Format.JSON:
+            write(json.dumps(facts, indent=2, ensure_ascii=False))
+        case Format.YAML:
+            import yaml
+
+            write(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).rstrip("\n"))
+        case Format.TABLE:
+            for position, table in enumerate(tables):
+                if position:
+                    write("")
+                show_table(table)
+
+
+def show_table(table: Table) -> None:
+    """Print one table, drawn on a terminal and plain in a pipe."""
+    if table.title:
+        write(table.title)
+    if not table.rows:
+        write(table.empty)
+    elif sys.stdout.isatty():
+        _draw(table)
+    else:
+        write("\n".join(plain_lines(table)))
+
+
+def plain_lines(table: Table) -> list[str]:
+    """Return a table as aligned columns, two spaces between them, no space at the end of a line.
+
+    >>> plain_lines(Table(columns=("JOB", "TASKS"), rows=[("sum", "300"), ("web", "3")], right=frozenset({"TASKS"})))
+    ['JOB  TASKS', 'sum    300', 'web      3']
+    """
+    lines = [tuple(table.columns), *(tuple(row) for row in table.rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(table.columns))]
+    is_right = [name in table.right for name in table.columns]
+    return [
+        "  ".join(
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, is_right, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _draw(table: Table) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name in table.columns:
+        drawn.add_column(name, justify="right" if name in table.right else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(text, style=STATE_STYLES.get(text, "")) for text in row))
+    Console(highlight=False).print(drawn)
+
+
+def write(line: str) -> None:
+    """Write a line of the answer to stdout."""
+    sys.stdout.write(line + "\n")
+
+
+def warn(line: str) -> None:
+    """Write a line about the answer to stderr."""
+    sys.stderr.write(line + "\n")
+
+
+def duration(microseconds: int) -> str:
+    """Return a time span as people write it.
+
+    >>> duration(850), duration(42_000), duration(1_500_000), duration(190_000_000), duration(90_000_000_000)
+    ('0.85ms', '42ms', '1.5s', '3m10s', '1d1h')
+    """
+    if microseconds < 10_000:
+        return f"{microseconds / 1_000:.2f}ms"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1_000:.0f}ms"
+    if microseconds < 60_000_000:
+        return f"{microseconds / 1_000_000:.1f}s"
+    seconds = microseconds // 1_000_000
+    if seconds < 3_600:
+        return f"{seconds // 60}m{seconds % 60}s"
+    if seconds < 86_400:
+        return f"{seconds // 3_600}h{seconds % 3_600 // 60}m"
+    return f"{seconds // 86_400}d{seconds % 86_400 // 3_600}h"
+
+
+def size(byte_count: int) -> str:
+    """Return bytes as people write them.
+
+    >>> size(0), size(1536), size(8 << 30)
+    ('0 B', '1.5 KiB', '8 GiB')
+    """
+    value = float(byte_count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1_024:
+            return f"{value:.4g} {unit}"
+        value /= 1_024
+    return f"{value:.4g} TiB"
+
+
+def stamp(at_us: int) -> str:
+    """Return a wall stamp as local time to the millisecond; "-" for 0."""
+    if not at_us:
+        return "-"
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at_us / 1_000_000).astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
+
+
+def ago(at_us: int) -> str:
+    """Return how long ago a wall stamp was, roughly; "-" for 0."""
+    import time
+
+    return duration(max(0, time.time_ns() // 1_000 - at_us) // 1_000_000 * 1_000_000) if at_us else "-"
