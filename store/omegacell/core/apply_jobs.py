@@ -1,0 +1,174 @@
+"""Judging and writing the commands about jobs: submit, stop, forget.
+
+Each ``judge_...`` is pure and returns a `Verdict`; the private ``_write_...`` beside it performs it.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from omegacell.core.arena import TaskArena
+from omegacell.core.cell import Cell
+from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
+from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.lives import Rows, Stamp, move_tasks, touch_jobs
+from omegacell.core.outcomes import Change, Reason
+from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.verdicts import Verdict, refuse
+
+MAX_TASK_ROWS = 50_000_000
+
+
+def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
+    """Judge a `SubmitJob`: create, change nothing, scale, replace, or refuse."""
+    jobs, spec = cell.jobs, command.spec
+    is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
+    job = jobs.by_name(spec.name)
+    if job is None:
+        write = partial(_write_create, cell, command, stamp=stamp)
+        verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
+        return refuse(Reason.LIMIT) if is_too_many else verdict
+    row = jobs.row_of(job)
+    assert row is not None, f"job {job} has a name and no row"
+    is_same = replace(jobs.spec_of(row), count=spec.count) == spec
+    is_over = bool(jobs.stopping[row]) or not jobs.is_active(row)
+    if command.replace and (not is_same or is_over):
+        write = partial(_write_replace, cell, command, row=row, stamp=stamp)
+        verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
+        return refuse(Reason.LIMIT) if is_too_many else verdict
+    is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+    if not is_same:
+        return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
+    if spec.count == jobs.count_wanted[row]:
+        return Verdict(value=job, detail=Change.UNCHANGED)
+    if jobs.stopping[row]:
+        return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
+    if is_too_many and spec.count > jobs.extent[row]:
+        return refuse(Reason.LIMIT)
+    return Verdict(value=job, detail=Change.SCALED, write=partial(_write_scale, cell, spec, row=row, stamp=stamp))
+
+
+def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
+    """Judge a `StopJob`."""
+    row = cell.jobs.row_of(command.job)
+    if row is None:
+        return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
+    if cell.jobs.stopping[row]:
+        return Verdict()
+    return Verdict(write=partial(_write_stop, cell, row, stamp=stamp))
+
+
+def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
+    """Judge a `ForgetJob`: the job must be at rest, and long enough."""
+    jobs = cell.jobs
+    row = jobs.row_of(command.job)
+    if row is None:
+        return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
+    assert cell.genesis is not None, "commands are judged after genesis"
+    if jobs.is_active(row):
+        is_conflict = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+        return refuse(Reason.JOB_ACTIVE, is_conflict=is_conflict)
+    if cell.elapsed < int(jobs.ended_elapsed[row]) + cell.genesis.forget_after_us:
+        return refuse(Reason.NOT_DUE)
+    return Verdict(write=partial(_write_forget, cell, row, stamp=stamp))
+
+
+def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
+    """Tell whether a job that the cell does not hold may have been there at revision ``seen``."""
+    return 1 <= job < cell.jobs.next_id and cell.forgotten_at > seen
+
+
+def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
+    jobs, spec = cell.jobs, command.spec
+    offset = cell.tasks.allocate(spec.count)
+    row = jobs.add(spec)
+    jobs.offset[row] = offset
+    jobs.extent[row] = spec.count
+    jobs.submitted_at_us[row] = command.submitted_at_us
+    jobs.created_at[row] = stamp.revision
+    jobs.counts[row, TaskState.PENDING] = spec.count
+    cell.tasks.job[offset : offset + spec.count] = row
+    _reshape(cell, row, stamp=stamp)
+
+
+def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
+    if not cell.jobs.stopping[row]:
+        _write_stop(cell, row, stamp=stamp)
+    _write_create(cell, command, stamp=stamp)
+
+
+def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    cell.jobs.stopping[row] = 1
+    first = int(cell.jobs.offset[row])
+    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
+    cell.jobs.why[row] = None
+    _reshape(cell, row, stamp=stamp)
+
+
+def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    jobs = cell.jobs
+    job = int(jobs.id[row])
+    cell.tasks.release(int(jobs.offset[row]), int(jobs.extent[row]))
+    jobs.remove(row)
+    cell.forgotten_at = stamp.revision
+    cell.touched.jobs[job] = None
+    cell.touched.reshaped[job] = None
+
+
+def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    before = int(jobs.count_wanted[row])
+    jobs.count_wanted[row] = spec.count
+    jobs.specs[row] = spec
+    if spec.count > int(jobs.extent[row]):
+        _enlarge(cell, row, spec.count)
+    first = int(jobs.offset[row])
+    if spec.count < before:
+        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+    else:
+        added = np.arange(first + before, first + spec.count, dtype=np.int64)
+        again = added[arena.state[added] == TaskState.STOPPED]
+        for task in again[arena.attempt[again] > 0].tolist():
+            arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
+        move_tasks(cell, again, TaskState.PENDING)
+    if not jobs.counts[row, TaskState.PENDING]:
+        jobs.why[row] = None
+    _reshape(cell, row, stamp=stamp)
+
+
+def _enlarge(cell: Cell, row: int, count: int) -> None:
+    """Move a job's tasks to a longer extent; the added ones are fresh, thus pending."""
+    jobs, arena = cell.jobs, cell.tasks
+    old, length = int(jobs.offset[row]), int(jobs.extent[row])
+    new = arena.allocate(count)
+    arena.move(old, new, length)
+    arena.job[new : new + count] = row
+    _rename_rows(cell, arena, old=old, new=new, length=length)
+    arena.release(old, length)
+    jobs.offset[row] = new
+    jobs.extent[row] = count
+    jobs.counts[row, TaskState.PENDING] += count - length
+
+
+def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: int) -> None:
+    for row in [row for row in arena.past if old <= row < old + length]:
+        arena.past[row - old + new] = arena.past[row]
+    for row in [row for row in arena.ports if old <= row < old + length]:
+        numbers = arena.ports.pop(row)
+        arena.ports[row - old + new] = numbers
+        used = cell.machines.ports[int(arena.machine[row])]
+        used.update((number, row - old + new) for number in numbers)
+
+
+def _stop_tasks(cell: Cell, tasks: Rows) -> None:
+    arena = cell.tasks
+    move_tasks(cell, tasks[arena.state[tasks] == TaskState.PENDING], TaskState.STOPPED)
+    is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
+    arena.stopping[tasks[is_active]] = Stopping.STOP
+    cell.touched.tasks.append(tasks[is_active])
+
+
+def _reshape(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    touch_jobs(cell, np.array([row], np.int64), stamp=stamp)
+    cell.touched.reshaped[int(cell.jobs.id[row])] = None

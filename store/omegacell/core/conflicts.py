@@ -1,0 +1,332 @@
+"""What fits, and what makes a claim conflict: the one predicate that schedulers and `apply` share.
+
+An `Overlay` is a cell as it would be after some tentative claims: a copy-on-write of the few columns that claims
+change. `Overlay.room` says how many tasks of one shape each machine takes, and so whether a claim fits (at least one);
+feasibility asks it before, `apply` asks it when judging, and there is no second spelling of "fits" anywhere.
+`find_refusals` adds what only a judge needs: order of precedence, collisions inside a transaction, and whether a
+refusal is a conflict (what its reason reads changed after the base) or a disagreement (Omega, section 3.4 and 5.2).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.cell import Cell
+from omegacell.core.columns import find_ranks, is_distinct
+from omegacell.core.commands import Place, Transaction
+from omegacell.core.jobs import JobSpec
+from omegacell.core.machines import MachineState
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
+
+
+class Overlay:
+    """A cell after tentative claims; the cell itself is never written. Valid until the cell changes."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with no tentative claims. Cost: O(1)."""
+        self._cell = cell
+        self._free = cell.machines.free
+        self._port_free = cell.machines.port_free
+        self._static: dict[int, dict[int, None]] = {}
+        self._claimed: dict[int, None] = {}
+        self._is_private = False
+
+    @property
+    def free(self) -> NDArray[np.int64]:
+        """What is free on each machine after the tentative claims: ``(machines, resources)`` int64, read-only."""
+        view = self._free.view()
+        view.flags.writeable = False
+        return view
+
+    def room(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+        """Return how many tasks of this shape each machine takes now, ``(rows,)`` int64; 0 where none fits.
+
+        ``rows`` are machine rows in any order, all machines when None. Cost: O(rows).
+        """
+        machines = self._cell.machines
+        takes = self._takes_work(spec, rows)
+        free = self._free if rows is None else self._free[rows]
+        room = np.where(takes, np.int64(MAX_TASKS_PER_JOB), np.int64(0))
+        for dimension, amount in enumerate(spec.resources):
+            if amount:
+                np.minimum(room, free[:, dimension] // amount, out=room)
+        if spec.ports:
+            every = np.arange(machines.count, dtype=np.int64) if rows is None else rows
+            np.minimum(room, self._port_room(spec, every), out=room)
+        return np.maximum(room, 0, out=room)
+
+    def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
+        """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
+        if not self._is_private:
+            self._free = self._free.copy()
+            self._port_free = self._port_free.copy()
+            self._is_private = True
+        for dimension, amount in enumerate(spec.resources):
+            if amount:
+                np.subtract.at(self._free[:, dimension], rows, amount)
+        if spec.ports:
+            dynamic = sum(port.number == 0 for port in spec.ports)
+            np.subtract.at(self._port_free, rows, np.int32(dynamic))
+            for row in rows.tolist():
+                taken = self._static.setdefault(row, {})
+                taken.update((port.number, None) for port in spec.ports if port.number)
+
+    def reasons(
+        self, spec: JobSpec, rows: NDArray[np.integer] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Return for each machine the first reason why one more task does not fit, and the dimension it lacks.
+
+        Two arrays over ``rows``: values of `Reason`, uint8, NONE where it fits; resource index, int32, else -1.
+        """
+        every = np.arange(self._cell.machines.count, dtype=np.int64) if rows is None else rows
+        reasons = self.standing_reasons(spec, every)
+        dimensions = np.full(len(every), -1, np.int32)
+        if spec.ports:
+            open_ = reasons == Reason.NONE
+            for place in np.flatnonzero(open_).tolist():
+                reasons[place] = self._port_reason(spec, int(every[place]))
+        for dimension, amount in enumerate(spec.resources):
+            if amount:
+                lacks = (reasons == Reason.NONE) & (self._free[every, dimension] < amount)
+                reasons[lacks] = Reason.RESOURCES
+                dimensions[lacks] = dimension
+        return reasons, dimensions
+
+    def find_lack(self, spec: JobSpec, row: int) -> tuple[Reason, int, int]:
+        """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0)."""
+        reasons, dimensions = self.reasons(spec, np.array([row], np.int64))
+        dimension = int(dimensions[0])
+        shortage = spec.resources[dimension] - int(self._free[row, dimension]) if dimension >= 0 else 0
+        return Reason(int(reasons[0])), dimension, shortage
+
+    def fork(self) -> "Overlay":
+        """Return an independent overlay with the same tentative claims. Cost: O(machines)."""
+        other = Overlay(self._cell)
+        other._free, other._port_free = self._free.copy(), self._port_free.copy()
+        other._static = {row: dict(taken) for row, taken in self._static.items()}
+        other._claimed = dict(self._claimed)
+        other._is_private = True
+        return other
+
+    def claim_tasks(self, task_rows: NDArray[np.integer]) -> None:
+        """Note that tasks are claimed, so that a later claim of the same is refused. Mutates the overlay."""
+        self._claimed.update((row, None) for row in task_rows.tolist())
+
+    def is_claimed(self, task_row: int) -> bool:
+        """Tell whether a task was claimed before on this overlay."""
+        return task_row in self._claimed
+
+    def claims_any(self, task_rows: NDArray[np.integer]) -> bool:
+        """Tell whether any of these tasks was claimed before on this overlay."""
+        return bool(self._claimed) and any(row in self._claimed for row in task_rows.tolist())
+
+    def _takes_work(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.bool_]:
+        machines = self._cell.machines
+        state = machines.state if rows is None else machines.state[rows]
+        drivers = machines.drivers if rows is None else machines.drivers[rows]
+        takes: NDArray[np.bool_] = (state == MachineState.UP) & (drivers & machines.driver_bit(spec.driver) != 0)
+        return takes
+
+    def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
+        machines = self._cell.machines
+        lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
+        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
+        reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
+        return reasons
+
+    def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        dynamic = sum(port.number == 0 for port in spec.ports)
+        room = np.full(len(rows), MAX_TASKS_PER_JOB, np.int64)
+        if dynamic:
+            room = self._port_free[rows] // np.int64(dynamic)
+        if dynamic < len(spec.ports):
+            blocked = [self._static_reason(spec, row) is not Reason.NONE for row in rows.tolist()]
+            room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
+        return room
+
+    def _static_reason(self, spec: JobSpec, row: int) -> Reason:
+        machines = self._cell.machines
+        first, last = int(machines.port_first[row]), int(machines.port_last[row])
+        numbers = [port.number for port in spec.ports if port.number]
+        if any(first <= number <= last for number in numbers):
+            return Reason.PORT_IN_RANGE
+        used, taken = machines.ports[row], self._static.get(row, {})
+        if any(number in used or number in taken for number in numbers):
+            return Reason.PORT_TAKEN
+        return Reason.NONE
+
+    def _port_reason(self, spec: JobSpec, row: int) -> Reason:
+        reason = self._static_reason(spec, row)
+        if reason is not Reason.NONE:
+            return reason
+        dynamic = sum(port.number == 0 for port in spec.ports)
+        return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a transaction is judged against: the revision its author saw, its own earlier ones not counting.
+
+    Attributes:
+        seen: the author's revision.
+        floor: the revision before the first transaction of its entry.
+        detection: what makes a claim conflict.
+    """
+
+    seen: int
+    floor: int
+    detection: Detection
+
+
+def base_of(transaction: Transaction, revision: int) -> Base:
+    """Return the base of a transaction that is being judged at ``revision``."""
+    return Base(seen=transaction.seen, floor=revision - 1 - transaction.position, detection=transaction.detection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """What became of each claim of one `Place`: columns of the claims' length.
+
+    ``reasons`` is NONE where granted. The others are None when everything was granted.
+    """
+
+    reasons: NDArray[np.uint8]
+    is_conflict: NDArray[np.uint8] | None = None
+    dimensions: NDArray[np.int32] | None = None
+    shortages: NDArray[np.int64] | None = None
+    taken_at: NDArray[np.int64] | None = None
+
+
+def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+    """Judge the claims of one `Place` of a known job in order and return what is refused, and why.
+
+    Pure: neither the cell nor the overlay changes. Cost: O(claims) when all is granted, which is the common case.
+    """
+    task_rows = place.indices + cell.jobs.offset[job_row]
+    collides = not is_distinct(place.indices) or overlay.claims_any(task_rows)
+    if not collides and _is_all_granted(cell, overlay, place, job_row=job_row, base=base):
+        return Judged(reasons=np.zeros(len(task_rows), np.uint8))
+    if collides:
+        return _judge_one_by_one(cell, overlay, place, job_row=job_row, base=base)
+    return _judge(cell, overlay, place, job_row=job_row, base=base)
+
+
+def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> bool:
+    rows = place.machines
+    if cell.jobs.stopping[job_row]:
+        return False
+    if place.indices.max() >= cell.jobs.count_wanted[job_row] or rows.max() >= cell.machines.count:
+        return False
+    if cell.tasks.state[place.indices + cell.jobs.offset[job_row]].any():
+        return False
+    changed = cell.machines.effective_changed_at
+    if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
+        return False
+    room = overlay.room(cell.jobs.spec_of(job_row), rows)
+    if len(rows) == 1 or room.min() == 0:
+        return bool(room[0] >= 1) and bool(room.min() >= 1)
+    return bool((find_ranks(rows) < room).all())
+
+
+def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+    jobs, machines = cell.jobs, cell.machines
+    spec = jobs.spec_of(job_row)
+    count = len(place.indices)
+    reasons = np.zeros(count, np.uint8)
+    is_task = place.indices < jobs.count_wanted[job_row]
+    task_rows = np.where(is_task, place.indices, 0) + jobs.offset[job_row]
+    is_machine = place.machines < machines.count
+    rows = np.where(is_machine, place.machines, 0).astype(np.int64)
+    if machines.count:
+        changed = machines.effective_changed_at(rows, floor=base.floor)
+        reasons = overlay.standing_reasons(spec, rows)
+        if base.detection is Detection.COARSE:
+            reasons[changed > base.seen] = Reason.MACHINE_CHANGED
+        taken_at = np.where(is_machine, machines.claimed_at[rows], 0)
+    else:
+        changed, taken_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING
+    reasons[~is_task] = Reason.UNKNOWN_TASK
+    reasons[~is_machine] = Reason.UNKNOWN_MACHINE
+    if jobs.stopping[job_row]:
+        reasons[:] = Reason.JOB_STOPPING
+    dimensions, shortages = _judge_room(overlay, spec, rows, reasons)
+    is_job_reason = np.isin(reasons, (Reason.JOB_STOPPING, Reason.UNKNOWN_TASK, Reason.TASK_NOT_PENDING))
+    is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
+    is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE)
+    is_conflict &= reasons != Reason.UNKNOWN_MACHINE
+    return Judged(
+        reasons=reasons,
+        is_conflict=is_conflict.astype(np.uint8),
+        dimensions=dimensions,
+        shortages=shortages,
+        taken_at=np.where(is_job_reason, np.int64(0), taken_at),
+    )
+
+
+def _judge_room(
+    overlay: Overlay, spec: JobSpec, rows: NDArray[np.int64], reasons: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Judge the claims that no earlier reason refused: the first on a machine fit, as many as it has room for.
+
+    Writes their ``reasons``, and returns dimensions and shortages of all claims.
+    """
+    dimensions = np.full(len(rows), -1, np.int32)
+    shortages = np.zeros(len(rows), np.int64)
+    judged = np.flatnonzero(reasons == Reason.NONE)
+    on = rows[judged]
+    fits = find_ranks(on) < overlay.room(spec, on)
+    refused = judged[~fits]
+    if len(refused):
+        after = overlay.fork()
+        after.take(spec, on[fits])
+        for place in refused.tolist():
+            reason, dimension, shortage = after.find_lack(spec, int(rows[place]))
+            reasons[place], dimensions[place], shortages[place] = reason, dimension, shortage
+    return dimensions, shortages
+
+
+def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+    """Judge claims that may name a task twice; the slow way, for transactions that collide with themselves."""
+    after = overlay.fork()
+    offset = int(cell.jobs.offset[job_row])
+    spec = cell.jobs.spec_of(job_row)
+    parts: list[Judged] = []
+    for at in range(len(place.indices)):
+        one = Place(job=place.job, indices=place.indices[at : at + 1], machines=place.machines[at : at + 1])
+        judged = _judge(cell, after, one, job_row=job_row, base=base)
+        task_row = offset + int(place.indices[at])
+        reason = Reason(int(judged.reasons[0]))
+        if (reason is Reason.NONE or reason > Reason.CLAIMED_TWICE) and after.is_claimed(task_row):
+            judged = _CLAIMED_TWICE
+        elif reason is Reason.NONE:
+            after.take(spec, one.machines)
+            after.claim_tasks(np.array([task_row], np.int64))
+        parts.append(judged)
+    return _join(parts)
+
+
+def _single(reason: Reason) -> Judged:
+    return Judged(
+        reasons=np.array([reason], np.uint8),
+        is_conflict=np.zeros(1, np.uint8),
+        dimensions=np.full(1, -1, np.int32),
+        shortages=np.zeros(1, np.int64),
+        taken_at=np.zeros(1, np.int64),
+    )
+
+
+_CLAIMED_TWICE = _single(Reason.CLAIMED_TWICE)
+
+
+def _join(parts: list[Judged]) -> Judged:
+    return Judged(
+        reasons=np.concatenate([part.reasons for part in parts]),
+        is_conflict=np.concatenate([part.is_conflict for part in parts if part.is_conflict is not None]),
+        dimensions=np.concatenate([part.dimensions for part in parts if part.dimensions is not None]),
+        shortages=np.concatenate([part.shortages for part in parts if part.shortages is not None]),
+        taken_at=np.concatenate([part.taken_at for part in parts if part.taken_at is not None]),
+    )

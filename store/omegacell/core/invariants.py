@@ -1,0 +1,126 @@
+"""What must hold of a whole cell, recomputed by another path than the one that wrote it.
+
+Plain loops over tasks and machines: slow, obviously right, and sharing no code with `apply`. Run by tests after every
+history, by ``omega store verify``, and never in a hot path.
+"""
+
+from collections import Counter
+
+from omegacell.core.cell import Cell
+from omegacell.core.errors import InvariantError
+from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
+from omegacell.core.machines import MachineState
+from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
+
+
+def check(cell: Cell) -> None:
+    """Raise `InvariantError` at the first thing that does not hold. Pure; cost: O(cell), in plain Python."""
+    _check_extents(cell)
+    _check_jobs(cell)
+    _check_tasks(cell)
+    _check_machines(cell)
+    _check_ports(cell)
+
+
+def _require(is_true: bool, what: str) -> None:
+    if not is_true:
+        raise InvariantError(what)
+
+
+def _check_extents(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    extents = [(int(jobs.offset[row]), int(jobs.extent[row]), row) for row in range(jobs.count) if jobs.id[row]]
+    extents += [(offset, length, -1) for offset, length in arena.free_extents]
+    at = 0
+    for offset, length, row in sorted(extents):
+        _require(offset == at, f"task rows {at} to {offset} belong to nobody or to two")
+        at = offset + length
+        owners = {int(owner) for owner in arena.job[offset:at]}
+        _require(owners <= {row}, f"task rows {offset} to {at} of job row {row} name {sorted(owners)}")
+    _require(at == arena.count, f"the arena has {arena.count} rows, its extents {at}")
+
+
+def _check_jobs(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    for row in range(jobs.count):
+        if not jobs.id[row]:
+            _require(row in jobs.free_rows, f"job row {row} is neither used nor free")
+            continue
+        spec, job = jobs.spec_of(row), int(jobs.id[row])
+        _require(jobs.row_of(job) == row, f"job {job} is not found in its row {row}")
+        offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
+        _require(spec.count == jobs.count_wanted[row] <= extent, f"job {job} wants {spec.count} of {extent} tasks")
+        found = Counter(int(state) for state in arena.state[offset : offset + extent])
+        counts = [found.get(state, 0) for state in range(STATE_COUNT)]
+        _require(counts == jobs.counts[row].tolist(), f"job {job} counts {jobs.counts[row].tolist()}, has {counts}")
+        is_ended = not any(counts[: TaskState.SUCCEEDED])
+        _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
+        if jobs.stopping[row]:
+            _require(counts[TaskState.PENDING] == 0, f"job {job} is stopping and has pending tasks")
+        for index in range(spec.count, extent):
+            _require(arena.state[offset + index] != TaskState.PENDING, f"job {job} waits for unwanted task {index}")
+
+
+def _check_tasks(cell: Cell) -> None:
+    arena, jobs = cell.tasks, cell.jobs
+    for row in range(arena.count):
+        if arena.job[row] < 0:
+            continue
+        is_active = TaskState(int(arena.state[row])) in ACTIVE_STATES
+        _require(is_active == (arena.machine[row] >= 0), f"task row {row} is active on no machine, or rests on one")
+        _require(
+            arena.state[row] not in (TaskState.LOST, TaskState.EVICTED), f"task row {row} rests in a passing state"
+        )
+        if is_active:
+            _require(arena.attempt[row] > 0, f"task row {row} is active without an attempt")
+            state = cell.machines.state[arena.machine[row]]
+            _require(state != MachineState.DOWN, f"task row {row} is on a lost machine")
+            if jobs.stopping[arena.job[row]]:
+                _require(arena.stopping[row] != 0, f"task row {row} was not told to stop with its job")
+        else:
+            _require(arena.stopping[row] == 0, f"task row {row} is stopping and not active")
+
+
+def _check_machines(cell: Cell) -> None:
+    machines, arena, jobs = cell.machines, cell.tasks, cell.jobs
+    held = [[[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)] for _ in range(machines.count)]
+    for row in range(arena.count):
+        if arena.job[row] >= 0 and arena.machine[row] >= 0:
+            spec = jobs.spec_of(int(arena.job[row]))
+            for dimension, amount in enumerate(spec.resources):
+                held[int(arena.machine[row])][spec.band][dimension] += amount
+    for row in range(machines.count):
+        name = machines.names[row]
+        _require(machines.row_of(name) == row, f"machine {name} is not found in its row {row}")
+        _require(machines.allocated[row].tolist() == held[row], f"machine {name}: allocated is not what tasks hold")
+        for dimension in range(RESOURCE_COUNT):
+            used = sum(held[row][band][dimension] for band in range(BAND_COUNT))
+            free = int(machines.capacity[row, dimension]) - used
+            _require(int(machines.free[row, dimension]) == free, f"machine {name}: free of {dimension} is not {free}")
+
+
+def find_overcommitted(cell: Cell) -> list[str]:
+    """Return the machines that hold more than their capacity; only a machine that shrank when registering may."""
+    machines = cell.machines
+    return [
+        machines.names[row] for row in range(machines.count) if any(free < 0 for free in machines.free[row].tolist())
+    ]
+
+
+def _check_ports(cell: Cell) -> None:
+    machines, arena, jobs = cell.machines, cell.tasks, cell.jobs
+    expected: list[dict[int, int]] = [{} for _ in range(machines.count)]
+    for row, numbers in arena.ports.items():
+        _require(arena.machine[row] >= 0, f"task row {row} holds ports and no machine")
+        wanted = len(jobs.spec_of(int(arena.job[row])).ports)
+        _require(len(numbers) == wanted, f"task row {row} holds {len(numbers)} ports of {wanted}")
+        for number in numbers:
+            ports = expected[int(arena.machine[row])]
+            _require(number not in ports, f"port {number} is granted twice on machine row {arena.machine[row]}")
+            ports[number] = row
+    for row in range(machines.count):
+        _require(machines.ports[row] == expected[row], f"machine row {row}: its ports are not those of its tasks")
+        first, last = int(machines.port_first[row]), int(machines.port_last[row])
+        used = sum(first <= number <= last for number in expected[row])
+        free = max(0, last - first + 1) - used
+        _require(int(machines.port_free[row]) == free, f"machine row {row}: {free} ports are free, not what it says")

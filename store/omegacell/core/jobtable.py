@@ -1,0 +1,173 @@
+"""The job table: each job a row, its tasks an extent of the arena, its spec an immutable value beside them.
+
+Job ids are never used again; rows and extents are. What is derived from task states (``counts``) is written together
+with them, by `apply` alone.
+"""
+
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.columns import Column, Table
+from omegacell.core.commands import Unplaced
+from omegacell.core.jobs import STATE_COUNT, JobSpec, TaskState
+from omegacell.core.units import RESOURCE_COUNT, JobId
+
+
+class JobTable(Table):
+    """Columns over job rows.
+
+    Attributes:
+        id: job id, int64, 0 in a free row.
+        offset, extent, count_wanted: first task row, length of the extent, tasks wanted; int64.
+        counts: tasks of the extent by state, ``(jobs, states)`` int64.
+        shape: what one task asks for, ``(jobs, resources)`` int64.
+        band, kind: uint8. max_restarts: int64, -1 for no limit.
+        stopping: 1 when it was asked to stop, uint8.
+        created_at, changed_at, changed_before: revisions, int64 (see `MachineTable`).
+        submitted_at_us, first_decided_at_us: wall stamps, int64, the latter 0 until a scheduler tried.
+        ended_elapsed: elapsed when its last task came to rest, int64, -1 while any is not at rest.
+        specs: by row, None in a free row. why: by row, the last `Unplaced`, None when nothing is known.
+    """
+
+    COLUMNS: ClassVar[dict[str, Column]] = {
+        "id": Column(np.int64),
+        "offset": Column(np.int64),
+        "extent": Column(np.int64),
+        "count_wanted": Column(np.int64),
+        "counts": Column(np.int64, tail=(STATE_COUNT,)),
+        "shape": Column(np.int64, tail=(RESOURCE_COUNT,)),
+        "band": Column(np.uint8),
+        "kind": Column(np.uint8),
+        "max_restarts": Column(np.int64),
+        "stopping": Column(np.uint8),
+        "created_at": Column(np.int64),
+        "changed_at": Column(np.int64),
+        "changed_before": Column(np.int64),
+        "submitted_at_us": Column(np.int64),
+        "first_decided_at_us": Column(np.int64),
+        "ended_elapsed": Column(np.int64, fresh=-1),
+    }
+    id: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    extent: NDArray[np.int64]
+    count_wanted: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    shape: NDArray[np.int64]
+    band: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    max_restarts: NDArray[np.int64]
+    stopping: NDArray[np.uint8]
+    created_at: NDArray[np.int64]
+    changed_at: NDArray[np.int64]
+    changed_before: NDArray[np.int64]
+    submitted_at_us: NDArray[np.int64]
+    first_decided_at_us: NDArray[np.int64]
+    ended_elapsed: NDArray[np.int64]
+
+    def __init__(self) -> None:
+        """Begin with no jobs."""
+        super().__init__()
+        self.specs: list[JobSpec | None] = []
+        self.why: list[Unplaced | None] = []
+        self.next_id = 1
+        self.free_rows: list[int] = []
+        self._row_by_id: dict[int, int] = {}
+        self._id_by_name: dict[str, int] = {}
+
+    @property
+    def flat_counts(self) -> NDArray[np.int64]:
+        """The buffer of ``counts`` as one axis: row times states plus state; for sums with repeated rows."""
+        return self._buffers["counts"].reshape(-1).view(np.int64)
+
+    def row_of(self, job: int) -> int | None:
+        """Return the row of a job, or None when the cell does not hold it."""
+        return self._row_by_id.get(job)
+
+    def by_name(self, name: str) -> JobId | None:
+        """Return the newest job of that name, or None."""
+        job = self._id_by_name.get(name)
+        return None if job is None else JobId(job)
+
+    def spec_of(self, row: int) -> JobSpec:
+        """Return the spec in a row that holds a job."""
+        spec = self.specs[row]
+        assert spec is not None, f"job row {row} is free"
+        return spec
+
+    def ids(self) -> list[JobId]:
+        """Return the ids of all jobs, ascending."""
+        return [JobId(job) for job in sorted(self._row_by_id)]
+
+    def is_active(self, row: int) -> bool:
+        """Tell whether any task of the job is pending, placed or running."""
+        return bool(self.counts[row, : TaskState.SUCCEEDED].any())
+
+    def add(self, spec: JobSpec) -> int:
+        """Give a new job an id, a name and a row and return the row; its extent is the caller's to set. Mutates."""
+        if self.free_rows:
+            row = self.free_rows.pop()
+            self.refresh(row, row + 1)
+        else:
+            row = self.extend(1)
+            self.specs.append(None)
+            self.why.append(None)
+        job = self.next_id
+        self.next_id += 1
+        self.id[row] = job
+        self.shape[row] = spec.resources
+        self.band[row] = spec.band
+        self.kind[row] = spec.kind
+        self.max_restarts[row] = spec.max_restarts
+        self.count_wanted[row] = spec.count
+        self.specs[row] = spec
+        self.why[row] = None
+        self._row_by_id[job] = row
+        self._id_by_name[spec.name] = job
+        return row
+
+    def remove(self, row: int) -> None:
+        """Free a job's row and, unless a newer job took it, its name. Mutates."""
+        job = int(self.id[row])
+        name = self.spec_of(row).name
+        if self._id_by_name.get(name) == job:
+            del self._id_by_name[name]
+        del self._row_by_id[job]
+        self.id[row] = 0
+        self.specs[row] = None
+        self.why[row] = None
+        self.free_rows.append(row)
+
+    def restore_names(self, is_current: list[bool]) -> None:
+        """Find ids and names again from columns and specs, as a snapshot kept them. Mutates.
+
+        ``is_current`` tells, for each used row in ascending order, whether the name points to this job.
+        """
+        used = [row for row, spec in enumerate(self.specs) if spec is not None]
+        self._row_by_id = {int(self.id[row]): row for row in used}
+        named = [row for row, current in zip(used, is_current, strict=True) if current]
+        self._id_by_name = {self.spec_of(row).name: int(self.id[row]) for row in named}
+
+    def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
+        """Mark jobs as changed at ``revision``; see `MachineTable.touch`. Mutates."""
+        before = self.changed_at[rows]
+        self.changed_before[rows] = np.where(before > floor, self.changed_before[rows], before)
+        self.changed_at[rows] = revision
+
+    def effective_changed_at(self, row: int, *, floor: int) -> int:
+        """Return when a job last changed, not counting its author's own changes in this entry."""
+        changed = int(self.changed_at[row])
+        return int(self.changed_before[row]) if changed > floor else changed
+
+    def copy(self) -> Self:
+        """Return an equal, independent table; specs are shared. Cost: O(jobs)."""
+        other = type(self)()
+        other.copy_columns(self)
+        other.specs = list(self.specs)
+        other.why = list(self.why)
+        other.next_id = self.next_id
+        other.free_rows = list(self.free_rows)
+        other._row_by_id = dict(self._row_by_id)
+        other._id_by_name = dict(self._id_by_name)
+        return other

@@ -1,0 +1,170 @@
+"""The lives of tasks: how an attempt begins and ends, and where its task goes then.
+
+The writing half of every command that moves tasks; what may happen is `jobs.LIFE_CYCLE`, whether it may happen now is
+judged before. All functions mutate the cell, take many tasks at once, and keep what is derived (machines' free, jobs'
+counts, ports) true. Task rows given to one call are distinct.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.cell import Cell
+from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
+from omegacell.core.units import PAST_ATTEMPTS_KEPT
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """When something happens, and whose doing it is.
+
+    Attributes:
+        revision: of the transaction that is written.
+        floor: the revision before the first transaction of its entry.
+        at_us: wall stamp, for people.
+        author: row of its author.
+    """
+
+    revision: int
+    floor: int
+    at_us: int
+    author: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ends:
+    """How attempts ended, as columns: the state they ended in, exit code, signal, note, and wall stamp."""
+
+    states: NDArray[np.uint8]
+    exit_codes: NDArray[np.int32]
+    signals: NDArray[np.uint8]
+    notes: NDArray[np.uint8]
+    at_us: NDArray[np.int64]
+
+
+def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
+    """Return the ends of ``count`` attempts of which only the state is known."""
+    return Ends(
+        states=np.full(count, state, np.uint8),
+        exit_codes=np.full(count, -1, np.int32),
+        signals=np.zeros(count, np.uint8),
+        notes=np.zeros(count, np.uint8),
+        at_us=np.full(count, at_us, np.int64),
+    )
+
+
+def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
+    """Place pending tasks of one job: the next attempt of each begins on its machine. Ports are granted here."""
+    arena, jobs = cell.tasks, cell.jobs
+    arena.state[tasks] = TaskState.PLACED
+    arena.machine[tasks] = machines
+    arena.last_machine[tasks] = machines
+    arena.attempt[tasks] = arena.attempt[tasks] + 1
+    arena.stopping[tasks] = Stopping.NO
+    arena.health[tasks] = 0
+    arena.exit_code[tasks] = -1
+    arena.signal[tasks] = 0
+    arena.note[tasks] = 0
+    arena.placed_at_us[tasks] = stamp.at_us
+    arena.started_at_us[tasks] = 0
+    arena.ended_at_us[tasks] = 0
+    spec = jobs.spec_of(job_row)
+    cell.machines.charge(machines, bands=int(spec.band), amounts=jobs.shape[job_row])
+    if spec.ports:
+        numbers = tuple(port.number for port in spec.ports)
+        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
+            arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
+    jobs.counts[job_row, TaskState.PENDING] -= len(tasks)
+    jobs.counts[job_row, TaskState.PLACED] += len(tasks)
+    if not jobs.counts[job_row, TaskState.PENDING]:
+        jobs.why[job_row] = None
+    cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
+    cell.machines.claimed_at[machines] = stamp.revision
+    cell.machines.claimed_by[machines] = stamp.author
+    touch_jobs(cell, np.array([job_row], np.int64), stamp=stamp)
+    cell.touched.tasks.append(tasks)
+    cell.touched.machines.append(machines)
+
+
+def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:
+    """Mark placed tasks as running since ``at_us``."""
+    move_tasks(cell, tasks, TaskState.RUNNING)
+    cell.tasks.started_at_us[tasks] = at_us
+    touch_jobs(cell, np.unique(cell.tasks.job[tasks]), stamp=stamp)
+
+
+def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
+    """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next."""
+    arena, jobs = cell.tasks, cell.jobs
+    job_rows = arena.job[tasks].astype(np.int64)
+    machines = arena.machine[tasks].astype(np.int64)
+    cell.machines.charge(machines, bands=jobs.band[job_rows], amounts=-jobs.shape[job_rows])
+    if arena.ports:
+        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
+            numbers = arena.ports.pop(task, None)
+            if numbers is not None:
+                cell.machines.return_ports(machine, numbers)
+    arena.machine[tasks] = -1
+    arena.exit_code[tasks] = ends.exit_codes
+    arena.signal[tasks] = ends.signals
+    arena.note[tasks] = ends.notes
+    arena.ended_at_us[tasks] = ends.at_us
+    arena.ended_elapsed[tasks] = cell.elapsed
+    nexts, restarts = _find_nexts(cell, tasks, ends.states)
+    move_tasks(cell, tasks, ends.states)
+    _remember(cell, tasks[nexts == TaskState.PENDING])
+    move_tasks(cell, tasks, nexts)
+    arena.restarts[tasks] = restarts
+    arena.stopping[tasks] = Stopping.NO
+    cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
+    cell.touched.machines.append(machines)
+    touch_jobs(cell, np.unique(job_rows), stamp=stamp)
+
+
+def move_tasks(cell: Cell, tasks: Rows, states: NDArray[np.uint8] | TaskState) -> None:
+    """Set the states of tasks and keep their jobs' counts true."""
+    arena = cell.tasks
+    counts = cell.jobs.flat_counts
+    at = arena.job[tasks].astype(np.int64) * STATE_COUNT
+    np.subtract.at(counts, at + arena.state[tasks], 1)
+    arena.state[tasks] = states
+    np.add.at(counts, at + arena.state[tasks], 1)
+    cell.touched.tasks.append(tasks)
+
+
+def touch_jobs(cell: Cell, job_rows: NDArray[np.integer], *, stamp: Stamp) -> None:
+    """Mark distinct jobs as changed, and note whether their last task came to rest."""
+    jobs = cell.jobs
+    jobs.touch(job_rows, revision=stamp.revision, floor=stamp.floor)
+    is_active = jobs.counts[job_rows, : TaskState.SUCCEEDED].any(axis=1)
+    ended = jobs.ended_elapsed[job_rows]
+    jobs.ended_elapsed[job_rows] = np.where(is_active, -1, np.where(ended < 0, cell.elapsed, ended))
+    for job in jobs.id[job_rows].tolist():
+        cell.touched.jobs[job] = None
+
+
+def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return where each task goes after its attempt ended in ``states``, and its restart count then."""
+    arena, jobs = cell.tasks, cell.jobs
+    job_rows = arena.job[tasks]
+    indices = tasks - jobs.offset[job_rows]
+    is_wanted = (indices < jobs.count_wanted[job_rows]) & (jobs.stopping[job_rows] == 0)
+    restarts = arena.restarts[tasks]
+    limit = jobs.max_restarts[job_rows]
+    may_restart = (limit < 0) | (restarts < limit)
+    is_service = jobs.kind[job_rows] == Kind.SERVICE
+    is_failure = (states == TaskState.FAILED) | ((states == TaskState.SUCCEEDED) & is_service)
+    is_counted = is_wanted & is_failure & may_restart
+    is_displaced = (states == TaskState.LOST) | (states == TaskState.EVICTED)
+    is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED))
+    nexts = np.where(is_displaced, np.uint8(TaskState.STOPPED), states)
+    nexts = np.where(is_counted | is_again, np.uint8(TaskState.PENDING), nexts)
+    return nexts, np.where(is_counted, restarts + 1, restarts).astype(np.int32)
+
+
+def _remember(cell: Cell, tasks: Rows) -> None:
+    for task in tasks.tolist():
+        cell.tasks.remember(task, cell.tasks.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)

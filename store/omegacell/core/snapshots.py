@@ -1,0 +1,233 @@
+"""A cell as bytes and back, and its digest: explicit little-endian columns of used rows, nothing of the machine.
+
+The bytes are canonical: equal cells have equal bytes, whatever order their dicts grew in, so the digest of a cell is a
+hash of them. A snapshot is what checkpoints hold; it is not the log's format and knows nothing of protobuf.
+
+Layout: 8 bytes magic, 8 bytes length of the head, the head (canonical JSON: scalars, names, specs, sessions, authors,
+and for each table its row count and columns), then the columns' bytes in the head's order.
+"""
+
+import base64
+import hashlib
+import json
+from collections import deque
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from omegacell.core import outcomes
+from omegacell.core.arena import PastAttempt, TaskArena
+from omegacell.core.cell import Author, Cell, Session
+from omegacell.core.columns import Table
+from omegacell.core.commands import Genesis, Lack, Unplaced
+from omegacell.core.errors import MalformedError
+from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobtable import JobTable
+from omegacell.core.machines import MachineTable
+from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
+
+MAGIC = b"omegasn1"
+_SCALARS = ("revision", "name", "incarnation", "rules", "elapsed", "tick", "last_stamp_us", "forgotten_at")
+
+
+def encode(cell: Cell) -> bytes:
+    """Return the canonical bytes of a cell. Cost: O(cell)."""
+    tables = (cell.machines, cell.jobs, cell.tasks)
+    head = {
+        "scalars": {name: getattr(cell, name) for name in _SCALARS},
+        "genesis": None if cell.genesis is None else asdict(cell.genesis),
+        "machines": _machines_head(cell.machines),
+        "jobs": _jobs_head(cell.jobs),
+        "tasks": _tasks_head(cell.tasks),
+        "sessions": [_session_head(number, cell.sessions[number]) for number in sorted(cell.sessions)],
+        "authors": [asdict(author) for author in cell.authors.rows],
+        "columns": [[table.count, _column_names(table)] for table in tables],
+    }
+    text = json.dumps(head, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    columns = [_column_bytes(table, name) for table in tables for name in _column_names(table)]
+    return b"".join((MAGIC, len(text).to_bytes(8, "little"), text, *columns))
+
+
+def digest(cell: Cell) -> bytes:
+    """Return the 32-byte digest of a cell. Cost: O(cell)."""
+    return digest_of(encode(cell))
+
+
+def digest_of(snapshot: bytes) -> bytes:
+    """Return the digest of a cell from its snapshot."""
+    return hashlib.blake2b(snapshot, digest_size=32).digest()
+
+
+def decode(snapshot: bytes) -> Cell:
+    """Return the cell that `encode` wrote.
+
+    Raises:
+        MalformedError: the bytes are no snapshot of this version.
+    """
+    if snapshot[:8] != MAGIC:
+        raise MalformedError("these bytes are no snapshot of a cell, or one of another version")
+    try:
+        return _decode(snapshot)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise MalformedError(f"a snapshot that cannot be read: {error}") from error
+
+
+def _decode(snapshot: bytes) -> Cell:
+    length = int.from_bytes(snapshot[8:16], "little")
+    head: dict[str, Any] = json.loads(snapshot[16 : 16 + length])
+    cell = Cell()
+    for name in _SCALARS:
+        setattr(cell, name, head["scalars"][name])
+    cell.revision = Revision(cell.revision)
+    cell.genesis = _read_genesis(head["genesis"])
+    at = 16 + length
+    for table, (count, names) in zip((cell.machines, cell.jobs, cell.tasks), head["columns"], strict=True):
+        if names != _column_names(table):
+            raise MalformedError(f"a snapshot with columns {names}; expected {_column_names(table)}")
+        at = _read_columns(table, count, snapshot, at)
+    if at != len(snapshot):
+        raise MalformedError(f"a snapshot of {len(snapshot)} bytes; expected {at}")
+    _read_machines(cell.machines, head["machines"])
+    _read_jobs(cell.jobs, head["jobs"])
+    _read_tasks(cell.tasks, head["tasks"])
+    for row in head["sessions"]:
+        cell.sessions[SessionId(row["id"])] = _read_session(row)
+    for row in head["authors"]:
+        cell.authors.add(Author(**row))
+    return cell
+
+
+def _column_names(table: Table) -> list[str]:
+    return list(table.COLUMNS)
+
+
+def _column_bytes(table: Table, name: str) -> bytes:
+    column: np.ndarray[Any, Any] = getattr(table, name)
+    return column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _read_columns(table: Table, count: int, snapshot: bytes, at: int) -> int:
+    table.extend(count)
+    for name, column in table.COLUMNS.items():
+        target: np.ndarray[Any, Any] = getattr(table, name)
+        dtype = np.dtype(column.dtype).newbyteorder("<")
+        target[...] = np.frombuffer(snapshot, dtype, target.size, at).reshape(target.shape)
+        at += target.size * dtype.itemsize
+    return at
+
+
+def _read_genesis(row: dict[str, Any] | None) -> Genesis | None:
+    if row is None:
+        return None
+    lists = {"features": tuple(row["features"]), "resource_names": tuple(row["resource_names"])}
+    return Genesis(**{**row, **lists})
+
+
+def _machines_head(table: MachineTable) -> dict[str, Any]:
+    return {
+        "names": table.names,
+        "boot_ids": table.boot_ids,
+        "attributes": table.attributes,
+        "ports": [[row, sorted(ports.items())] for row, ports in enumerate(table.ports) if ports],
+        "drivers": table.driver_names,
+    }
+
+
+def _read_machines(table: MachineTable, head: dict[str, Any]) -> None:
+    table.restore_names(head["names"])
+    table.boot_ids = head["boot_ids"]
+    table.attributes = [tuple((name, value) for name, value in pairs) for pairs in head["attributes"]]
+    table.ports = [{} for _ in head["names"]]
+    for row, ports in head["ports"]:
+        table.ports[row] = dict(ports)
+    table.driver_names = head["drivers"]
+
+
+def _jobs_head(table: JobTable) -> dict[str, Any]:
+    current = [table.id[row] == table.by_name(spec.name) for row, spec in enumerate(table.specs) if spec]
+    return {
+        "specs": [None if spec is None else _spec_row(spec) for spec in table.specs],
+        "why": [None if why is None else asdict(why) for why in table.why],
+        "is_current": [bool(value) for value in current],
+        "next_id": table.next_id,
+        "free_rows": table.free_rows,
+    }
+
+
+def _read_jobs(table: JobTable, head: dict[str, Any]) -> None:
+    table.specs = [None if row is None else _read_spec(row) for row in head["specs"]]
+    table.why = [None if row is None else _read_why(row) for row in head["why"]]
+    table.next_id = head["next_id"]
+    table.free_rows = head["free_rows"]
+    table.restore_names(head["is_current"])
+
+
+def _spec_row(spec: JobSpec) -> list[Any]:
+    row = [getattr(spec, field.name) for field in fields(spec)]
+    at = [field.name for field in fields(spec)].index
+    row[at("ports")] = [[port.name, port.number] for port in spec.ports]
+    row[at("payload")] = spec.payload.hex()
+    return row
+
+
+def _read_spec(row: list[Any]) -> JobSpec:
+    values = dict(zip([field.name for field in fields(JobSpec)], row, strict=True))
+    values["kind"] = Kind(values["kind"])
+    values["band"] = Band(values["band"])
+    values["on_partition"] = OnPartition(values["on_partition"])
+    values["resources"] = tuple(values["resources"])
+    values["ports"] = tuple(Port(name=name, number=number) for name, number in values["ports"])
+    values["payload"] = bytes.fromhex(values["payload"])
+    return JobSpec(**values)
+
+
+def _read_why(row: dict[str, Any]) -> Unplaced:
+    lacks = tuple(Lack(**lack) for lack in row["lacks"])
+    return Unplaced(job=JobId(row["job"]), task_count=row["task_count"], lacks=lacks, note=row["note"])
+
+
+def _tasks_head(arena: TaskArena) -> dict[str, Any]:
+    names = [field.name for field in fields(PastAttempt)]
+    past = [
+        [row, [[getattr(ended, name) for name in names] for ended in arena.past[row]]] for row in sorted(arena.past)
+    ]
+    return {
+        "ports": [[row, arena.ports[row]] for row in sorted(arena.ports)],
+        "past": past,
+        "free_extents": arena.free_extents,
+    }
+
+
+def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
+    names = [field.name for field in fields(PastAttempt)]
+    arena.ports = {row: tuple(numbers) for row, numbers in head["ports"]}
+    for row, attempts in head["past"]:
+        arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
+    arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]
+
+
+def _session_head(number: SessionId, session: Session) -> dict[str, Any]:
+    return {
+        "id": number,
+        "author": session.author,
+        "role": session.role,
+        "scheduler": session.scheduler,
+        "last_seq": session.last_seq,
+        "deadline": session.deadline,
+        "opened_at_us": session.opened_at_us,
+        "outcomes": [[seq, base64.b64encode(outcomes.encode(outcome)).decode()] for seq, outcome in session.outcomes],
+    }
+
+
+def _read_session(row: dict[str, Any]) -> Session:
+    kept = [(seq, outcomes.decode(base64.b64decode(text))) for seq, text in row["outcomes"]]
+    return Session(
+        author=row["author"],
+        role=Role(row["role"]),
+        scheduler=row["scheduler"],
+        last_seq=row["last_seq"],
+        deadline=row["deadline"],
+        opened_at_us=row["opened_at_us"],
+        outcomes=deque(kept, maxlen=OUTCOMES_KEPT),
+    )
