@@ -1,0 +1,216 @@
+"""The job file as pydantic models: every field, its default, what it may be, and the words that explain it.
+
+This is the reference of which ``docs/reference/jobfile.md`` and ``omega job schema`` speak. Rules: no field is ignored
+(an unknown one is an error), nothing is coerced but the friendly quantities. Translation is the business of ``spec``.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+
+from omegacell.api.quantities import (
+    BYTES_EXPECTED,
+    CPU_EXPECTED,
+    DURATION_EXPECTED,
+    parse_bytes,
+    parse_cpu,
+    parse_duration,
+)
+from omegacell.core.units import MAX_NAME_LENGTH, MAX_PORTS_PER_TASK, MAX_TASKS_PER_JOB
+
+NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9._-]{0,62})$"
+MAX_PORT: Final = 65_535
+MAX_FILES: Final = 100
+MAX_ARGUMENTS: Final = 1_000
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=MAX_NAME_LENGTH)]
+PortName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9_]{0,30})$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+
+
+def _quantity(parse: Callable[[object], int], expected: str, *, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "description": f"{expected}"}
+    return BeforeValidator(parse), WithJsonSchema({**schema, "examples": [example]})
+
+
+Cpu = Annotated[int, *_quantity(parse_cpu, CPU_EXPECTED, example="500m")]
+Bytes = Annotated[int, *_quantity(parse_bytes, BYTES_EXPECTED, example="256Mi")]
+Duration = Annotated[int, *_quantity(parse_duration, DURATION_EXPECTED, example="30s")]
+
+
+def _parse_restarts(value: object) -> object:
+    return -1 if value == "unlimited" else value
+
+
+MaxRestarts = Annotated[
+    int,
+    BeforeValidator(_parse_restarts),
+    Field(ge=-1, le=1_000_000),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]}),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Priority(_Part):
+    """Who goes first: Borg's bands, and a number inside of them."""
+
+    band: Literal["best_effort", "batch", "production", "monitoring"]
+    number: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="higher goes first inside the band")
+
+
+def _parse_priority(value: object) -> object:
+    return {"band": value} if isinstance(value, str) else value
+
+
+class ResourcesPart(_Part):
+    """What one task asks for; a machine promises no more than it has."""
+
+    cpu: Cpu = Field(default=100, ge=1)
+    memory: Bytes = Field(default=64 << 20, ge=1)
+    disk: Bytes = 0
+
+
+class Restarts(_Part):
+    """What happens to a task whose attempt failed (or, in a service, ended)."""
+
+    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; service: "unlimited"')
+    delay: Duration = Field(default=1_000_000, description="base of the growing pause between attempts")
+
+
+class FilePart(_Part):
+    """A small file that stands in the working folder before the command runs."""
+
+    content: Text
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] = Field(
+        default="644", description="permission bits, octal, in quotes"
+    )
+
+
+def _parse_file(value: object) -> object:
+    return {"content": value} if isinstance(value, str) else value
+
+
+class ExecPart(_Part):
+    """A program to run: ``command`` with ``args``, or a ``script`` for /bin/sh."""
+
+    command: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")] | None = Field(
+        default=None, description="the program: an absolute path, or a name looked up in PATH"
+    )
+    args: list[Text] = Field(default_factory=list, max_length=MAX_ARGUMENTS)
+    script: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")] | None = Field(
+        default=None, description="lines for `/bin/sh -c`, instead of a command"
+    )
+    env: dict[VariableName, Text] = Field(default_factory=dict, max_length=MAX_ARGUMENTS)
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$")] | None = Field(
+        default=None, description="who to run as; by default the agent's choice"
+    )
+    files: dict[str, Annotated[FilePart, BeforeValidator(_parse_file)]] = Field(
+        default_factory=dict, max_length=MAX_FILES, description="relative path to content"
+    )
+    pids: int = Field(default=0, ge=0, le=1_000_000, description="limit of processes and threads; 0: the default")
+    cpu_capped: bool = Field(default=False, description="never more CPU than asked for, even when there is more")
+
+    @model_validator(mode="after")
+    def _check_program(self) -> Self:
+        if (self.command is None) == (self.script is None):
+            raise ValueError("expected exactly one of command and script")
+        if self.script is not None and self.args:
+            raise ValueError("expected no args beside a script; write them into it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        for path in self.files:
+            parts = path.split("/")
+            if not path or path.startswith("/") or "\0" in path or any(part in {"", ".", ".."} for part in parts):
+                raise ValueError(f"file {path[:60]!r}: expected a path inside the working folder, without '..'")
+        return self
+
+
+class SimulatedPart(_Part):
+    """A task that only pretends, on simulated machines."""
+
+    duration: Duration | Literal["forever"] = 1_000_000
+    exit_code: int = Field(default=0, ge=0, le=255)
+
+
+class HealthPart(_Part):
+    """An HTTP check: a GET that must be answered with a status below 400."""
+
+    port: PortName = Field(description="the name of one of the job's ports")
+    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] = "/"
+    interval: Duration = Field(default=5_000_000, ge=100_000)
+    timeout: Duration = Field(default=2_000_000, ge=10_000)
+    grace: Duration = Field(default=10_000_000, description="after the start, before failures count")
+    healthy_after: int = Field(default=1, ge=1, le=1000)
+    unhealthy_after: int = Field(default=3, ge=1, le=1000)
+
+
+class LogsPart(_Part):
+    """How much of each output is kept."""
+
+    limit: Bytes = Field(default=8 << 20, ge=64 << 10, le=1 << 40)
+
+
+class TaskPart(_Part):
+    """What each task runs: exactly one driver's part, and how it is watched."""
+
+    exec: ExecPart | None = None
+    simulated: SimulatedPart | None = None
+    health: HealthPart | None = None
+    logs: LogsPart = Field(default_factory=LogsPart)
+
+    @model_validator(mode="after")
+    def _check_driver(self) -> Self:
+        if (self.exec is None) == (self.simulated is None):
+            raise ValueError("expected exactly one of exec and simulated")
+        if self.simulated is not None and self.health is not None:
+            raise ValueError("expected no health check: a simulated task answers none")
+        return self
+
+
+class JobFile(_Part):
+    """A job: tasks submitted together, of one owner, one priority and one spec."""
+
+    name: Name = Field(description="unique among the cell's jobs")
+    owner: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,63}$")] | None = Field(
+        default=None, description="who answers for it; by default who submits it"
+    )
+    kind: Literal["batch", "service"] = "batch"
+    scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
+    priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
+        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for services"
+    )
+    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
+    resources: ResourcesPart = Field(default_factory=ResourcesPart)
+    ports: dict[PortName, Annotated[int, Field(ge=0, le=MAX_PORT)]] = Field(
+        default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
+    )
+    gang: bool = Field(default=False, description="place all tasks together, or none")
+    restarts: Restarts = Field(default_factory=Restarts)
+    grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
+    on_partition: Literal["stop", "continue"] = Field(
+        default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
+    )
+    task: TaskPart
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.task.health is not None and self.task.health.port not in self.ports:
+            known = ", ".join(self.ports) or "none"
+            raise ValueError(f"health.port {self.task.health.port!r}: expected one of the job's ports ({known})")
+        numbers = [number for number in self.ports.values() if number]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("ports: expected different numbers")
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a job file."""
+    schema = JobFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
