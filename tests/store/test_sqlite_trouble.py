@@ -195,6 +195,8 @@ def test_a_file_replaced_while_open_takes_no_appends(path: Path) -> None:
         path.unlink()
         with pytest.raises(StoreReplacedError):
             append(store, b"lost")
+        with pytest.raises(StoreReplacedError):
+            store.wait(store.head(), 600.0)
 
 
 def test_a_forgotten_write_ahead_log_is_not_mixed_into_a_new_store(path: Path) -> None:

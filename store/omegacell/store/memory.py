@@ -16,6 +16,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from omegacell.core.errors import CheckpointGoneError, ClosedError, StoreError, StoreLockedError, TruncatedError
+from omegacell.store.limits import (
+    check_batch,
+    check_checkpoint_head,
+    check_chunk,
+    check_chunk_totals,
+    check_payload,
+    describe_truncated,
+)
 from omegacell.store.log import (
     DEFAULT_READ_BYTES,
     START,
@@ -26,12 +34,6 @@ from omegacell.store.log import (
     Stored,
     StoreStat,
     Synchronous,
-    check_batch,
-    check_checkpoint_head,
-    check_chunk,
-    check_chunk_totals,
-    check_payload,
-    describe_truncated,
 )
 from omegacell.store.waking import Waking
 

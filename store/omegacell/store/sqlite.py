@@ -14,15 +14,8 @@ from zlib import crc32
 
 from omegacell.core.errors import StoreError, TruncatedError
 from omegacell.store.groupcommit import GroupCommit
-from omegacell.store.log import (
-    DEFAULT_READ_BYTES,
-    Append,
-    Cursor,
-    Stored,
-    StoreStat,
-    check_batch,
-    describe_truncated,
-)
+from omegacell.store.limits import check_batch, describe_truncated
+from omegacell.store.log import DEFAULT_READ_BYTES, Append, Cursor, Stored, StoreStat
 from omegacell.store.sqlite_beside import SqliteCheckpoints, SqlitePayloads, find_rotten, insert_payloads
 from omegacell.store.sqlite_database import Database, SqliteOptions
 from omegacell.store.sqlite_errors import describe_corrupt
@@ -135,6 +128,7 @@ class SqliteStore:
         with self._waking.waiting() as seen:
             while True:
                 ticket = bell.ticket()
+                self._database.check_in_place("waiting")
                 if self.head() > after:
                     return True
                 remaining_s = deadline - time.monotonic()

@@ -7,15 +7,8 @@ from typing import Final
 from zlib import crc32
 
 from omegacell.core.errors import CheckpointGoneError, StoreCorruptError, StoreError
-from omegacell.store.log import (
-    CheckpointHead,
-    CheckpointId,
-    Cursor,
-    check_checkpoint_head,
-    check_chunk,
-    check_chunk_totals,
-    check_payload,
-)
+from omegacell.store.limits import check_checkpoint_head, check_chunk, check_chunk_totals, check_payload
+from omegacell.store.log import CheckpointHead, CheckpointId, Cursor
 from omegacell.store.sqlite_database import Database
 from omegacell.store.sqlite_errors import describe_corrupt
 

@@ -92,6 +92,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         if options.access is Access.READ_ONLY:
             check_file(self.path)
+            self._file_id = self._identify()
             self.file_system = file_system_of(self.path.parent)
             self._reader, self.incarnation = self._open_read_only()
             self.bell = Bell(self._beside("bell"), may_ring=False)
@@ -102,6 +103,7 @@ class Database:
         self._lock = FileLock(self._beside("lock"), purpose="writing to the store")
         self._make_file()
         check_file(self.path)
+        self._file_id = self._identify()
         if not os.access(self.path, os.W_OK):
             raise StoreReadOnlyError(f"{self.path}: opening the store: it takes no writes; {ACTION_READ_ONLY}")
         self._reader = self._connect("mode=rw")
@@ -109,7 +111,6 @@ class Database:
             self.incarnation = self._prepare(self._reader)
             self._writer = self._connect("mode=rw")
             self._prepare(self._writer)
-            self._file_id = self._identify()
             self.bell = Bell(self._beside("bell"), may_ring=True)
         except BaseException:
             self._close_connections()
@@ -141,10 +142,7 @@ class Database:
             if self._writer is None:
                 raise StoreReadOnlyError(f"{self.path}: {doing}: the store was opened for reading only")
             with self._lock.hold(self.options.patience_s), translated(self.path, doing):
-                if self._identify() != self._file_id:
-                    raise StoreReplacedError(
-                        f"{self.path}: {doing}: the file was replaced while open; nothing was written; reopen the store"
-                    )
+                self.check_in_place(doing)
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer
@@ -154,6 +152,18 @@ class Database:
                         self._writer.execute("ROLLBACK")
         if is_rung:
             self.bell.ring()
+
+    def check_in_place(self, doing: str) -> None:
+        """Refuse to go on with a file that has lost its name: nobody else sees it.
+
+        Raises:
+            StoreReplacedError: Another file stands at the path, or none.
+        """
+        if self._identify() != self._file_id:
+            raise StoreReplacedError(
+                f"{self.path}: {doing}: the file was replaced or deleted while open; nothing was written;"
+                " reopen the store"
+            )
 
     @contextmanager
     def scrubbing(self, doing: str) -> Iterator[sqlite3.Connection]:
