@@ -97,7 +97,7 @@ class TaskArena(Table):
 
     def release(self, offset: int, length: int) -> None:
         """Take an extent back, joined with free neighbours. Mutates."""
-        self.job[offset : offset + length] = -1
+        self.refresh(offset, offset + length)
         for row in [row for row in self.past if offset <= row < offset + length]:
             del self.past[row]
         place = bisect_left(self.free_extents, (offset, 0))

@@ -130,7 +130,7 @@ def _check_command(command: Command) -> None:  # noqa: PLR0912 - one case for ea
         case Reincarnate():
             _check_incarnation(command.incarnation)
         case ActivateRules():
-            _check_range("rules", command.rules, 1, RULES)
+            _check_range("rules", command.rules, 1, _MAX_EPOCH)
         case Renew() | CloseSession():
             pass
         case _:
