@@ -110,8 +110,10 @@ class TaskArena(Table):
         self.free_extents.insert(place, (offset, length))
 
     def remember(self, row: int, ended: PastAttempt, *, limit: int) -> None:
-        """Keep an ended attempt of a task, the oldest dropped beyond ``limit``. Mutates."""
-        self.past[row] = (*self.past.get(row, ()), ended)[-limit:]
+        """Keep an ended attempt of a task, once, the oldest dropped beyond ``limit``. Mutates."""
+        known = self.past.get(row, ())
+        if not known or known[-1].attempt != ended.attempt:
+            self.past[row] = (*known, ended)[-limit:]
 
     def last_attempt(self, row: int) -> PastAttempt:
         """Return the last attempt of a task as a value; its state is the task's."""
