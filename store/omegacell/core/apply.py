@@ -200,6 +200,8 @@ def _count_placed(transaction: Transaction, verdicts: list[Verdict], outcome: Ou
     """Return how many claims were granted, evictions not counted."""
     if outcome.status is Status.REFUSED:
         return 0
+    if len(verdicts) == 1:
+        return verdicts[0].granted if isinstance(transaction.commands[-1], Place) else 0
     commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
     pairs = zip(commands, verdicts, strict=False)
     return sum(verdict.granted for command, verdict in pairs if isinstance(command, Place))

@@ -12,7 +12,7 @@ from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
-from omegacell.core.conflicts import Base, Judged, Overlay, find_refusals
+from omegacell.core.conflicts import ALL_GRANTED, Base, Judged, Overlay, find_refusals
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_jobs
 from omegacell.core.outcomes import Reason
@@ -31,7 +31,7 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
     refusals = refuse_rows(judged)
     tasks = command.indices + cell.jobs.offset[job_row]
     machines = command.machines.astype(np.int64)
-    if len(refusals):
+    if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE
         tasks, machines = tasks[is_granted], machines[is_granted]
     write = partial(begin_attempts, cell, tasks, job_row=job_row, machines=machines, stamp=stamp)
@@ -95,7 +95,9 @@ def judge_report(cell: Cell, command: Report, *, base: Base, stamp: Stamp) -> Ve
     """Judge what machines report, row by row; a row about a newer attempt or an older registration is stale."""
     asked = len(command.jobs)
     tasks, judged = _judge_report_rows(cell, command, base=base)
-    granted = np.flatnonzero(judged.reasons == Reason.NONE)
+    granted = np.arange(asked, dtype=np.int64)
+    if judged.reasons is not None:
+        granted = np.flatnonzero(judged.reasons == Reason.NONE)
     if not len(granted):
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     write = partial(_write_report, cell, command, tasks, granted, stamp=stamp)
@@ -131,7 +133,7 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
     reasons[~is_job] = Reason.UNKNOWN_JOB
     _refuse_after_exit(reasons, tasks, command)
     if not reasons.any():
-        return tasks, Judged(reasons=reasons)
+        return tasks, ALL_GRANTED
     is_conflict = np.zeros(asked, np.uint8)
     changed = machines.effective_changed_at(rows, floor=base.floor)
     is_conflict[(reasons == Reason.STALE_EPOCH) & (changed > base.seen)] = 1

@@ -104,4 +104,5 @@ def is_distinct(values: NDArray[np.integer]) -> bool:
     """
     if len(values) < 2 or bool((values[1:] > values[:-1]).all()):
         return True
-    return len(np.unique(values)) == len(values)
+    ordered = np.sort(values, kind="stable")
+    return not bool((ordered[1:] == ordered[:-1]).any())

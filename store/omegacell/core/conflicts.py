@@ -20,6 +20,9 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
 
+_UP = int(MachineState.UP)
+"""A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
+
 
 class Overlay:
     """A cell after tentative claims; the cell itself is never written. Valid until the cell changes."""
@@ -45,17 +48,17 @@ class Overlay:
 
         ``rows`` are machine rows in any order, all machines when None. Cost: O(rows).
         """
-        machines = self._cell.machines
-        takes = self._takes_work(spec, rows)
-        free = self._free if rows is None else self._free[rows]
-        room = np.where(takes, np.int64(MAX_TASKS_PER_JOB), np.int64(0))
+        free = self._free if rows is None else self._free.take(rows, axis=0)
+        room = np.full(len(free), MAX_TASKS_PER_JOB, np.int64)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
         if spec.ports:
-            every = np.arange(machines.count, dtype=np.int64) if rows is None else rows
+            every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
-        return np.maximum(room, 0, out=room)
+        np.maximum(room, 0, out=room)
+        room *= self._takes_work(spec, rows)
+        return room
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
@@ -126,7 +129,8 @@ class Overlay:
         machines = self._cell.machines
         state = machines.state if rows is None else machines.state[rows]
         drivers = machines.drivers if rows is None else machines.drivers[rows]
-        takes: NDArray[np.bool_] = (state == MachineState.UP) & (drivers & machines.driver_bit(spec.driver) != 0)
+        takes: NDArray[np.bool_] = drivers & machines.driver_bit(spec.driver) != 0
+        takes &= state == _UP
         return takes
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -190,14 +194,17 @@ def base_of(transaction: Transaction, revision: int) -> Base:
 class Judged:
     """What became of each claim of one `Place`: columns of the claims' length.
 
-    ``reasons`` is NONE where granted. The others are None when everything was granted.
+    ``reasons`` is NONE where granted, None when everything was. The others are None when they say nothing.
     """
 
-    reasons: NDArray[np.uint8]
+    reasons: NDArray[np.uint8] | None = None
     is_conflict: NDArray[np.uint8] | None = None
     dimensions: NDArray[np.int32] | None = None
     shortages: NDArray[np.int64] | None = None
     taken_at: NDArray[np.int64] | None = None
+
+
+ALL_GRANTED = Judged()
 
 
 def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
@@ -208,7 +215,7 @@ def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, b
     task_rows = place.indices + cell.jobs.offset[job_row]
     collides = not is_distinct(place.indices) or overlay.claims_any(task_rows)
     if not collides and _is_all_granted(cell, overlay, place, job_row=job_row, base=base):
-        return Judged(reasons=np.zeros(len(task_rows), np.uint8))
+        return ALL_GRANTED
     if collides:
         return _judge_one_by_one(cell, overlay, place, job_row=job_row, base=base)
     return _judge(cell, overlay, place, job_row=job_row, base=base)
@@ -226,8 +233,9 @@ def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int,
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
     room = overlay.room(cell.jobs.spec_of(job_row), rows)
-    if len(rows) == 1 or room.min() == 0:
-        return bool(room[0] >= 1) and bool(room.min() >= 1)
+    least = int(room.min())
+    if least == 0 or least >= len(rows) or is_distinct(rows):
+        return least > 0
     return bool((find_ranks(rows) < room).all())
 
 
@@ -299,6 +307,7 @@ def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: in
         one = Place(job=place.job, indices=place.indices[at : at + 1], machines=place.machines[at : at + 1])
         judged = _judge(cell, after, one, job_row=job_row, base=base)
         task_row = offset + int(place.indices[at])
+        assert judged.reasons is not None, "a judged claim has a reason, if only NONE"
         reason = Reason(int(judged.reasons[0]))
         if (reason is Reason.NONE or reason > Reason.CLAIMED_TWICE) and after.is_claimed(task_row):
             judged = _CLAIMED_TWICE
@@ -324,7 +333,7 @@ _CLAIMED_TWICE = _single(Reason.CLAIMED_TWICE)
 
 def _join(parts: list[Judged]) -> Judged:
     return Judged(
-        reasons=np.concatenate([part.reasons for part in parts]),
+        reasons=np.concatenate([part.reasons for part in parts if part.reasons is not None]),
         is_conflict=np.concatenate([part.is_conflict for part in parts if part.is_conflict is not None]),
         dimensions=np.concatenate([part.dimensions for part in parts if part.dimensions is not None]),
         shortages=np.concatenate([part.shortages for part in parts if part.shortages is not None]),

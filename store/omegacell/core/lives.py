@@ -16,6 +16,8 @@ from omegacell.core.units import PAST_ATTEMPTS_KEPT
 
 Rows = NDArray[np.int64]
 
+_PLACED, _NOT_STOPPING = int(TaskState.PLACED), int(Stopping.NO)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
@@ -59,27 +61,29 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
     """Place pending tasks of one job: the next attempt of each begins on its machine. Ports are granted here."""
     arena, jobs = cell.tasks, cell.jobs
-    arena.state[tasks] = TaskState.PLACED
-    arena.machine[tasks] = machines
-    arena.last_machine[tasks] = machines
-    arena.attempt[tasks] = arena.attempt[tasks] + 1
-    arena.stopping[tasks] = Stopping.NO
-    arena.health[tasks] = 0
-    arena.exit_code[tasks] = -1
-    arena.signal[tasks] = 0
-    arena.note[tasks] = 0
-    arena.placed_at_us[tasks] = stamp.at_us
-    arena.started_at_us[tasks] = 0
-    arena.ended_at_us[tasks] = 0
+    at = _find_slice(tasks)
+    arena.state[at] = _PLACED
+    arena.machine[at] = machines
+    arena.last_machine[at] = machines
+    arena.attempt[at] = arena.attempt[at] + 1
+    arena.stopping[at] = _NOT_STOPPING
+    arena.health[at] = 0
+    arena.exit_code[at] = -1
+    arena.signal[at] = 0
+    arena.note[at] = 0
+    arena.placed_at_us[at] = stamp.at_us
+    arena.started_at_us[at] = 0
+    arena.ended_at_us[at] = 0
     spec = jobs.spec_of(job_row)
     cell.machines.charge(machines, bands=int(spec.band), amounts=jobs.shape[job_row])
     if spec.ports:
         numbers = tuple(port.number for port in spec.ports)
         for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
-    jobs.counts[job_row, TaskState.PENDING] -= len(tasks)
-    jobs.counts[job_row, TaskState.PLACED] += len(tasks)
-    if not jobs.counts[job_row, TaskState.PENDING]:
+    counts = jobs.counts[job_row]
+    counts[TaskState.PENDING] -= len(tasks)
+    counts[TaskState.PLACED] += len(tasks)
+    if not counts[TaskState.PENDING]:
         jobs.why[job_row] = None
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.machines.claimed_at[machines] = stamp.revision
@@ -87,6 +91,14 @@ def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, sta
     touch_jobs(cell, np.array([job_row], np.int64), stamp=stamp)
     cell.touched.tasks.append(tasks)
     cell.touched.machines.append(machines)
+
+
+def _find_slice(rows: Rows) -> Rows | slice:
+    """Return adjacent ascending rows as a slice, which numpy writes several times faster than a list of rows."""
+    first, last = int(rows[0]), int(rows[len(rows) - 1])
+    if last - first == len(rows) - 1 and bool((rows[1:] > rows[:-1]).all()):
+        return slice(first, last + 1)
+    return rows
 
 
 def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:

@@ -149,6 +149,8 @@ class MachineTable(Table):
         at_allocated = rows.astype(np.int64) * _ROW_WIDTH + np.asarray(bands, np.int64) * RESOURCE_COUNT
         for dimension in range(RESOURCE_COUNT):
             amount = amounts[..., dimension]
+            if not amount.any():
+                continue
             np.subtract.at(flat_free, at_free + dimension, amount)
             np.add.at(flat_allocated, at_allocated + dimension, amount)
 

@@ -43,10 +43,10 @@ def refuse(reason: Reason, *, is_conflict: bool = False) -> Verdict:
 
 def refuse_rows(judged: Judged) -> Refusals:
     """Return the refused rows of a judged command; `NO_REFUSALS` when all is granted."""
-    positions = np.flatnonzero(judged.reasons != Reason.NONE)
-    count = len(positions)
-    if not count:
+    if judged.reasons is None or not judged.reasons.any():
         return NO_REFUSALS
+    positions = np.flatnonzero(judged.reasons)
+    count = len(positions)
     return Refusals(
         positions=positions.astype(np.int32),
         reasons=judged.reasons[positions],
