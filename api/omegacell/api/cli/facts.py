@@ -7,6 +7,7 @@ Rules: names stay as they are in the records; enums become lower-case words; byt
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
 
@@ -23,6 +24,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(each) for key, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
