@@ -128,7 +128,7 @@ def _find_session_refusal(cell: Cell, transaction: Transaction, revision: Revisi
 def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) -> Reason:
     if transaction.seen >= stamp.revision:
         return Reason.SEEN_AHEAD
-    if not isinstance(transaction.commands[-1], Place | Evict | Unplaced):
+    if not isinstance(transaction.last_command, Place | Evict | Unplaced):
         return Reason.NONE
     authors = cell.authors.rows
     if stamp.author < len(authors) and cell.elapsed < authors[stamp.author].suspended_until:
@@ -169,7 +169,7 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
         case Evict():
             return judge_evict(cell, command, base=base, stamp=stamp)
         case Unplaced():
-            return judge_unplaced(cell, command)
+            return judge_unplaced(cell, command, base=base)
         case StopJob():
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
@@ -201,7 +201,7 @@ def _count_placed(transaction: Transaction, verdicts: list[Verdict], outcome: Ou
     if outcome.status is Status.REFUSED:
         return 0
     if len(verdicts) == 1:
-        return verdicts[0].granted if isinstance(transaction.commands[-1], Place) else 0
+        return verdicts[0].granted if isinstance(transaction.last_command, Place) else 0
     commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
     pairs = zip(commands, verdicts, strict=False)
     return sum(verdict.granted for command, verdict in pairs if isinstance(command, Place))
@@ -232,7 +232,7 @@ def _conclude_one(transaction: Transaction, verdict: Verdict, revision: Revision
             value=verdict.value,
             detail=verdict.detail,
         )
-    is_whole = transaction.atomicity is Atomicity.ALL_OR_NOTHING and not isinstance(transaction.commands[-1], Report)
+    is_whole = transaction.atomicity is Atomicity.ALL_OR_NOTHING and not isinstance(transaction.last_command, Report)
     if is_whole:
         refusals = _refuse_partners(verdict)
         return Outcome(revision=revision, status=Status.REFUSED, refusals=refusals)

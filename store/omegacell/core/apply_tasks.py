@@ -77,11 +77,11 @@ def _write_evict(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None
     cell.touched.tasks.append(tasks)
 
 
-def judge_unplaced(cell: Cell, command: Unplaced) -> Verdict:
+def judge_unplaced(cell: Cell, command: Unplaced, *, base: Base) -> Verdict:
     """Judge an `Unplaced`: refused only when the cell does not hold the job."""
     row = cell.jobs.row_of(command.job)
     if row is None:
-        return refuse(Reason.UNKNOWN_JOB)
+        return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, base.seen))
     return Verdict(granted=0, asked=0, write=partial(_write_unplaced, cell, command, row))
 
 
