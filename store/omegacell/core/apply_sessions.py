@@ -118,7 +118,7 @@ def keep_books(cell: Cell, transaction: Transaction, outcome: Outcome, *, placed
     author = cell.authors.rows[session.author]
     author.last_at_us = max(author.last_at_us, transaction.decided_to_us)
     decided = [command for command in transaction.commands if isinstance(command, Place | Unplaced)]
-    if not decided and not isinstance(transaction.commands[-1], Evict):
+    if not decided and not isinstance(transaction.last_command, Evict):
         return
     _count_refused(cell, author, outcome)
     if not decided:

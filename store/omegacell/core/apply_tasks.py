@@ -161,7 +161,7 @@ def _refuse_after_exit(reasons: NDArray[np.uint8], tasks: Rows, command: Report)
 def _find_job_rows(cell: Cell, ids: NDArray[np.int64]) -> Rows:
     """Return the row of each job, -1 where the cell does not hold it. Cost: O(rows)."""
     row_of = cell.jobs.row_of
-    if len(ids) and ids[0] == ids[-1] and bool((ids == ids[0]).all()):
+    if len(ids) and bool((ids == ids[0]).all()):
         row = row_of(int(ids[0]))
         return np.full(len(ids), -1 if row is None else row, np.int64)
     rows = [row_of(job) for job in ids.tolist()]

@@ -112,7 +112,7 @@ class TaskArena(Table):
     def remember(self, row: int, ended: PastAttempt, *, limit: int) -> None:
         """Keep an ended attempt of a task, once, the oldest dropped beyond ``limit``. Mutates."""
         known = self.past.get(row, ())
-        if not known or known[-1].attempt != ended.attempt:
+        if not known or known[len(known) - 1].attempt != ended.attempt:
             self.past[row] = (*known, ended)[-limit:]
 
     def last_attempt(self, row: int) -> PastAttempt:

@@ -358,3 +358,8 @@ class Transaction:
     decided_to_us: int = 0
     commands: tuple[Command, ...] = field(default=())
     position: int = 0
+
+    @property
+    def last_command(self) -> Command:
+        """The last command, which tells what kind of transaction it is; there is always one once it was checked."""
+        return self.commands[len(self.commands) - 1]

@@ -7,7 +7,6 @@ Layout: 8 bytes magic, 8 bytes length of the head, the head (canonical JSON: sca
 and for each table its row count and columns), then the columns' bytes in the head's order.
 """
 
-import base64
 import hashlib
 import json
 from collections import deque
@@ -216,12 +215,12 @@ def _session_head(number: SessionId, session: Session) -> dict[str, Any]:
         "last_seq": session.last_seq,
         "deadline": session.deadline,
         "opened_at_us": session.opened_at_us,
-        "outcomes": [[seq, base64.b64encode(outcomes.encode(outcome)).decode()] for seq, outcome in session.outcomes],
+        "outcomes": [[seq, outcomes.encode(outcome).hex()] for seq, outcome in session.outcomes],
     }
 
 
 def _read_session(row: dict[str, Any]) -> Session:
-    kept = [(seq, outcomes.decode(base64.b64decode(text))) for seq, text in row["outcomes"]]
+    kept = [(seq, outcomes.decode(bytes.fromhex(text))) for seq, text in row["outcomes"]]
     return Session(
         author=row["author"],
         role=Role(row["role"]),

@@ -269,7 +269,7 @@ def _check_vector(what: str, amounts: Sequence[int]) -> None:
 
 
 def _check_ascending(what: str, rows: Sequence[int]) -> None:
-    if not rows or rows[0] < 0 or rows[-1] >= MAX_MACHINES or any(b <= a for a, b in pairwise(rows)):
+    if not rows or rows[0] < 0 or max(rows) >= MAX_MACHINES or any(b <= a for a, b in pairwise(rows)):
         raise MalformedError(f"{what} must be rows in ascending order, at least one")
 
 
