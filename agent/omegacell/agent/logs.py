@@ -18,7 +18,7 @@ import asyncio
 import ctypes
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -135,7 +135,7 @@ def _punch(fd: int, upto: int) -> bool:
     raise OSError(number, os.strerror(number))
 
 
-async def follow_log(path: str, offset: int, ended: asyncio.Event) -> AsyncIterator[LogSlice]:
+async def follow_log(path: str, offset: int, ended: asyncio.Event) -> AsyncGenerator[LogSlice, None]:
     """Yield output from ``offset`` on as it is written, until ``ended`` is set and everything has been read."""
     watch = _Watch(path)
     try:

@@ -150,9 +150,18 @@ class Reconciler:
         return self._remembered
 
     @property
+    def has_inventory(self) -> bool:
+        """Whether it is known what the supervisor holds."""
+        return self._has_inventory
+
+    @property
     def unfolded_count(self) -> int:
         """How many reports the cell has not folded yet."""
         return len(self._outbox.unsent) + sum(len(batch) for batch in self._outbox.sent.values())
+
+    def keys(self) -> list[AttemptKey]:
+        """Return the attempts that are there or wanted."""
+        return [*self._attempts, *(key for key in self._wanted if key not in self._attempts)]
 
     def step(self, event: Event) -> list[Action]:
         """Take one event; return what is to be done, in this order."""

@@ -1,0 +1,118 @@
+"""The shell of `drivers.simulated`: one link and one timer for all machines of a fleet."""
+
+import asyncio
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
+
+from omegacell.agent.drivers.simulated import DRIVER_NAME, Fleet
+from omegacell.agent.link import Connector
+from omegacell.agent.messages import Down, LogChunk, LogRequest, MachineOffer, Up
+from omegacell.agent.stamps import boot_us, wall_us
+from omegacell.agent.uplink import Uplink
+
+_FENCE_CHECK_S: Final = 1.0
+
+
+def make_offers(
+    count: int, *, prefix: str, capacity: tuple[int, ...], attributes: Sequence[tuple[str, str]] = ()
+) -> list[MachineOffer]:
+    """Return offers of ``count`` equal machines named ``<prefix>-00001`` and so on, of one boot.
+
+    >>> make_offers(2, prefix="sim", capacity=(4000, 8 << 30, 0))[1].name
+    'sim-00002'
+    """
+    boot = str(uuid.uuid4())
+    return [
+        MachineOffer(
+            name=f"{prefix}-{number:05d}",
+            boot_id=boot,
+            capacity=capacity,
+            attributes=tuple(sorted(attributes)),
+            drivers=(DRIVER_NAME,),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+class SimulatedAgent:
+    """Play a fleet over one link; `run` it until `stop`.
+
+    Args:
+        offers: the machines.
+        connector: opens links to the API.
+    """
+
+    def __init__(self, offers: Sequence[MachineOffer], connector: Connector) -> None:
+        self._fleet = Fleet(offers)
+        self._uplink = Uplink(connector, self, self._read_logs, self._fleet.missing_rows)
+        self._stopped = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @property
+    def running_count(self) -> int:
+        """How many tasks run on all machines."""
+        return self._fleet.running_count
+
+    def stop(self) -> None:
+        """Make `run` return."""
+        self._stopped.set()
+
+    def switch_off(self, names: Iterable[str]) -> None:
+        """Let machines vanish, as a power failure would."""
+        self._fleet.switch_off(names)
+
+    def switch_on(self, names: Sequence[str]) -> None:
+        """Let machines come back, empty."""
+        self._send(self._fleet.switch_on(names))
+
+    async def run(self) -> None:
+        """Be these machines until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._uplink.run()), group.create_task(self._keep_time())]
+            await self._stopped.wait()
+            for task in tasks:
+                task.cancel()
+
+    def on_open(self) -> None:
+        """Register the machines on an open link."""
+        self._send(self._fleet.on_open())
+
+    def on_closed(self) -> None:
+        """Take note of a lost link."""
+        self._fleet.on_closed()
+
+    def on_message(self, message: Down) -> None:
+        """Take a message from the API."""
+        self._send(self._fleet.on_message(message, wall_us()))
+        self._changed.set()
+
+    def _send(self, messages: Sequence[Up]) -> None:
+        for message in messages:
+            self._uplink.send(message)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._send(self._fleet.on_time(wall_us(), boot_us()))
+            at_us = self._fleet.next_time_us()
+            wait_s = _FENCE_CHECK_S if at_us is None else min(max(at_us - wall_us(), 0) / 1e6, _FENCE_CHECK_S)
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_logs(self, request: LogRequest) -> AsyncIterator[LogChunk]:
+        error = "a simulated task has no output"
+        yield LogChunk(request_id=request.request_id, offset=0, data=b"", is_last=True, error=error)
+
+
+async def run_simulated(offers: Sequence[MachineOffer], connector: Connector) -> None:
+    """Play machines until SIGTERM or SIGINT."""
+    agent = SimulatedAgent(offers, connector)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop)
+    await agent.run()
