@@ -21,7 +21,8 @@ BANNED_CLASS_WORDS = ("Util", "Utils", "Common", "Helper", "Helpers", "Misc", "M
 
 CORE_IMPORTS = {
     "__future__", "abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "enum", "fnmatch", "functools",
-    "hashlib", "heapq", "itertools", "json", "numba", "numpy", "omegacell", "operator", "string", "struct", "types", "typing",
+    "hashlib", "heapq", "itertools", "json", "numba", "numpy", "omegacell", "operator", "string", "struct", "types",
+    "typing",
 }  # fmt: skip
 FLOAT_CALLS = {"mean", "average", "median", "std", "var", "divide", "true_divide", "float16", "float32", "float64"}
 ORDER_FREE_CALLS = {"all", "any", "frozenset", "len", "max", "min", "set", "sorted", "sum"}
