@@ -12,7 +12,7 @@ from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_jobs
+from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from omegacell.core.verdicts import Verdict, refuse
@@ -170,5 +170,5 @@ def _stop_tasks(cell: Cell, tasks: Rows) -> None:
 
 
 def _reshape(cell: Cell, row: int, *, stamp: Stamp) -> None:
-    touch_jobs(cell, np.array([row], np.int64), stamp=stamp)
+    touch_job(cell, row, stamp=stamp)
     cell.touched.reshaped[int(cell.jobs.id[row])] = None

@@ -14,7 +14,7 @@ from omegacell.core.columns import find_ranks, is_distinct
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
 from omegacell.core.conflicts import ALL_GRANTED, Base, Judged, Overlay, find_refusals
 from omegacell.core.jobs import Kind, Stopping, TaskState
-from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_jobs
+from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
 from omegacell.core.outcomes import Reason
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
 
@@ -73,7 +73,7 @@ def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verd
 
 def _write_evict(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None:
     cell.tasks.stopping[tasks] = Stopping.EVICT
-    touch_jobs(cell, np.array([job_row], np.int64), stamp=stamp)
+    touch_job(cell, job_row, stamp=stamp)
     cell.touched.tasks.append(tasks)
 
 

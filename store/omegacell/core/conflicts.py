@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks, is_distinct
+from omegacell.core.columns import find_highest, find_ranks, is_distinct
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
@@ -225,9 +225,10 @@ def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int,
     rows = place.machines
     if cell.jobs.stopping[job_row]:
         return False
-    if place.indices.max() >= cell.jobs.count_wanted[job_row] or rows.max() >= cell.machines.count:
+    highest_index, highest_row = find_highest(place.indices), find_highest(rows)
+    if highest_index >= cell.jobs.count_wanted[job_row] or highest_row >= cell.machines.count:
         return False
-    if cell.tasks.state[place.indices + cell.jobs.offset[job_row]].any():
+    if find_highest(cell.tasks.state[place.indices + cell.jobs.offset[job_row]]) != TaskState.PENDING:
         return False
     changed = cell.machines.effective_changed_at
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():

@@ -102,7 +102,8 @@ class JobTable(Table):
 
     def is_active(self, row: int) -> bool:
         """Tell whether any task of the job is pending, placed or running."""
-        return bool(self.counts[row, : TaskState.SUCCEEDED].any())
+        counts = self.counts[row]
+        return bool(counts[TaskState.PENDING] or counts[TaskState.PLACED] or counts[TaskState.RUNNING])
 
     def add(self, spec: JobSpec) -> int:
         """Give a new job an id, a name and a row and return the row; its extent is the caller's to set. Mutates."""

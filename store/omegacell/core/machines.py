@@ -147,9 +147,9 @@ class MachineTable(Table):
         flat_allocated = self._buffers["allocated"].reshape(-1)
         at_free = rows.astype(np.int64) * RESOURCE_COUNT
         at_allocated = rows.astype(np.int64) * _ROW_WIDTH + np.asarray(bands, np.int64) * RESOURCE_COUNT
-        for dimension in range(RESOURCE_COUNT):
-            amount = amounts[..., dimension]
-            if not amount.any():
+        parts = amounts.tolist() if amounts.ndim == 1 else list(amounts.T)
+        for dimension, amount in enumerate(parts):
+            if isinstance(amount, int) and not amount:
                 continue
             np.subtract.at(flat_free, at_free + dimension, amount)
             np.add.at(flat_allocated, at_allocated + dimension, amount)

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.columns import find_highest
 from omegacell.core.commands import (
     ActivateRules,
     CloseSession,
@@ -280,7 +281,7 @@ def _check_rows(what: str, column: NDArray[np.integer], limit: int) -> None:
     if not len(column):
         raise MalformedError(f"column {what} is empty")
     unsigned = column.view(np.dtype(f"u{column.dtype.itemsize}"))
-    if unsigned.max() >= limit:
+    if find_highest(unsigned) >= limit:
         raise MalformedError(f"column {what} holds {column.min()} to {column.max()}; expected 0 to {limit - 1}")
 
 
