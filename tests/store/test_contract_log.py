@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from omegacell.core.errors import ClosedError, EntryTooLargeError, StoreError, TruncatedError
+from omegacell.core.errors import ClosedError, EntryTooLargeError, StoreCorruptError, StoreError, TruncatedError
 from omegacell.store.log import (
     MAX_BATCH_BYTES,
     MAX_ENTRY_BYTES,
@@ -176,6 +176,14 @@ def test_truncation_beyond_the_head_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match=f"the head is {cursor}"):
         store.truncate(Cursor(cursor + 1))
     assert entries(store) == [b"a"]
+
+
+def test_a_log_that_ends_before_the_reader_is_an_alarm(store: Store) -> None:
+    """A cursor beyond the head was acknowledged once: silence would hide that entries are lost."""
+    (cursor,) = fill(store, [b"a"])
+    with pytest.raises(StoreCorruptError, match="acknowledged entries are lost"):
+        store.read(Cursor(cursor + 1))
+    assert store.wait(Cursor(cursor + 1), 0.0) is False
 
 
 def test_concurrent_appends_are_all_there_under_their_own_cursors(handles: Handles) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from omegacell.core.errors import (
     StoreVersionError,
 )
 from omegacell.store import mounts
-from omegacell.store.log import MAX_ENTRY_BYTES, START, Append, Cursor
+from omegacell.store.log import MAX_ENTRY_BYTES, START, Append, CheckpointHead, Cursor
 from omegacell.store.sqlite import SqliteStore
 from omegacell.store.sqlite_database import Access, SqliteOptions
 
@@ -327,6 +328,47 @@ def test_a_flipped_bit_in_an_entry_is_found(path: Path) -> None:
         assert len(store.read(Cursor(43))) == 57
         (fault,) = store.find_faults()
         assert "log 43" in fault
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("DELETE FROM log WHERE cursor = 50", "entry at cursor 50 is missing"),
+        ("DELETE FROM log WHERE cursor = 1", "entry at cursor 1 is missing"),
+        ("DELETE FROM log WHERE cursor = 100", "head is 100, and entries up to 99"),
+        ("UPDATE log SET entry = 17 WHERE cursor = 7", "cursor 7"),
+        ("UPDATE log SET crc = 17 WHERE cursor = 7", "entry at cursor 7 is not what was written"),
+        ("UPDATE meta SET value = 'x' WHERE key = 'truncated'", "expected a count, found 'x'"),
+        ("DELETE FROM meta WHERE key = 'truncated'", "expected a count, found None"),
+        ("UPDATE sqlite_sequence SET seq = 90", "head is 90"),
+        ("UPDATE sqlite_sequence SET seq = -1", "expected a count, found -1"),
+    ],
+)
+def test_rows_that_no_store_writes_are_not_believed(path: Path, statement: str, expected: str) -> None:
+    """A hole, a wrong type, a wrong head: reading the log is a StoreCorruptError, and the check finds it, too."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+    with SqliteStore(path) as store:
+        with pytest.raises(StoreCorruptError, match=expected):
+            texts(store)
+        assert store.find_faults() != []
+
+
+def test_a_checkpoint_head_carries_a_checksum(path: Path) -> None:
+    """A head that was changed is not listed as if it were sound; confirming one is no change."""
+    head = CheckpointHead(
+        revision=1, cursor=START, chain=b"c" * 16, digest=b"d" * 32, chunk_count=1, byte_count=1, made_at_us=0
+    )
+    with SqliteStore(path) as store:
+        written = store.checkpoints.write(head, [b"x"])
+        store.checkpoints.confirm(written.checkpoint_id)
+        assert store.checkpoints.heads() == [replace(written, is_confirmed=True)]
+        with store._database.writing("damaging") as connection:
+            connection.execute("UPDATE checkpoint SET cursor = 5")
+        with pytest.raises(StoreCorruptError, match="head of checkpoint 1 is not what was written"):
+            store.checkpoints.heads()
+        assert any("head of checkpoint 1" in fault for fault in store.find_faults())
 
 
 def test_an_erased_payload_is_in_no_file(tmp_path: Path) -> None:

@@ -114,3 +114,11 @@ def describe_truncated(after: Cursor, first: Cursor) -> str:
         f"the log is truncated up to cursor {first}: entries after {after} are not all kept; the oldest that can be"
         f" read follow cursor {first}: load the newest checkpoint and go on from there"
     )
+
+
+def describe_lost(cursor: Cursor, head: Cursor) -> str:
+    """Word the discovery that the log ends elsewhere than it must."""
+    return (
+        f"the log's head is {head}, and entries up to {cursor} are known: acknowledged entries are lost, or the cursor"
+        " is of another store; keep a copy of the cell's folder, and restore a backup with `omega store restore`"
+    )

@@ -169,7 +169,7 @@ class Log(Protocol):
 
         Raises:
             TruncatedError: Entries after ``after`` are not kept any more.
-            StoreCorruptError: An entry is not what was written.
+            StoreCorruptError: An entry is not what was written, or the log ends before ``after``.
         """
         ...
 

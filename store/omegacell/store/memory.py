@@ -15,13 +15,21 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
-from omegacell.core.errors import CheckpointGoneError, ClosedError, StoreError, StoreLockedError, TruncatedError
+from omegacell.core.errors import (
+    CheckpointGoneError,
+    ClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreLockedError,
+    TruncatedError,
+)
 from omegacell.store.limits import (
     check_batch,
     check_checkpoint_head,
     check_chunk,
     check_chunk_totals,
     check_payload,
+    describe_lost,
     describe_truncated,
 )
 from omegacell.store.log import (
@@ -40,7 +48,7 @@ from omegacell.store.waking import Waking
 # Cursors are opaque and may have gaps (etcd's do); who adds one to a cursor shall find out here.
 CURSOR_STEP: Final = 3
 FORMAT_VERSION: Final = 1
-DEFAULT_INCARNATION: Final = "memory"
+DEFAULT_INCARNATION: Final = "0" * 32
 
 
 class MemoryDisk:
@@ -204,6 +212,8 @@ class MemoryStore:
         with self.opened() as disk:
             if after < disk.first:
                 raise TruncatedError(describe_truncated(after, disk.first), oldest=disk.first)
+            if after > disk.head:
+                raise StoreCorruptError(describe_lost(after, disk.head))
             for place in range(bisect_right(disk.cursors, after), len(disk.cursors)):
                 entry = disk.entries[place]
                 size += len(entry)

@@ -7,28 +7,27 @@ writers, bell, group commit) is in modules of its own. See design section 5, rul
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from zlib import crc32
 
-from omegacell.core.errors import StoreError, TruncatedError
+from omegacell.core.errors import StoreCorruptError, StoreError, TruncatedError
 from omegacell.store.groupcommit import GroupCommit
-from omegacell.store.limits import check_batch, describe_truncated
+from omegacell.store.limits import check_batch, describe_lost, describe_truncated
 from omegacell.store.log import DEFAULT_READ_BYTES, Append, Cursor, Stored, StoreStat
 from omegacell.store.sqlite_beside import SqliteCheckpoints, SqlitePayloads, find_rotten, insert_payloads
 from omegacell.store.sqlite_database import Database, SqliteOptions
 from omegacell.store.sqlite_errors import describe_corrupt
 from omegacell.store.sqlite_schema import FORMAT_VERSION
+from omegacell.store.sqlite_values import FIRST, HEAD, check_rows, read_count
 from omegacell.store.waking import Waking
 
 # A bell can be missed; a follower looks again after this.
 POLL_S: Final = 1.0
 # Entries forgotten in one commit, so that truncation does not hold up appends.
 TRUNCATE_STEP: Final = 2000
-
-HEAD: Final = "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'log'), 0)"
-FIRST: Final = "SELECT value FROM meta WHERE key = 'truncated'"
 
 
 class SqliteStore:
@@ -72,35 +71,43 @@ class SqliteStore:
         """Return the entries after ``after``; see ``Log.read``."""
         rows: list[tuple[int, int, bytes]] = []
         size = 0
+        is_cut = False
         with self._database.reading("reading the log") as connection:
-            (first,) = connection.execute(FIRST).fetchone()
+            first = read_count(connection, FIRST, self.path)
+            head = read_count(connection, HEAD, self.path)
             if after >= first:
                 query = "SELECT cursor, crc, entry FROM log WHERE cursor > ? ORDER BY cursor"
                 for row in connection.execute(query, (after,)):
+                    if not isinstance(row[2], bytes):
+                        raise describe_corrupt(self.path, f"{self.path}: reading the log", f"(cursor {row[0]!r:.80})")
                     size += len(row[2])
-                    if size > limit_bytes and rows:
+                    is_cut = size > limit_bytes and len(rows) > 0
+                    if is_cut:
                         break
                     rows.append(row)
         if after < first:
-            raise TruncatedError(describe_truncated(after, first), oldest=first)
-        return [self._checked(cursor, crc, entry) for cursor, crc, entry in rows]
+            raise TruncatedError(describe_truncated(after, Cursor(first)), oldest=first)
+        check_rows(rows, after, self.path)
+        if not is_cut and after + len(rows) != head:
+            raise StoreCorruptError(describe_lost(Cursor(after + len(rows)), Cursor(head)))
+        return [Stored(Cursor(cursor), entry) for cursor, _, entry in rows]
 
     def head(self) -> Cursor:
         """Return the cursor of the newest entry."""
         with self._database.reading("reading the head") as connection:
-            return Cursor(connection.execute(HEAD).fetchone()[0])
+            return Cursor(read_count(connection, HEAD, self.path))
 
     def first(self) -> Cursor:
         """Return the cursor before the oldest entry kept."""
         with self._database.reading("reading the oldest cursor") as connection:
-            return Cursor(connection.execute(FIRST).fetchone()[0])
+            return Cursor(read_count(connection, FIRST, self.path))
 
     def truncate(self, upto: Cursor) -> None:
         """Forget the entries up to and including ``upto``, in steps, each a commit; see ``Log.truncate``."""
         while True:
             with self._database.writing("truncating the log") as connection:
-                (head,) = connection.execute(HEAD).fetchone()
-                (first,) = connection.execute(FIRST).fetchone()
+                head = read_count(connection, HEAD, self.path)
+                first = read_count(connection, FIRST, self.path)
                 if upto > head:
                     raise StoreError(f"{self.path}: cannot truncate up to cursor {upto}: the head is {head}")
                 if upto <= first:
@@ -145,8 +152,8 @@ class SqliteStore:
         """Return facts about the store."""
         database = self._database
         with database.reading("reading the store's figures") as connection:
-            (first,) = connection.execute(FIRST).fetchone()
-            (head,) = connection.execute(HEAD).fetchone()
+            first = read_count(connection, FIRST, self.path)
+            head = read_count(connection, HEAD, self.path)
             counts = [
                 connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
                 for table in ("checkpoint", "payload", "void")
@@ -178,16 +185,11 @@ class SqliteStore:
     def find_faults(self) -> list[str]:
         """Read everything and return what is wrong, a line each; [] when nothing is. Cost: the whole store."""
         faults: list[str] = []
-        with self._database.reading("checking the store") as connection:
-            lines = [line for (line,) in connection.execute("PRAGMA integrity_check")]
-            if lines != ["ok"]:
-                faults.extend(f"{self.path}: SQLite: {line}" for line in lines)
-            (first,) = connection.execute(FIRST).fetchone()
-            (head,) = connection.execute(HEAD).fetchone()
-            (count,) = connection.execute("SELECT COUNT(*) FROM log WHERE cursor > ?", (first,)).fetchone()
-        if count != head - first:
-            faults.append(f"{self.path}: the log has {count} entries between cursors {first} and {head}")
-        faults.extend(find_rotten(self._database))
+        for find in (self._find_torn, partial(find_rotten, self._database)):
+            try:
+                faults.extend(find())
+            except StoreCorruptError as error:
+                faults.append(str(error))
         return faults
 
     def close(self) -> None:
@@ -203,19 +205,25 @@ class SqliteStore:
     ) -> None:
         self.close()
 
+    def _find_torn(self) -> list[str]:
+        with self._database.reading("checking the store") as connection:
+            lines = [line for (line,) in connection.execute("PRAGMA integrity_check")]
+            first = read_count(connection, FIRST, self.path)
+            head = read_count(connection, HEAD, self.path)
+            (count,) = connection.execute("SELECT COUNT(*) FROM log WHERE cursor > ?", (first,)).fetchone()
+        faults = [f"{self.path}: SQLite: {line}" for line in lines if line != "ok"]
+        if count != head - first:
+            faults.append(f"{self.path}: the log has {count} entries between cursors {first} and {head}")
+        return faults
+
     def _commit(self, batch: Sequence[Append]) -> list[Cursor]:
         rows = [(crc32(item.entry), item.entry) for item in batch]
         with self._database.writing("appending to the log", is_rung=True) as connection:
-            (head,) = connection.execute(HEAD).fetchone()
+            head = read_count(connection, HEAD, self.path)
             for item in batch:
                 insert_payloads(connection, item.payloads)
             connection.executemany("INSERT INTO log (crc, entry) VALUES (?, ?)", rows)
-            (last,) = connection.execute(HEAD).fetchone()
-            assert last == head + len(batch), (head, last, len(batch))
+            last = read_count(connection, HEAD, self.path)
+            if last != head + len(batch):
+                raise StoreCorruptError(describe_lost(Cursor(head + len(batch)), Cursor(last)))
         return [Cursor(cursor) for cursor in range(head + 1, last + 1)]
-
-    def _checked(self, cursor: int, crc: int, entry: bytes) -> Stored:
-        if crc32(entry) != crc:
-            where = f"{self.path}: the entry at cursor {cursor} is not what was written"
-            raise describe_corrupt(self.path, where, f"({len(entry)} bytes)")
-        return Stored(Cursor(cursor), entry)

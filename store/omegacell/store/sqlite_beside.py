@@ -1,21 +1,23 @@
 """What stands beside the log in an SQLite store: payloads and checkpoints."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from omegacell.core.errors import CheckpointGoneError, StoreCorruptError, StoreError
 from omegacell.store.limits import check_checkpoint_head, check_chunk, check_chunk_totals, check_payload
-from omegacell.store.log import CheckpointHead, CheckpointId, Cursor
+from omegacell.store.log import CheckpointHead, CheckpointId
 from omegacell.store.sqlite_database import Database
 from omegacell.store.sqlite_errors import describe_corrupt
+from omegacell.store.sqlite_values import is_sound
 
 # Rows checked in one read transaction, so that checking a large store does not make the write-ahead log grow.
 CHECK_STEP: Final = 500
 
 HEAD_COLUMNS: Final = "revision, cursor, chain, digest, chunk_count, byte_count, made_at_us, is_confirmed, id"
+HEAD_COLUMN_COUNT: Final = 9
 CHECKED_TABLES: Final = (("log", "cursor", "entry"), ("payload", "rowid", "payload"), ("chunk", "id", "chunk"))
 
 
@@ -32,10 +34,9 @@ class SqlitePayloads:
         if row is None:
             return None
         crc, payload = row
-        assert isinstance(payload, bytes)
-        if crc32(payload) != crc:
+        if not isinstance(payload, bytes) or not is_sound(payload, crc):
             where = f"{self._database.path}: payload {payload_hash.hex()} is not what was written"
-            raise describe_corrupt(self._database.path, where, f"({len(payload)} bytes)")
+            raise describe_corrupt(self._database.path, where, f"({payload!r:.40})")
         return payload
 
     def put(self, payload_hash: bytes, payload: bytes) -> None:
@@ -76,21 +77,8 @@ class SqliteCheckpoints:
     def heads(self) -> list[CheckpointHead]:
         """Return the heads, oldest first."""
         with self._database.reading("listing the checkpoints") as connection:
-            rows = connection.execute(f"SELECT {HEAD_COLUMNS} FROM checkpoint ORDER BY id").fetchall()
-        return [
-            CheckpointHead(
-                revision=row[0],
-                cursor=Cursor(row[1]),
-                chain=row[2],
-                digest=row[3],
-                chunk_count=row[4],
-                byte_count=row[5],
-                made_at_us=row[6],
-                is_confirmed=bool(row[7]),
-                checkpoint_id=CheckpointId(row[8]),
-            )
-            for row in rows
-        ]
+            rows = connection.execute(f"SELECT {HEAD_COLUMNS}, crc FROM checkpoint ORDER BY id").fetchall()
+        return [self._head_of(row[:HEAD_COLUMN_COUNT], row[HEAD_COLUMN_COUNT]) for row in rows]
 
     def read(self, checkpoint_id: CheckpointId) -> Iterator[bytes]:
         """Yield the chunks in order, each from a read transaction of its own; see ``Checkpoints.read``."""
@@ -108,7 +96,7 @@ class SqliteCheckpoints:
             (chunk_count,) = head
             if chunk_count == 0:
                 return
-            if row is None or crc32(row[1]) != row[0]:
+            if row is None or not is_sound(row[1], row[0]):
                 raise StoreCorruptError(
                     f"{self._database.path}: chunk {position} of checkpoint {checkpoint_id} is not what was written;"
                     " use another checkpoint"
@@ -128,6 +116,23 @@ class SqliteCheckpoints:
         with self._database.writing("deleting a checkpoint") as connection:
             connection.execute("DELETE FROM checkpoint WHERE id = ?", (checkpoint_id,))
             connection.execute("DELETE FROM chunk WHERE checkpoint_id = ?", (checkpoint_id,))
+
+    def _head_of(self, row: Sequence[Any], crc: object) -> CheckpointHead:
+        head = CheckpointHead(
+            revision=row[0],
+            cursor=row[1],
+            chain=row[2],
+            digest=row[3],
+            chunk_count=row[4],
+            byte_count=row[5],
+            made_at_us=row[6],
+            is_confirmed=bool(row[7]),
+            checkpoint_id=row[8],
+        )
+        if head_crc(head) != crc:
+            where = f"{self._database.path}: the head of checkpoint {head.checkpoint_id} is not what was written"
+            raise describe_corrupt(self._database.path, where, f"({head!r:.80})")
+        return head
 
     def _begin(self) -> CheckpointId:
         """Take an id, and clear what writers left that died: nobody else is writing."""
@@ -153,7 +158,8 @@ class SqliteCheckpoints:
         stored = replace(head, checkpoint_id=checkpoint_id)
         with self._database.writing("writing a checkpoint's head") as connection:
             connection.execute(
-                f"INSERT INTO checkpoint ({HEAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(stored)
+                f"INSERT INTO checkpoint ({HEAD_COLUMNS}, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*astuple(stored), head_crc(stored)),
             )
         return stored
 
@@ -167,6 +173,11 @@ class SqliteCheckpoints:
         return CheckpointGoneError(
             f"{self._database.path}: checkpoint {checkpoint_id} is gone; start again from the newest"
         )
+
+
+def head_crc(head: CheckpointHead) -> int:
+    """Return the checksum of a head, which does not change when it is confirmed."""
+    return crc32(repr(astuple(replace(head, is_confirmed=False))).encode())
 
 
 def insert_payloads(connection: sqlite3.Connection, payloads: Mapping[bytes, bytes]) -> None:
@@ -188,11 +199,12 @@ def find_rotten(database: Database) -> list[str]:
             if not rows:
                 break
             faults.extend(
-                f"{database.path}: {table} {row[0]}: its {len(row[2])} bytes are not what was written"
+                f"{database.path}: {table} {row[0]!r:.80} is not what was written"
                 for row in rows
-                if crc32(row[2]) != row[1]
+                if not is_sound(row[2], row[1])
             )
             last = rows[-1][0]
+    SqliteCheckpoints(database).heads()
     with database.reading("checking the checkpoints") as connection:
         query = """SELECT id, chunk_count, byte_count, (SELECT COUNT(*) FROM chunk WHERE checkpoint_id = checkpoint.id),
             (SELECT COALESCE(SUM(LENGTH(chunk)), 0) FROM chunk WHERE checkpoint_id = checkpoint.id) FROM checkpoint"""

@@ -71,6 +71,8 @@ def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError | Clos
     if extended is None:
         if "closed database" in str(error):
             return ClosedError(f"{where}: the store is closed")
+        if isinstance(error, sqlite3.OperationalError):  # bytes that are no text where text must be
+            return describe_corrupt(path, where, f"({error})")
         return StoreError(f"{where}: {error}")
     detail = f"(SQLite: {error}, {error.sqlite_errorname})"
     primary = extended & 0xFF

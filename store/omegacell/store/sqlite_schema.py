@@ -18,10 +18,9 @@ from omegacell.store.sqlite_errors import ACTION_CORRUPT, translated
 
 APPLICATION_ID: Final = 0x4F4D4547  # "OMEG"
 FORMAT_VERSION: Final = 1
-INCARNATION_BYTES: Final = 8
+INCARNATION_BYTES: Final = 16
 FOLDER_MODE: Final = 0o700
 
-# `seq` of sqlite_sequence is the head: it outlives the rows. `truncated` in meta is the first cursor.
 SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
     "CREATE TABLE log (cursor INTEGER PRIMARY KEY AUTOINCREMENT, crc INTEGER NOT NULL, entry BLOB NOT NULL)",
@@ -30,7 +29,7 @@ SCHEMA: Final = (
     """CREATE TABLE checkpoint (
         id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, cursor INTEGER NOT NULL, chain BLOB NOT NULL,
         digest BLOB NOT NULL, chunk_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
-        made_at_us INTEGER NOT NULL, is_confirmed INTEGER NOT NULL)""",
+        made_at_us INTEGER NOT NULL, is_confirmed INTEGER NOT NULL, crc INTEGER NOT NULL)""",
     """CREATE TABLE chunk (
         id INTEGER PRIMARY KEY, checkpoint_id INTEGER NOT NULL, position INTEGER NOT NULL, crc INTEGER NOT NULL,
         chunk BLOB NOT NULL, UNIQUE (checkpoint_id, position))""",
