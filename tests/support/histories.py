@@ -1,0 +1,202 @@
+"""Random histories of a cell, from a seed alone: short, crowded, and written by authors who are a little behind.
+
+A history is a list of entries. It is biased to where mistakes live: few machines, little room, stale copies, several
+transactions an entry, reports about attempts long gone, sessions that end at the wrong moment. While it is written,
+the slow twin folds it, so that most of what is asked for makes sense, and the rest nearly does.
+
+A failing history is shrunk by leaving entries out: sequence numbers are given when a history is played (`number`),
+relative to what each session did before, so that what is left is still in order.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from omegacell.core.commands import Command, OpenSession, Transaction
+from omegacell.core.errors import MalformedError
+from omegacell.core.units import Atomicity, Detection, Revision, Role, SessionId
+from omegacell.store.codec import encode_entry
+from tests.support.history_commands import CommandWriter
+from tests.support.oracle import Oracle
+
+LENGTHS = (15, 25, 25, 40)
+LAGS = (0, 0, 0, 0, 1, 1, 2, 3, 5, 9)
+AUTHORS = ("batch-0", "batch-1", "service-0", "api-0")
+BASE_STAMP_US = 1_700_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a history.
+
+    Attributes:
+        transactions: what it holds, of one session.
+        skip: how far its first number is from the next of its session: 0 in order, below for a repetition.
+        advance: how many numbers of its session it used up.
+        revision: the revision of its first transaction.
+        raw: its bytes, when they are not what encoding the transactions gives.
+    """
+
+    transactions: tuple[Transaction, ...] = ()
+    skip: int = 0
+    advance: int = 0
+    revision: int = 1
+    raw: bytes | None = None
+
+
+def number(entries: Sequence[Entry]) -> list[Entry]:
+    """Give every transaction its sequence number and position, and let its author be as far behind as before."""
+    last: dict[int, int] = {}
+    numbered = []
+    revision = 1
+    for entry in entries:
+        if entry.raw is not None:
+            numbered.append(entry)
+            revision += 1
+            continue
+        session = entry.transactions[0].session
+        first = max(1, last.get(session, 0) + 1 + entry.skip)
+        shift = revision - entry.revision
+        transactions = tuple(
+            replace(each, seq=first + place, position=place, seen=Revision(max(0, each.seen + shift)))
+            for place, each in enumerate(entry.transactions)
+        )
+        last[session] = last.get(session, 0) + entry.advance
+        numbered.append(replace(entry, transactions=transactions, revision=revision))
+        revision += len(transactions)
+    return numbered
+
+
+def write_history(seed: int) -> list[Entry]:
+    """Write the history of a seed."""
+    return _HistoryWriter(random.Random(seed)).write()
+
+
+def shrink(entries: list[Entry], fails: Callable[[list[Entry]], bool]) -> list[Entry]:
+    """Leave out whatever a failing history does not need to fail: halves, quarters, single entries, transactions."""
+    width = max(1, len(entries) // 2)
+    while width:
+        at = 0
+        while at < len(entries):
+            shorter = entries[:at] + entries[at + width :]
+            if fails(shorter):
+                entries = shorter
+            else:
+                at += width
+        width //= 2
+    for at, entry in enumerate(entries):
+        for place in reversed(range(len(entry.transactions))):
+            kept = entries[at].transactions[:place] + entries[at].transactions[place + 1 :]
+            shorter = [*entries[:at], replace(entries[at], transactions=kept), *entries[at + 1 :]]
+            if kept and fails(shorter):
+                entries = shorter
+    return entries
+
+
+class _HistoryWriter:
+    """Writes one history; the twin folds along."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.twin = Oracle()
+        self.entries: list[Entry] = []
+        self.commands = CommandWriter(rng, self.twin.state)
+        self.next_session = 100
+
+    def write(self) -> list[Entry]:
+        """Write genesis, a start, and then whatever comes."""
+        if self.rng.random() < 0.02:
+            self._add([self._transaction(7, (self.commands.register(),))])
+        self._add([self._transaction(1, (self.commands.genesis(),))])
+        for author in AUTHORS[: self.rng.randint(1, 3)]:
+            self._open(author)
+        for _ in range(self.rng.choice((1, 1, 2, 2, 3, 6))):
+            self._own(self.commands.register())
+            if self.rng.random() < 0.95:
+                self._own(self.commands.inventory())
+        for _ in range(self.rng.choice((1, 2))):
+            self._own(self.commands.submit())
+        for _ in range(self.rng.choice(LENGTHS)):
+            self._add_any()
+        return self.entries
+
+    def _add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
+        """Add an entry, and let the twin fold it."""
+        session = transactions[0].session
+        before = self._last_seq(session)
+        first = max(1, before + 1 + skip)
+        numbered = tuple(replace(each, seq=first + at, position=at) for at, each in enumerate(transactions))
+        revision = self.twin.state.revision + 1
+        for each in numbered:
+            self.twin.apply_transaction(each)
+        advance = max(0, self._last_seq(session) - before)
+        self.entries.append(Entry(transactions=numbered, skip=skip, advance=advance, revision=revision))
+
+    def _last_seq(self, session: int) -> int:
+        known = self.twin.state.sessions.get(session)
+        return known.last_seq if known else 0
+
+    def _transaction(self, session: int, commands: tuple[Command, ...]) -> Transaction:
+        rng = self.rng
+        seen = max(0, self.twin.state.revision - rng.choice(LAGS))
+        if rng.random() < 0.01:
+            seen += rng.randint(1, 3)
+        began = BASE_STAMP_US + self.twin.state.revision * 1000
+        return Transaction(
+            session=SessionId(session),
+            seq=1,
+            seen=Revision(seen),
+            detection=rng.choice((Detection.FINE, Detection.FINE, Detection.COARSE)),
+            atomicity=rng.choice((Atomicity.INCREMENTAL, Atomicity.INCREMENTAL, Atomicity.ALL_OR_NOTHING)),
+            decided_from_us=began,
+            decided_to_us=began + rng.randint(-5, 500),
+            commands=commands,
+        )
+
+    def _open(self, author: str) -> None:
+        """Open a session, alone or together with the first thing it does."""
+        self.next_session += 1
+        opening = OpenSession(author=author, role=self.rng.choice((Role.SCHEDULER, Role.API)), scheduler="batch")
+        rest = self.commands.any() if self.rng.random() < 0.3 else ()
+        self._add([self._transaction(self.next_session, (opening, *rest))])
+
+    def _own(self, command: Command) -> None:
+        """Add one command from a session that is open, in order."""
+        self._add([self._transaction(self._session(), (command,))])
+
+    def _session(self) -> int:
+        sessions = list(self.twin.state.sessions)
+        if not sessions or self.rng.random() < 0.01:
+            return 99
+        return self.rng.choice(sessions)
+
+    def _add_any(self) -> None:
+        rng = self.rng
+        chance = rng.random()
+        if not self.twin.state.sessions or chance < 0.03:
+            self._open(rng.choice(AUTHORS))
+        elif chance < 0.05:
+            self._add([self._transaction(self._session(), self.commands.any())], skip=rng.choice((-2, -1, -1, 1, 2)))
+        elif chance < 0.07:
+            self._add([self._transaction(self._session(), self.commands.broken())])
+        elif chance < 0.09:
+            self._add_mutated()
+        elif chance < 0.25:
+            session = self._session()
+            self._add([self._transaction(session, self.commands.any()) for _ in range(rng.randint(2, 3))])
+        else:
+            self._add([self._transaction(self._session(), self.commands.any())])
+
+    def _add_mutated(self) -> None:
+        """Add an entry whose bytes were damaged; perhaps they still mean something."""
+        session = self._session()
+        transaction = replace(self._transaction(session, self.commands.any()), seq=self._last_seq(session) + 1)
+        try:
+            data = bytearray(encode_entry([transaction]))
+        except MalformedError:
+            data = bytearray(b"\x00")
+        for _ in range(self.rng.choice((1, 1, 3))):
+            data[self.rng.randrange(len(data))] = self.rng.randrange(256)
+        raw = bytes(data[: self.rng.choice((len(data), len(data), len(data) - 1))])
+        self.twin.apply(raw)
+        self.entries.append(Entry(raw=raw))

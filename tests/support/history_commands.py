@@ -1,0 +1,345 @@
+"""Random commands that nearly make sense, read off the slow twin's state at the time."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from omegacell.core.commands import (
+    ActivateRules,
+    CloseSession,
+    Command,
+    Evict,
+    ExitNote,
+    ExpireSession,
+    ForgetJob,
+    Genesis,
+    Inventory,
+    Lack,
+    LoseMachines,
+    OpenSession,
+    Place,
+    RegisterMachine,
+    Reincarnate,
+    Renew,
+    Report,
+    ReportKind,
+    Scheduling,
+    StopJob,
+    SubmitJob,
+    Tick,
+    Unplaced,
+)  # fmt: skip
+from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.oracle_state import JOINING, Job, State, Task
+from tests.support.oracle_tasks import ACTIVE
+
+JOB_NAMES = ("web", "sort", "a.b_c-1")
+MACHINE_NAMES = ("m0", "m1", "m2", "m3", "m4", "m5")
+DRIVERS = ("exec", "simulated")
+STATIC_PORTS = (80, 80, 81, 8001)
+RANGES = ((8000, 8001), (8000, 8002), (8000, 8007), (0, -1))
+HAPPENED_AT_US = 1_700_000_001_000_000
+
+
+class CommandWriter:
+    """Writes commands for one history."""
+
+    def __init__(self, rng: random.Random, state: State) -> None:
+        self.rng = rng
+        self.state = state
+        self.writers: list[Callable[[], tuple[Command, ...]]] = [
+            self.scheduling,
+            lambda: (self.submit(),),
+            lambda: (self.report(),),
+            lambda: (self.tick(),),
+            lambda: (self.register(),),
+            lambda: (self.inventory(),),
+            lambda: (self.lose(),),
+            lambda: (StopJob(job=self.job_id()),),
+            lambda: (ForgetJob(job=self.job_id()),),
+            lambda: (Renew(),),
+            lambda: (CloseSession(),),
+            lambda: (ExpireSession(session=self.session()),),
+            lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
+            lambda: (ActivateRules(rules=rng.choice((1, 2))),),
+        ]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 4, 4, 1, 1, 2, 0.5, 0.5]
+
+    def genesis(self) -> Genesis:
+        """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
+        return Genesis(
+            format=FORMAT,
+            rules=RULES,
+            features=(),
+            resource_names=RESOURCE_NAMES,
+            cell="test",
+            incarnation="0" * 31 + "1",
+            tick_period_us=self.rng.choice((2, 2, 90)) * SECOND_US,
+            session_ttl_us=self.rng.choice((5, 60, 400)) * SECOND_US,
+            forget_after_us=self.rng.choice((1, 3 * SECOND_US, 100 * SECOND_US)),
+        )
+
+    def any(self) -> tuple[Command, ...]:
+        """Write the commands of a transaction."""
+        return self.rng.choices(self.writers, self.weights)[0]()
+
+    def session(self) -> SessionId:
+        """Name a session, most often one that is there."""
+        known = list(self.state.sessions)
+        return SessionId(self.rng.choice(known) if known and self.rng.random() < 0.9 else 12_345)
+
+    def job_id(self) -> JobId:
+        """Name a job, most often one that is there."""
+        known = list(self.state.jobs)
+        if known and self.rng.random() < 0.93:
+            return JobId(self.rng.choice(known))
+        return JobId(self.rng.randint(1, self.state.next_job + 1))
+
+    def row(self) -> int:
+        """Name a machine row, most often one that is there."""
+        count = len(self.state.machines)
+        return self.rng.randrange(count) if count and self.rng.random() < 0.97 else count + self.rng.randint(0, 1)
+
+    def spec(self, name: str) -> JobSpec:
+        """Write a job that wants little, but there is not much."""
+        rng = self.rng
+        names = rng.sample(("http", "admin", "x"), rng.choice((0, 0, 0, 1, 2, 3)))
+        numbers = [rng.choice((0, 0, *STATIC_PORTS)) for _ in names]
+        ports = [
+            Port(name=each, number=number if number not in numbers[:at] else 0)
+            for at, (each, number) in enumerate(zip(names, numbers, strict=True))
+        ]
+        return JobSpec(
+            name=name,
+            owner="ada",
+            kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
+            scheduler="batch",
+            band=rng.choice((Band.BATCH, Band.PRODUCTION)),
+            priority=0,
+            count=rng.randint(1, 5),
+            resources=(rng.randint(0, 3), rng.randint(0, 2), rng.choice((0, 0, 1))),
+            driver=rng.choices(DRIVERS, (9, 1))[0],
+            ports=tuple(ports),
+            max_restarts=rng.choice((-1, 0, 1, 2)),
+        )
+
+    def submit(self) -> SubmitJob:
+        """Submit a new job, or one that is there again: the same, scaled, or another under its name."""
+        rng = self.rng
+        known = [job for job in self.state.jobs.values() if self.state.names.get(job.spec.name) == job.id]
+        if known and rng.random() < 0.7:
+            job = rng.choice(known)
+            spec = replace(job.spec, count=rng.choice((job.count, rng.randint(1, 7), rng.randint(1, 7))))
+            if rng.random() < 0.2:
+                spec = self.spec(job.spec.name)
+        else:
+            spec = self.spec(rng.choice(JOB_NAMES))
+        stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
+        return SubmitJob(spec=spec, submitted_at_us=stamp, replace=rng.random() < 0.3)
+
+    def register(self) -> RegisterMachine:
+        """Register a machine, new or known, the same or changed."""
+        rng = self.rng
+        first, last = rng.choice(RANGES)
+        return RegisterMachine(
+            name=rng.choice(MACHINE_NAMES),
+            boot_id=rng.choice(("boot-1", "boot-1", "boot-1", "boot-2")),
+            capacity=(rng.randint(1, 8), rng.randint(1, 8), rng.randint(0, 4)),
+            drivers=rng.choice((("exec",), ("exec",), ("exec", "simulated"), ("simulated",))),
+            attributes=rng.choice(((), (("rack", "r1"),), (("arch", "arm64"), ("rack", "r2")))),
+            port_first=first,
+            port_last=last,
+        )
+
+    def inventory(self) -> Inventory:
+        """List what a machine runs, with something missing or wrong now and then."""
+        rng = self.rng
+        joining = [row for row, machine in enumerate(self.state.machines) if machine.state == JOINING]
+        row = rng.choice(joining) if joining and rng.random() < 0.9 else self.row()
+        machine = self.state.machine(row)
+        epoch = machine.epoch if machine and rng.random() < 0.95 else rng.randint(0, 3)
+        held = [(job, index, task) for job, index, task in self.active() if task.machine == row and rng.random() < 0.8]
+        attempts = [task.attempt + (rng.random() < 0.05) for _, _, task in held]
+        return Inventory(
+            machine=row,
+            epoch=epoch,
+            jobs=np.array([job.id for job, _, _ in held], np.int64),
+            indices=np.array([index for _, index, _ in held], np.int32),
+            attempts=np.array(attempts, np.int32),
+        )
+
+    def active(self) -> list[tuple[Job, int, Task]]:
+        """Give the tasks that hold something on a machine."""
+        jobs = self.state.jobs.values()
+        return [(job, index, task) for job in jobs for index, task in enumerate(job.tasks) if task.state in ACTIVE]
+
+    def scheduling(self) -> tuple[Command, ...]:
+        """Write a transaction of a scheduler: claims mostly."""
+        chance = self.rng.random()
+        if chance < 0.6:
+            return (self.place(),)
+        if chance < 0.7:
+            return (self.evict(),)
+        if chance < 0.75:
+            return (self.unplaced(),)
+        makers: tuple[Callable[[], Scheduling], ...] = (self.place, self.place, self.place, self.evict, self.unplaced)
+        return tuple(self.rng.choice(makers)() for _ in range(self.rng.randint(2, 3)))
+
+    def place(self) -> Place:
+        """Claim machines for tasks, pending ones mostly; twice the same now and then."""
+        rng = self.rng
+        job_id = self.job_id()
+        job = self.state.jobs.get(job_id)
+        pending = [index for index, task in enumerate(job.tasks) if task.state == TaskState.PENDING] if job else []
+        count = rng.choice((1, 1, 2, 3, 5))
+        indices = rng.sample(pending, min(count, len(pending))) if rng.random() < 0.9 else []
+        while len(indices) < count and (not indices or rng.random() < 0.1):
+            indices.append(rng.randint(0, len(job.tasks) if job else 2))
+        only = self.row()
+        rows = [only if rng.random() < 0.5 else self.row() for _ in indices]
+        return Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))
+
+    def evict(self) -> Evict:
+        """Evict tasks, active ones mostly, by an attempt that is stale now and then."""
+        rng = self.rng
+        active = self.active()
+        if not active or rng.random() < 0.1:
+            return Evict(
+                job=self.job_id(), indices=np.array([rng.randint(0, 5)], np.int32), attempts=np.array([1], np.int32)
+            )
+        job = rng.choice(active)[0]
+        mine = [(index, task) for other, index, task in active if other is job and rng.random() < 0.7][:3]
+        mine = mine or [(len(job.tasks) - 1, job.tasks[-1])]
+        attempts = [max(0, task.attempt + rng.choice((0, 0, 0, 0, -1, 1))) for _, task in mine]
+        indices = [index for index, _ in mine]
+        return Evict(job=JobId(job.id), indices=np.array(indices, np.int32), attempts=np.array(attempts, np.int32))
+
+    def unplaced(self) -> Unplaced:
+        """Say why tasks found no room."""
+        lacks = (
+            Lack(reason=Reason.RESOURCES, dimension=1, machine_count=2),
+            Lack(reason=Reason.MACHINE_NOT_UP, dimension=-1, machine_count=1),
+        )
+        count = self.rng.randint(1, 3)
+        return Unplaced(
+            job=self.job_id(),
+            task_count=count,
+            lacks=lacks[: self.rng.randint(0, 2)],
+            note="no room" * self.rng.randint(0, 1),
+        )
+
+    def lose(self) -> LoseMachines:
+        """Give machines up, silent ones mostly."""
+        rng = self.rng
+        silent = [
+            row for row, machine in enumerate(self.state.machines) if machine.silent_ticks >= 3 and machine.contact == 0
+        ]
+        count = rng.choice((1, 1, 1, 2))
+        rows = rng.sample(silent, min(count, len(silent))) if rng.random() < 0.8 else []
+        rows = rows or [self.row() for _ in range(count)]
+        return LoseMachines(machines=tuple(sorted(set(rows))), by_operator=rng.random() < 0.4)
+
+    def report(self) -> Report:
+        """Report on attempts, present ones mostly; something is stale now and then."""
+        rng = self.rng
+        active = self.active()
+        rows = []
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            if active and rng.random() < 0.92:
+                job, index, task = rng.choice(active)
+                row, epoch = task.machine, self.state.machines[task.machine].epoch
+                values = [row, epoch, job.id, index, task.attempt]
+            else:
+                values = [self.row(), 1, self.job_id(), rng.randint(0, 5), rng.randint(0, 2)]
+            if rng.random() < 0.1:
+                at = rng.randrange(5)
+                values[at] = max(0, values[at] + rng.choice((-1, 1)))
+            kind = rng.choice(
+                (
+                    ReportKind.STARTED,
+                    ReportKind.STARTED,
+                    ReportKind.EXITED,
+                    ReportKind.EXITED,
+                    ReportKind.HEALTHY,
+                    ReportKind.UNHEALTHY,
+                )
+            )
+            rows.append([*values, kind, *self.exit(kind)])
+        columns = list(zip(*rows, strict=True))
+        dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)
+        names = (
+            "machines",
+            "epochs",
+            "jobs",
+            "indices",
+            "attempts",
+            "kinds",
+            "exit_codes",
+            "signals",
+            "notes",
+            "at_us",
+        )
+        return Report(
+            **{name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
+        )
+
+    def exit(self, kind: ReportKind) -> tuple[int, int, int, int]:
+        """Draw how an attempt ended: exit code, signal, note, and when."""
+        at_us = HAPPENED_AT_US + self.rng.randint(0, 9)
+        if kind != ReportKind.EXITED:
+            return (-1, 0, ExitNote.NONE, at_us)
+        ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
+                (-1, 9, ExitNote.OUT_OF_MEMORY), (-1, 0, ExitNote.START_FAILED), (-1, 9, ExitNote.FENCED),
+                (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
+        return (*self.rng.choice(ends), at_us)
+
+    def tick(self) -> Tick:
+        """Let time pass; gain and lose contact with machines."""
+        rng = self.rng
+        after = self.state.tick - (rng.random() < 0.1) if self.state.tick else self.state.tick
+        gained = [self.row() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+        epochs = [machine.epoch if (machine := self.state.machine(row)) and rng.random() < 0.9 else 9 for row in gained]
+        lost = [self.row() for _ in range(rng.choice((0, 0, 1, 1, 3)))]
+        return Tick(
+            after=after,
+            dt_us=rng.choice((0, 1_000_000, 2_000_000, 5_000_000, 1_000_000_000)),
+            gained=np.array(gained, np.int32),
+            gained_epochs=np.array(epochs, np.int32),
+            lost_contact=np.array(lost, np.int32),
+        )
+
+    def broken(self) -> tuple[Command, ...]:
+        """Write commands that no proposer of this version writes."""
+        place, report, spec = self.place(), self.report(), self.spec("web")
+        none = np.empty(0, np.int32)
+        lists: tuple[tuple[Command, ...], ...] = (
+            (),
+            (place, Renew()),
+            (Renew(), place),
+            (Renew(), Renew()),
+            (place, OpenSession(author="x", role=Role.API)),
+            (replace(place, indices=none, machines=none),),
+            (replace(place, indices=none),),
+            (replace(place, indices=np.array([-1], np.int32), machines=np.array([0], np.int32)),),
+            (replace(place, job=JobId(0)),),
+            (replace(report, machines=none),),
+            (replace(report, kinds=report.kinds + np.uint8(9)),),
+            (replace(report, notes=report.notes + np.uint8(9)),),
+            (SubmitJob(spec=replace(spec, count=0), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, name="No/Name"), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, resources=(1, 1)), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, resources=(-1, 1, 1)), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, max_restarts=-2), submitted_at_us=1),),
+            (replace(self.register(), name="\n"),),
+            (replace(self.register(), capacity=(1 << 51, 1, 1)),),
+            (replace(self.tick(), dt_us=-1),),
+            (LoseMachines(machines=(1, 0)),),
+            (replace(self.genesis(), resource_names=("cpu",)),),
+            (OpenSession(author="x", role=Role.API), self.genesis()),
+            (self.genesis(),),
+        )  # fmt: skip
+        return self.rng.choice(lists)

@@ -1,0 +1,278 @@
+"""How the slow twin judges scheduling transactions: claim by claim, in order, on a copy of what is taken so far."""
+
+from dataclasses import dataclass, field
+
+from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
+from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.outcomes import Reason, Status
+from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
+from tests.support.oracle_tasks import ACTIVE, settle, touch
+
+SCHEDULING = (Place, Evict, Unplaced)
+
+
+@dataclass(slots=True)
+class Judging:
+    """One transaction while it is judged: what its own granted claims took so far."""
+
+    state: State
+    seen: int
+    since: int  # the last revision before the entry: the author's own changes in it do not count
+    is_coarse: bool
+    taken: dict[int, list[int]] = field(default_factory=dict)
+    ports: dict[int, list[int]] = field(default_factory=dict)
+    cursors: dict[int, int] = field(default_factory=dict)
+    tasks: list[tuple[int, int]] = field(default_factory=list)
+
+    def has_changed(self, changes: list[int]) -> bool:
+        """Say whether something changed after the base."""
+        return changed_before(changes, self.since) > self.seen
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A granted claim, before it is written."""
+
+    job: Job
+    index: int
+    row: int
+    ports: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A granted eviction, before it is written."""
+
+    job: Job
+    index: int
+
+
+def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Scheduling, ...]) -> Verdict:
+    """Judge claims and evictions in order, then write what was granted."""
+    judging = Judging(
+        state,
+        seen=transaction.seen,
+        since=state.revision - 1 - transaction.position,
+        is_coarse=transaction.detection == Detection.COARSE,
+    )
+    found: list[Granted | Marked | Row] = []
+    for command in commands:
+        if isinstance(command, Place):
+            for index, row in zip(command.indices.tolist(), command.machines.tolist(), strict=True):
+                found.append(judge_claim(judging, command.job, index, row, len(found)))
+        elif isinstance(command, Evict):
+            for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
+                found.append(judge_eviction(judging, command.job, index, attempt, len(found)))
+    if all(isinstance(each, Unplaced) and each.job not in state.jobs for each in commands):
+        is_conflict = unknown_job_is_conflict(judging, commands[0].job)
+        return Verdict(state.revision, Status.REFUSED, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
+    rows = [each for each in found if isinstance(each, tuple)]
+    granted = [each for each in found if not isinstance(each, tuple)]
+    if rows and transaction.atomicity == Atomicity.ALL_OR_NOTHING:
+        rows = gang_rows(found)
+        granted = []
+    if rows and not granted:
+        return Verdict(state.revision, Status.REFUSED, rows=tuple(rows))
+    for each in granted:
+        if isinstance(each, Granted):
+            write_claim(state, each, transaction)
+        else:
+            write_eviction(state, each)
+    for command in commands:
+        if isinstance(command, Unplaced) and command.job in state.jobs:
+            job = state.jobs[command.job]
+            job.why = (command.task_count, command.lacks, command.note)
+            settle(state, job)
+    return Verdict(state.revision, Status.PARTIAL if rows else Status.COMMITTED, granted=len(granted), rows=tuple(rows))
+
+
+def gang_rows(found: list[Granted | Marked | Row]) -> list[Row]:
+    """Refuse every partner of what was refused."""
+    is_conflict = any(each[2] for each in found if isinstance(each, tuple))
+    return [
+        each if isinstance(each, tuple) else (position, Reason.GANG_PARTNER, is_conflict, -1, 0, 0)
+        for position, each in enumerate(found)
+    ]
+
+
+def unknown_job_is_conflict(judging: Judging, job_id: int) -> bool:
+    """Say whether an unknown job was perhaps there at the base: it had a number, and something was forgotten since."""
+    return 1 <= job_id < judging.state.next_job and judging.state.forgotten_at > judging.seen
+
+
+def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: int) -> Granted | Row:
+    """Judge one claim against the cell and what the transaction took before."""
+    state = judging.state
+    job = state.jobs.get(job_id)
+    if job is None:
+        return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
+    is_job_changed = judging.has_changed(job.changes)
+    if job.is_stopping:
+        return (position, Reason.JOB_STOPPING, is_job_changed, -1, 0, 0)
+    machine = state.machine(row)
+    if machine is None:
+        return (position, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)
+    if index >= job.count:
+        return (position, Reason.UNKNOWN_TASK, is_job_changed, -1, 0, 0)
+    if job.tasks[index].state != TaskState.PENDING:
+        return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
+    if (job_id, index) in judging.tasks:
+        return (position, Reason.CLAIMED_TWICE, False, -1, 0, 0)
+    has_changed = judging.has_changed(machine.changes)
+    reason, dimension, shortage = lack(judging, job, row, has_changed)
+    if reason:
+        return (position, reason, has_changed, dimension, shortage, machine.claimed_at)
+    judging.tasks.append((job_id, index))
+    return Granted(job, index, row, take(judging, job, row))
+
+
+def lack(judging: Judging, job: Job, row: int, has_changed: bool) -> tuple[Reason, int, int]:
+    """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage."""
+    machine = judging.state.machines[row]
+    taken = judging.taken.get(row, [0] * RESOURCE_COUNT)
+    used = [*machine.ports, *judging.ports.get(row, [])]
+    static = [port.number for port in job.spec.ports if port.number]
+    dynamic_count = len(job.spec.ports) - len(static)
+    if judging.is_coarse and has_changed:
+        return Reason.MACHINE_CHANGED, -1, 0
+    if machine.state != UP:
+        return Reason.MACHINE_NOT_UP, -1, 0
+    if job.spec.driver not in machine.drivers:
+        return Reason.DRIVER_MISSING, -1, 0
+    if any(machine.port_first <= number <= machine.port_last for number in static):
+        return Reason.PORT_IN_RANGE, -1, 0
+    if any(number in used for number in static):
+        return Reason.PORT_TAKEN, -1, 0
+    if dynamic_count > len([1 for number in port_range(machine) if number not in used]):
+        return Reason.PORTS_EXHAUSTED, -1, 0
+    for dimension, demand in enumerate(job.spec.resources):
+        free = machine.free(dimension) - taken[dimension]
+        if demand and demand > free:
+            return Reason.RESOURCES, dimension, demand - free
+    return Reason.NONE, -1, 0
+
+
+def port_range(machine: Machine) -> range:
+    """Give the numbers from which a machine's ports are granted."""
+    return range(machine.port_first, machine.port_last + 1)
+
+
+def take(judging: Judging, job: Job, row: int) -> list[int]:
+    """Take what a claim asks for; give its port numbers in the order of the spec."""
+    machine = judging.state.machines[row]
+    taken = judging.taken.setdefault(row, [0] * RESOURCE_COUNT)
+    for dimension, demand in enumerate(job.spec.resources):
+        taken[dimension] += demand
+    mine = judging.ports.setdefault(row, [])
+    cursor = judging.cursors.get(row, machine.port_next)
+    numbers = []
+    for port in job.spec.ports:
+        number = port.number
+        if not number:
+            while cursor in machine.ports or cursor in mine:
+                cursor = after(machine, cursor)
+            number = cursor
+            cursor = after(machine, cursor)
+        numbers.append(number)
+        mine.append(number)
+    judging.cursors[row] = cursor
+    return numbers
+
+
+def after(machine: Machine, number: int) -> int:
+    """Give the port after a port; after the last comes the first."""
+    return number + 1 if number < machine.port_last else machine.port_first
+
+
+def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, position: int) -> Marked | Row:
+    """Judge one eviction; one that names another attempt than the present one hits nothing."""
+    job = judging.state.jobs.get(job_id)
+    if job is None:
+        return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
+    if index >= len(job.tasks):
+        return (position, Reason.UNKNOWN_TASK, judging.has_changed(job.changes), -1, 0, 0)
+    task = job.tasks[index]
+    if task.attempt != attempt or task.state not in ACTIVE:
+        return (position, Reason.STALE_ATTEMPT, judging.has_changed(job.changes), -1, 0, 0)
+    return Marked(job, index)
+
+
+def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
+    """Put a task on its machine."""
+    job, machine, task = claim.job, state.machines[claim.row], claim.job.tasks[claim.index]
+    task.state = TaskState.PLACED
+    task.machine = task.last_machine = claim.row
+    task.attempt += 1
+    task.stopping = Stopping.NO
+    task.health = task.started_at_us = task.ended_at_us = task.signal = task.note = 0
+    task.placed_at_us = transaction.decided_to_us
+    task.exit_code = -1
+    task.ports = claim.ports
+    for dimension, demand in enumerate(job.spec.resources):
+        machine.allocated[job.spec.band][dimension] += demand
+    for port, number in zip(job.spec.ports, claim.ports, strict=True):
+        machine.ports[number] = (job.id, claim.index)
+        if not port.number:
+            machine.port_next = after(machine, number)
+    touch(machine.changes, state.revision)
+    machine.claimed_at = state.revision
+    machine.claimed_by = state.sessions[transaction.session].author
+    touch(job.changes, state.revision)
+    settle(state, job)
+
+
+def write_eviction(state: State, eviction: Marked) -> None:
+    """Ask a task to end as EVICTED; one that is asked already stays as it is."""
+    task = eviction.job.tasks[eviction.index]
+    if task.stopping == Stopping.NO:
+        task.stopping = Stopping.EVICT
+        touch(eviction.job.changes, state.revision)
+
+
+def count_scheduling(
+    state: State, transaction: Transaction, commands: tuple[Scheduling, ...], verdict: Verdict
+) -> None:
+    """Bring the author's counters up to date; they count refused transactions too."""
+    author = state.authors.setdefault(state.sessions[transaction.session].author, Author())
+    decided = [each.job for each in commands if isinstance(each, Place | Unplaced)]
+    if decided:
+        author.decisions += 1
+        author.busy_us += max(0, transaction.decided_to_us - transaction.decided_from_us)
+        author.no_fit += any(isinstance(each, Unplaced) for each in commands)
+    if any(isinstance(each, Place) for each in commands):
+        count_claims(author, commands, verdict)
+    for job in [state.jobs[each] for each in decided if each in state.jobs]:
+        if not job.was_decided:
+            job.was_decided = True
+            author.wait_us += max(0, transaction.decided_from_us - job.submitted_at_us)
+            author.wait_count += 1
+    author.refused_in_a_row = author.refused_in_a_row + 1 if verdict.status == Status.REFUSED else 0
+    if author.refused_in_a_row >= MAX_REFUSED_IN_A_ROW:
+        author.refused_in_a_row = 0
+        author.suspended_until = state.elapsed + SUSPENSION_US
+
+
+def count_claims(author: Author, commands: tuple[Scheduling, ...], verdict: Verdict) -> None:
+    """Count one decision's claims by what became of them."""
+    conflicted = [row for row in verdict.rows if row[2]]
+    author.committed += verdict.status == Status.COMMITTED
+    author.conflicted += len(conflicted) > 0
+    author.disagreed += len(conflicted) < len(verdict.rows)
+    author.claims_conflicted += len(conflicted)
+    author.claims_disagreed += len(verdict.rows) - len(conflicted)
+    for row in verdict.rows:
+        author.refusals[row[1]] = author.refusals.get(row[1], 0) + 1
+    author.placements += placement_count(commands, verdict) if verdict.granted else 0
+
+
+def placement_count(commands: tuple[Scheduling, ...], verdict: Verdict) -> int:
+    """Count the granted claims of a transaction, its evictions left out."""
+    refused = {row[0] for row in verdict.rows}
+    count = position = 0
+    for command in commands:
+        if isinstance(command, Place | Evict):
+            for _ in range(len(command.indices)):
+                count += isinstance(command, Place) and position not in refused
+                position += 1
+    return count

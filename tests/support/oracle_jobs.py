@@ -1,0 +1,94 @@
+"""How the slow twin submits, scales, replaces, stops and forgets jobs."""
+
+from dataclasses import replace
+
+from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
+from omegacell.core.jobs import JobSpec
+from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
+from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
+
+
+def refuse(state: State, reason: Reason, *, is_conflict: bool = False) -> Verdict:
+    """Refuse a command as a whole."""
+    return Verdict(state.revision, Status.REFUSED, reason, is_conflict=is_conflict)
+
+
+def has_changed(state: State, transaction: Transaction, changes: list[int]) -> bool:
+    """Say whether something changed after the transaction's base."""
+    return changed_before(changes, state.revision - 1 - transaction.position) > transaction.seen
+
+
+def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
+    """Refuse a job that is not there; a conflict when it may have been forgotten since."""
+    was_forgotten = 1 <= job < state.next_job and state.forgotten_at > transaction.seen
+    return refuse(state, Reason.UNKNOWN_JOB, is_conflict=was_forgotten)
+
+
+def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
+    """Create, scale, replace or leave alone."""
+    spec = command.spec
+    job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
+    if job is None:
+        return create(state, command, Change.CREATED)
+    is_same = replace(job.spec, count=spec.count) == spec
+    if command.replace and (not is_same or job.is_stopping or is_ended(job)):
+        stop_job(state, job, state.revision)
+        return create(state, command, Change.REPLACED)
+    if not is_same:
+        return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
+    if spec.count == job.count:
+        return granted(state, job.id, Change.UNCHANGED)
+    if job.is_stopping:
+        return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
+    scale_job(state, job, spec.count, state.revision)
+    return granted(state, job.id, Change.SCALED)
+
+
+def granted(state: State, job: int, change: Change) -> Verdict:
+    """Grant a submit."""
+    return Verdict(state.revision, Status.COMMITTED, granted=1, value=job, detail=change)
+
+
+def create(state: State, command: SubmitJob, change: Change) -> Verdict:
+    """Bring a new job in; from now on its name means it."""
+    spec: JobSpec = command.spec
+    job = Job(
+        id=state.next_job,
+        spec=spec,
+        count=spec.count,
+        submitted_at_us=command.submitted_at_us,
+        tasks=[Task() for _ in range(spec.count)],
+        changes=[state.revision],
+    )
+    state.next_job += 1
+    state.jobs[job.id] = job
+    state.names[spec.name] = job.id
+    settle(state, job)
+    return granted(state, job.id, change)
+
+
+def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verdict:
+    """Stop a job."""
+    job = state.jobs.get(command.job)
+    if job is None:
+        return refuse_unknown(state, transaction, command.job)
+    stop_job(state, job, state.revision)
+    return Verdict(state.revision, Status.COMMITTED, granted=1)
+
+
+def judge_forget(state: State, transaction: Transaction, command: ForgetJob) -> Verdict:
+    """Let a job leave the cell that ended long enough ago."""
+    job = state.jobs.get(command.job)
+    if job is None:
+        return refuse_unknown(state, transaction, command.job)
+    if job.ended_elapsed is None:
+        return refuse(state, Reason.JOB_ACTIVE, is_conflict=has_changed(state, transaction, job.changes))
+    assert state.genesis is not None
+    if state.elapsed < job.ended_elapsed + state.genesis.forget_after_us:
+        return refuse(state, Reason.NOT_DUE)
+    del state.jobs[job.id]
+    if state.names.get(job.spec.name) == job.id:
+        del state.names[job.spec.name]
+    state.forgotten_at = state.revision
+    return Verdict(state.revision, Status.COMMITTED, granted=1)

@@ -1,0 +1,198 @@
+"""One plain picture of a cell and of its slow twin, so that the two can be compared, and a difference read.
+
+A picture is a dict of lines: a path (``task 3/0``) and everything known under it as plain values. Where the core
+keeps things its own way (rows, bits, offsets), the picture says what they mean.
+"""
+
+from typing import Any
+
+from omegacell.core.cell import Cell
+from omegacell.core.machines import MachineState
+from omegacell.core.outcomes import Outcome, Reason, Status
+from tests.support.oracle import Oracle
+from tests.support.oracle_state import Job, Machine, State, Verdict
+
+Picture = dict[str, Any]
+
+
+def verdict_of(outcome: Outcome) -> Verdict:
+    """Give an outcome of the core as a plain value."""
+    refusals = outcome.refusals
+    if not len(refusals):
+        rows: tuple[Any, ...] = ()
+    else:
+        columns = [
+            refusals.positions.tolist(),
+            [Reason(each) for each in refusals.reasons.tolist()],
+            [bool(each) for each in refusals.is_conflict.tolist()],
+            refusals.dimensions.tolist(),
+            refusals.shortages.tolist(),
+            refusals.taken_at.tolist(),
+        ]
+        rows = tuple(zip(*columns, strict=True))
+    return Verdict(
+        outcome.revision, Status(outcome.status), Reason(outcome.reason), outcome.granted,
+        outcome.value, outcome.detail, outcome.is_conflict, rows,
+    )  # fmt: skip
+
+
+def differences(left: Picture, right: Picture) -> list[str]:
+    """Give the lines in which two pictures differ, as text."""
+    paths = sorted({*left, *right})
+    return [
+        f"{path}:\n  core {left.get(path)}\n  twin {right.get(path)}"
+        for path in paths
+        if left.get(path) != right.get(path)
+    ]
+
+
+def picture_of_twin(twin: Oracle) -> Picture:
+    """Give the picture of the slow twin."""
+    state = twin.state
+    picture: Picture = {
+        "cell": (
+            state.revision,
+            state.elapsed,
+            state.tick,
+            state.rules,
+            state.incarnation,
+            state.forgotten_at,
+            state.next_job,
+        ),
+        "names": dict(sorted(state.names.items())),
+    }
+    for row, machine in enumerate(state.machines):
+        picture[f"machine {row}"] = _twin_machine(machine)
+    for job in state.jobs.values():
+        _add_twin_job(picture, job)
+    _add_twin_people(picture, state)
+    return picture
+
+
+def _twin_machine(machine: Machine) -> tuple[Any, ...]:
+    return (
+        machine.name, machine.boot_id, machine.epoch, machine.state, machine.capacity, machine.allocated,
+        [machine.free(dimension) for dimension in range(len(machine.capacity))],
+        sorted(machine.drivers), machine.attributes,
+        (machine.port_first, machine.port_last, machine.port_next, len(
+            [1 for each in range(machine.port_first, machine.port_last + 1) if each not in machine.ports])),
+        dict(sorted(machine.ports.items())),
+        machine.changes[-1], machine.claimed_at, machine.claimed_by,
+        machine.contact, machine.silent_ticks, machine.lost_elapsed,
+    )  # fmt: skip
+
+
+def _add_twin_job(picture: Picture, job: Job) -> None:
+    ended = -1 if job.ended_elapsed is None else job.ended_elapsed
+    picture[f"job {job.id}"] = (
+        job.spec.name, job.spec, job.count, len(job.tasks), job.is_stopping, job.submitted_at_us, job.changes[-1],
+        ended, job.was_decided, job.why,
+    )  # fmt: skip
+    for index, task in enumerate(job.tasks):
+        picture[f"task {job.id}/{index}"] = (
+            int(task.state), task.machine, task.last_machine, int(task.stopping), task.health, task.attempt,
+            task.restarts, task.exit_code, task.signal, task.note, task.placed_at_us, task.started_at_us,
+            task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(task.past),
+        )  # fmt: skip
+
+
+def _add_twin_people(picture: Picture, state: State) -> None:
+    for number, session in state.sessions.items():
+        verdicts = dict(sorted(session.verdicts.items()))
+        picture[f"session {number}"] = (
+            session.author, session.role, session.scheduler, session.last_seq, session.deadline, verdicts,
+        )  # fmt: skip
+    for name, author in state.authors.items():
+        picture[f"author {name}"] = (
+            author.decisions, author.committed, author.conflicted, author.disagreed, author.no_fit,
+            author.placements, author.claims_conflicted, author.claims_disagreed, author.busy_us, author.wait_us,
+            author.wait_count, author.refused_in_a_row, author.suspended_until,
+            {reason.name: count for reason, count in sorted(author.refusals.items())},
+        )  # fmt: skip
+
+
+def picture_of_cell(cell: Cell) -> Picture:
+    """Give the picture of a cell of the core."""
+    names = {cell.jobs.spec_of(row).name: int(cell.jobs.id[row]) for row in range(cell.jobs.count) if cell.jobs.id[row]}
+    picture: Picture = {
+        "cell": (
+            cell.revision,
+            cell.elapsed,
+            cell.tick,
+            cell.rules,
+            cell.incarnation,
+            cell.forgotten_at,
+            cell.jobs.next_id,
+        ),
+        "names": {name: job for name in sorted(names) if (job := cell.jobs.by_name(name)) is not None},
+    }
+    holders = {}
+    for job in cell.jobs.ids():
+        row = cell.jobs.row_of(job)
+        assert row is not None
+        offset = int(cell.jobs.offset[row])
+        for index in range(int(cell.jobs.extent[row])):
+            holders[offset + index] = (int(job), index)
+        _add_job(picture, cell, row)
+    for row in range(cell.machines.count):
+        picture[f"machine {row}"] = _machine(cell, row, holders)
+    _add_people(picture, cell)
+    return picture
+
+
+def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple[Any, ...]:
+    table = cell.machines
+    bits = int(table.drivers[row])
+    author = int(table.claimed_by[row])
+    return (
+        table.names[row], table.boot_ids[row], int(table.epoch[row]), MachineState(int(table.state[row])).name,
+        tuple(table.capacity[row].tolist()), table.allocated[row].tolist(), table.free[row].tolist(),
+        sorted(name for place, name in enumerate(table.driver_names) if bits >> place & 1),
+        tuple(table.attributes[row]),
+        (int(table.port_first[row]), int(table.port_last[row]), int(table.port_next[row]), int(table.port_free[row])),
+        {number: holders[task] for number, task in sorted(table.ports[row].items())},
+        int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
+        int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
+    )  # fmt: skip
+
+
+def _add_job(picture: Picture, cell: Cell, row: int) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    number, why, spec = int(jobs.id[row]), jobs.why[row], jobs.spec_of(row)
+    picture[f"job {number}"] = (
+        spec.name, spec, int(jobs.count_wanted[row]), int(jobs.extent[row]), bool(jobs.stopping[row]),
+        int(jobs.submitted_at_us[row]), int(jobs.changed_at[row]), int(jobs.ended_elapsed[row]),
+        bool(jobs.first_decided_at_us[row]), None if why is None else (why.task_count, why.lacks, why.note),
+    )  # fmt: skip
+    columns = (
+        arena.state, arena.machine, arena.last_machine, arena.stopping, arena.health, arena.attempt, arena.restarts,
+        arena.exit_code, arena.signal, arena.note, arena.placed_at_us, arena.started_at_us, arena.ended_at_us,
+        arena.ended_elapsed,
+    )  # fmt: skip
+    offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
+    values = zip(*(column[offset : offset + extent].tolist() for column in columns), strict=True)
+    for index, value in enumerate(values):
+        past = tuple(
+            (
+                each.attempt, each.machine, each.state, each.exit_code, each.signal, each.note,
+                each.placed_at_us, each.started_at_us, each.ended_at_us,
+            )
+            for each in arena.past.get(offset + index, ())
+        )  # fmt: skip
+        picture[f"task {number}/{index}"] = (*value, tuple(arena.ports.get(offset + index, ())), past)
+
+
+def _add_people(picture: Picture, cell: Cell) -> None:
+    for number, session in cell.sessions.items():
+        verdicts = {seq: verdict_of(outcome) for seq, outcome in session.outcomes}
+        picture[f"session {number}"] = (
+            cell.authors.rows[session.author].name, session.role, session.scheduler, session.last_seq,
+            session.deadline, verdicts,
+        )  # fmt: skip
+    for author in cell.authors.rows:
+        reasons = {Reason(place).name: count for place, count in enumerate(author.reasons) if count}
+        picture[f"author {author.name}"] = (
+            author.decisions, author.committed, author.conflicted, author.disagreed, author.no_fit,
+            author.placements, author.claims_conflicted, author.claims_disagreed, author.busy_us, author.wait_us,
+            author.wait_count, author.refused_in_a_row, author.suspended_until, reasons,
+        )  # fmt: skip

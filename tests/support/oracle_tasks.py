@@ -1,0 +1,142 @@
+"""How one task moves, in the slow twin: granted, started, ended, asked to stop; and when its job has ended."""
+
+from dataclasses import dataclass, replace
+
+from omegacell.core.commands import ExitNote
+from omegacell.core.jobs import Kind, Stopping, TaskState
+from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from tests.support.oracle_state import NOWHERE, Job, State, Task
+
+ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
+ALIVE = (TaskState.PENDING, *ACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, and when by the wall clock."""
+
+    state: TaskState
+    at_us: int
+    exit_code: int = -1
+    signal: int = 0
+    note: int = 0
+
+
+def is_ended(job: Job) -> bool:
+    """Whether no task of a job can still do anything."""
+    return not any(task.state in ALIVE for task in job.tasks)
+
+
+def settle(state: State, job: Job) -> None:
+    """Note that a job ended, or that it lives again; it needs no reason for waiting when nothing waits."""
+    if not is_ended(job):
+        job.ended_elapsed = None
+    elif job.ended_elapsed is None:
+        job.ended_elapsed = state.elapsed
+    if not any(task.state == TaskState.PENDING for task in job.tasks):
+        job.why = None
+
+
+def touch(changes: list[int], revision: int) -> None:
+    """Note a change, once for each revision."""
+    if changes[-1] != revision:
+        changes.append(revision)
+
+
+def stop_task(task: Task) -> None:
+    """Ask a task to stop: at once when it waits, else when its machine says so."""
+    if task.state == TaskState.PENDING:
+        task.state = TaskState.STOPPED
+    elif task.state in ACTIVE:
+        task.stopping = Stopping.STOP
+
+
+def stop_job(state: State, job: Job, revision: int) -> None:
+    """Stop all tasks of a job; stopping twice changes nothing."""
+    if job.is_stopping:
+        return
+    job.is_stopping = True
+    for task in job.tasks:
+        stop_task(task)
+    touch(job.changes, revision)
+    settle(state, job)
+
+
+def scale_job(state: State, job: Job, count: int, revision: int) -> None:
+    """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
+    for index, task in enumerate(job.tasks):
+        if job.count <= index < count and task.state == TaskState.STOPPED:
+            remember_stopped(task)
+            task.state = TaskState.PENDING
+        elif index >= count:
+            stop_task(task)
+    while len(job.tasks) < count:
+        job.tasks.append(Task())
+    job.count = count
+    job.spec = replace(job.spec, count=count)
+    touch(job.changes, revision)
+    settle(state, job)
+
+
+def remember_stopped(task: Task) -> None:
+    """Keep the attempt that a stopped task rests on, before another follows; once only."""
+    if task.attempt and (not task.past or task.past[-1][0] != task.attempt):
+        past = (
+            task.attempt, task.last_machine, TaskState.STOPPED, task.exit_code, task.signal, task.note,
+            task.placed_at_us, task.started_at_us, task.ended_at_us,
+        )  # fmt: skip
+        task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
+
+
+def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) -> TaskState:
+    """Say as what a reported exit counts."""
+    is_clean = exit_code == 0 and note == ExitNote.NONE
+    if task.stopping != Stopping.NO:
+        if job.spec.kind == Kind.BATCH and is_clean:
+            return TaskState.SUCCEEDED
+        return TaskState.STOPPED if task.stopping == Stopping.STOP else TaskState.EVICTED
+    if note == ExitNote.FENCED:
+        return TaskState.LOST
+    return TaskState.SUCCEEDED if is_clean and signal == 0 else TaskState.FAILED
+
+
+def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
+    """End the running attempt of a task: give back what it held, and decide where the task goes.
+
+    The caller settles the job and notes its change; the machine's change is noted here.
+    """
+    task = job.tasks[index]
+    machine = state.machines[task.machine]
+    for dimension, demand in enumerate(job.spec.resources):
+        machine.allocated[job.spec.band][dimension] -= demand
+    for number in task.ports:
+        del machine.ports[number]
+    touch(machine.changes, state.revision)
+    past = (
+        task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
+        task.placed_at_us, task.started_at_us, ending.at_us,
+    )  # fmt: skip
+    task.machine = NOWHERE
+    task.ports = []
+    task.stopping = Stopping.NO
+    task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
+    task.ended_at_us = ending.at_us
+    task.ended_elapsed = state.elapsed
+    task.state = next_state(job, index, ending.state)
+    if task.state == TaskState.PENDING:
+        task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
+
+
+def next_state(job: Job, index: int, end: TaskState) -> TaskState:
+    """Say where a task goes whose attempt ended; count the restart when it goes back to PENDING by itself."""
+    task, spec = job.tasks[index], job.spec
+    if index >= job.count or job.is_stopping:
+        return TaskState.STOPPED if end in (TaskState.LOST, TaskState.EVICTED) else end
+    if end in (TaskState.LOST, TaskState.EVICTED, TaskState.STOPPED):
+        return TaskState.PENDING
+    if end == TaskState.SUCCEEDED and spec.kind == Kind.BATCH:
+        return end
+    if spec.max_restarts == -1 or task.restarts < spec.max_restarts:
+        task.restarts += 1
+        return TaskState.PENDING
+    return end
