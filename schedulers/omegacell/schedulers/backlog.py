@@ -1,0 +1,301 @@
+"""The jobs that wait for one instance of a scheduler, in the order in which it should try them.
+
+Theory of operation. A job with pending tasks has an `Entry`, which stands in one place at a time:
+
+- READY: in two heaps, by priority (band, number, then age) and by age alone; every tenth decision takes the oldest
+  whatever its priority, so that nothing starves.
+- DECIDING: taken, until the loop says what became of it.
+- DELAYED: until a time: a back-off after a conflict, a failed plug-in, or the delay before a restart.
+- PARKED: found no room. Parked jobs wait by shape; when machines change, one look per shape at the changed machines
+  tells how many tasks they take now, and that many are woken in order of priority. Nothing is woken by time alone.
+- ELSEWHERE: in the share of another instance.
+
+Heaps are cleaned lazily: an item counts only while its stamp is that of its entry. Updating costs O(touched jobs); only
+a change of the live instances looks at every waiting job. Times are monotonic microseconds handed in; no clock is here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from heapq import heapify, heappop, heappush
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.cell import Cell
+from omegacell.core.conflicts import Overlay
+from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.units import JobId
+from omegacell.schedulers.feasibility import Shape, shape_of
+from omegacell.schedulers.shares import live_instances, owner_of
+
+OLDEST_EVERY: Final = 10
+"""Every so many decisions the oldest job is taken, whatever its priority."""
+
+SHAPES_PER_LOOK: Final = 64
+"""Parked shapes that one call of `Backlog.wake_fitting` compares with the machines that changed."""
+
+
+class Standing(IntEnum):
+    """Where an entry stands."""
+
+    READY = 0
+    DECIDING = 1
+    DELAYED = 2
+    PARKED = 3
+    ELSEWHERE = 4
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """A job that has pending tasks.
+
+    Attributes:
+        job, spec: which.
+        count: its pending tasks as last read.
+        standing: where it stands; stamp: changes with it, so that old heap items are known.
+        due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
+        conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
+        said_at_us: when the reason of its waiting was last appended, 0 for never.
+    """
+
+    job: JobId
+    spec: JobSpec
+    count: int
+    standing: Standing = Standing.READY
+    stamp: int = 0
+    due_us: int = 0
+    conflicts: int = 0
+    misses: int = 0
+    failures: int = 0
+    said_at_us: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Priority first, then age: the smallest goes first."""
+        return -self.spec.band, -self.spec.priority, self.job
+
+
+class Backlog:
+    """Waiting jobs of one scheduler, those of this instance in order."""
+
+    def __init__(self, *, scheduler: str, instance: str) -> None:
+        """Begin with nothing; `of` reads a whole cell."""
+        self.scheduler = scheduler
+        self.instance = instance
+        self._entries: dict[JobId, Entry] = {}
+        self._instances: tuple[str, ...] = (instance,)
+        self._by_order: list[tuple[tuple[int, int, int], int]] = []
+        self._by_age: list[tuple[int, int]] = []
+        self._timers: list[tuple[int, int, int]] = []
+        self._parked: dict[Shape, list[tuple[tuple[int, int, int], int]]] = {}
+        self._looking: list[Shape] = []
+        self._looking_at: NDArray[np.int64] = np.empty(0, np.int64)
+        self._changed: list[NDArray[np.int64]] = []
+        self._stamps = 0
+        self._taken = 0
+        self._counts = [0] * len(Standing)
+
+    def __len__(self) -> int:
+        return len(self._entries) - self._counts[Standing.ELSEWHERE]
+
+    def count(self, standing: Standing) -> int:
+        """Return how many jobs stand somewhere."""
+        return self._counts[standing]
+
+    def find(self, job: JobId) -> Entry | None:
+        """Return a waiting job's entry, or None."""
+        return self._entries.get(job)
+
+    @classmethod
+    def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
+        """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
+        backlog = cls(scheduler=scheduler, instance=instance)
+        backlog._instances = backlog._live(cell)
+        waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
+        backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()])
+        return backlog
+
+    def update(self, cell: Cell, jobs: Iterable[JobId]) -> None:
+        """Read jobs that were touched. Cost: O(jobs given)."""
+        table = cell.jobs
+        for job in jobs:
+            row = table.row_of(job)
+            entry = self._entries.get(job)
+            count = 0 if row is None else int(table.counts[row, TaskState.PENDING])
+            if row is None or count == 0:
+                if entry is not None:
+                    self._drop(entry)
+            elif entry is None:
+                spec = table.spec_of(row)
+                if spec.scheduler == self.scheduler:
+                    self._add(Entry(job=job, spec=spec, count=count))
+            else:
+                self._reread(entry, table.spec_of(row), count)
+
+    def update_instances(self, cell: Cell) -> None:
+        """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
+        instances = self._live(cell)
+        if instances == self._instances:
+            return
+        self._instances = instances
+        for entry in list(self._entries.values()):
+            is_mine = self._is_mine(entry.spec)
+            if is_mine == (entry.standing is Standing.ELSEWHERE):
+                self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
+
+    def take(self, now_us: int) -> Entry | None:
+        """Return the next job to decide on, now DECIDING, or None when none is ready."""
+        self._wake_due(now_us)
+        if not self._counts[Standing.READY]:
+            return None
+        self._taken += 1
+        entry = self._pop_oldest() if self._taken % OLDEST_EVERY == 0 else self._pop_first()
+        self._stand(entry, Standing.DECIDING)
+        return entry
+
+    def give_back(self, entry: Entry) -> None:
+        """Make a job ready again at once."""
+        if entry.job in self._entries:
+            self._stand(entry, Standing.READY)
+
+    def delay(self, entry: Entry, *, until_us: int) -> None:
+        """Let a job wait until a time."""
+        if entry.job in self._entries:
+            entry.due_us = until_us
+            self._stand(entry, Standing.DELAYED)
+            heappush(self._timers, (until_us, entry.job, entry.stamp))
+
+    def park(self, entry: Entry, *, not_before_us: int) -> None:
+        """Let a job wait until machines have room for its shape, and then still until a time."""
+        if entry.job in self._entries:
+            entry.due_us = not_before_us
+            self._stand(entry, Standing.PARKED)
+            heappush(self._parked.setdefault(shape_of(entry.spec), []), (entry.order, entry.stamp))
+
+    def note_machines(self, rows: NDArray[np.int64]) -> None:
+        """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
+        if len(rows) and (self._counts[Standing.PARKED] or self._counts[Standing.DECIDING]):
+            self._changed.append(rows)
+
+    def wake_fitting(self, cell: Cell, *, now_us: int) -> bool:
+        """Wake parked jobs for which machines that changed have room; True when there is more to look at.
+
+        Cost: at most 64 shapes by the changed machines.
+        """
+        if not self._looking and self._changed:
+            self._looking_at = np.unique(np.concatenate(self._changed))
+            self._changed.clear()
+            self._looking = list(reversed(self._parked))
+        if self._looking:
+            overlay = Overlay(cell)
+            for _ in range(min(SHAPES_PER_LOOK, len(self._looking))):
+                self._wake_shape(self._looking.pop(), overlay, now_us)
+        return bool(self._looking or self._changed)
+
+    def wake_next(self, spec: JobSpec, *, now_us: int) -> None:
+        """Wake the first parked job of a shape, because another of that shape has just found room."""
+        self._wake_parked(shape_of(spec), 1, now_us)
+
+    def next_due_us(self) -> int | None:
+        """Return when the first delayed job is due, or None."""
+        while self._timers and not self._is_current(self._timers[0][1], self._timers[0][2]):
+            heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def _live(self, cell: Cell) -> tuple[str, ...]:
+        return tuple(sorted({*live_instances(cell, self.scheduler), self.instance}))
+
+    def _is_mine(self, spec: JobSpec) -> bool:
+        return owner_of(spec.name, self._instances) == self.instance
+
+    def _add(self, entry: Entry) -> None:
+        self._entries[entry.job] = entry
+        self._counts[entry.standing] += 1
+        self._stand(entry, Standing.READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+
+    def _drop(self, entry: Entry) -> None:
+        del self._entries[entry.job]
+        self._counts[entry.standing] -= 1
+        entry.stamp = self._next_stamp()
+
+    def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
+        """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
+        wants_else = count > entry.count or (spec.is_gang and count != entry.count)
+        entry.count, entry.spec = count, spec
+        if wants_else and entry.standing in (Standing.PARKED, Standing.DELAYED) and not entry.failures:
+            self._stand(entry, Standing.READY)
+
+    def _stand(self, entry: Entry, standing: Standing) -> None:
+        self._counts[entry.standing] -= 1
+        self._counts[standing] += 1
+        entry.standing = standing
+        entry.stamp = self._next_stamp()
+        if standing is Standing.READY:
+            heappush(self._by_order, (entry.order, entry.stamp))
+            heappush(self._by_age, (entry.job, entry.stamp))
+            self._tidy()
+
+    def _next_stamp(self) -> int:
+        self._stamps += 1
+        return self._stamps
+
+    def _is_current(self, job: int, stamp: int) -> bool:
+        entry = self._entries.get(JobId(job))
+        return entry is not None and entry.stamp == stamp
+
+    def _pop_first(self) -> Entry:
+        while True:
+            order, stamp = heappop(self._by_order)
+            if self._is_current(order[2], stamp):
+                return self._entries[JobId(order[2])]
+
+    def _pop_oldest(self) -> Entry:
+        while True:
+            job, stamp = heappop(self._by_age)
+            if self._is_current(job, stamp):
+                return self._entries[JobId(job)]
+
+    def _tidy(self) -> None:
+        """Drop old items once they outnumber the ready jobs; paid for by the pushes that made them."""
+        limit = 2 * self._counts[Standing.READY] + 64
+        if len(self._by_order) > limit:
+            self._by_order = [item for item in self._by_order if self._is_current(item[0][2], item[1])]
+            heapify(self._by_order)
+        if len(self._by_age) > limit:
+            self._by_age = [item for item in self._by_age if self._is_current(*item)]
+            heapify(self._by_age)
+
+    def _wake_due(self, now_us: int) -> None:
+        while self._timers and self._timers[0][0] <= now_us:
+            _, job, stamp = heappop(self._timers)
+            if self._is_current(job, stamp):
+                self._stand(self._entries[JobId(job)], Standing.READY)
+
+    def _wake_shape(self, shape: Shape, overlay: Overlay, now_us: int) -> None:
+        first = self._first_parked(shape)
+        if first is not None:
+            room = int(overlay.room(first.spec, self._looking_at).sum())
+            self._wake_parked(shape, room, now_us)
+
+    def _wake_parked(self, shape: Shape, room: int, now_us: int) -> None:
+        """Wake jobs of a shape in order until their tasks cover ``room``."""
+        while room > 0:
+            entry = self._first_parked(shape)
+            if entry is None:
+                return
+            room -= entry.count
+            if entry.due_us > now_us:
+                self.delay(entry, until_us=entry.due_us)
+            else:
+                self._stand(entry, Standing.READY)
+
+    def _first_parked(self, shape: Shape) -> Entry | None:
+        heap = self._parked.get(shape, [])
+        while heap and not self._is_current(heap[0][0][2], heap[0][1]):
+            heappop(heap)
+        if not heap:
+            self._parked.pop(shape, None)
+            return None
+        return self._entries[JobId(heap[0][0][2])]

@@ -1,0 +1,108 @@
+"""What a scheduler answered, checked before it is appended: a plug-in's slip must not become a refusal in the log.
+
+A claim that the author's own copy would not grant is a bug of the plug-in. It is named here in one line that says
+which claim, what was wrong and what was expected, and the job waits with that reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Int32s
+from omegacell.core.conflicts import Overlay
+from omegacell.core.errors import PluginError
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import RESOURCE_NAMES
+from omegacell.schedulers.feasibility import find_fitting
+from omegacell.schedulers.interface import Placement, TaskGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupClaims:
+    """The claims on one group: task indices and machine rows, int32 columns of equal length."""
+
+    group: TaskGroup
+    indices: Int32s
+    machines: Int32s
+
+
+def check_placement(
+    placement: object, groups: Sequence[TaskGroup], *, cell: Cell, overlay: Overlay
+) -> list[GroupClaims]:
+    """Return the claims of each group in order of the groups, some of them empty.
+
+    The overlay is left as it was. Cost: O(claims log(claims)).
+
+    Raises:
+        PluginError: the answer is no placement, or a claim in it could not be granted.
+    """
+    if not isinstance(placement, Placement):
+        raise PluginError(f"place returned {type(placement).__name__}, expected a Placement")
+    _check_columns(placement)
+    claims = [_claims_of(group, placement, is_only=len(groups) == 1) for group in groups]
+    if sum(len(each.machines) for each in claims) != len(placement):
+        wrong = int(placement.groups[~np.isin(placement.groups, np.arange(len(groups)))][0])
+        raise PluginError(f"a claim names group {wrong}, and the groups are 0 to {len(groups) - 1}")
+    after = overlay if len(groups) == 1 else overlay.fork()
+    for each in claims:
+        if len(each.machines):
+            _check_claims(each, cell=cell, overlay=after)
+            if after is not overlay:
+                after.take(each.group.spec, each.machines)
+    return claims
+
+
+def _check_columns(placement: Placement) -> None:
+    columns: dict[str, object] = {
+        "groups": placement.groups,
+        "indices": placement.indices,
+        "machines": placement.machines,
+    }
+    for name, column in columns.items():
+        if not isinstance(column, np.ndarray) or column.ndim != 1 or not np.issubdtype(column.dtype, np.integer):
+            raise PluginError(f"Placement.{name} must be a flat integer array")
+        if len(column) != len(placement.machines):
+            raise PluginError(f"Placement.{name} has {len(column)} claims, machines has {len(placement.machines)}")
+
+
+def _claims_of(group: TaskGroup, placement: Placement, *, is_only: bool) -> GroupClaims:
+    chosen = placement.groups == group.number
+    if is_only and chosen.all():
+        return GroupClaims(group=group, indices=placement.indices, machines=placement.machines)
+    return GroupClaims(group=group, indices=placement.indices[chosen], machines=placement.machines[chosen])
+
+
+def _check_claims(claims: GroupClaims, *, cell: Cell, overlay: Overlay) -> None:
+    group, indices, machines = claims.group, claims.indices, claims.machines
+    name = group.spec.name
+    if indices is not group.indices:
+        places = np.minimum(np.searchsorted(group.indices, indices), group.count - 1)
+        strange = group.indices[places] != indices
+        if strange.any():
+            raise PluginError(f"claims task {name}/{indices[strange][0]}, which is not among the {group.count} pending")
+        ordered = np.sort(indices)
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(again):
+            raise PluginError(f"claims task {name}/{again[0]} twice")
+    outside = (machines < 0) | (machines >= cell.machines.count)
+    if outside.any():
+        raise PluginError(
+            f"claims machine row {machines[outside][0]} for {name}; the cell has rows 0 to {cell.machines.count - 1}"
+        )
+    refused = ~find_fitting(overlay, group.spec, machines)
+    if refused.any():
+        raise PluginError(_misfit(claims, int(np.flatnonzero(refused)[0]), cell=cell, overlay=overlay))
+
+
+def _misfit(claims: GroupClaims, place: int, *, cell: Cell, overlay: Overlay) -> str:
+    """Say why a claim does not fit, after the claims before it on the same machine."""
+    row = int(claims.machines[place])
+    after = overlay.fork()
+    before = claims.machines[:place]
+    after.take(claims.group.spec, before[before == row])
+    reason, dimension, shortage = after.find_lack(claims.group.spec, row)
+    what = f"{RESOURCE_NAMES[dimension]} is short by {shortage}" if reason is Reason.RESOURCES else reason.name
+    task = f"{claims.group.spec.name}/{claims.indices[place]}"
+    return f"claims machine {cell.machines.names[row]} (row {row}) for {task}, which does not fit: {what}"

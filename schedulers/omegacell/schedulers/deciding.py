@@ -1,0 +1,186 @@
+"""One decision: ask the scheduler, check what it says, and turn it into commands, with the reason for what is left.
+
+Everything here is about a single call of ``place``; which jobs, when again, and how many decisions go into one append
+are the loop's business.
+"""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import MAX_TEXT_LENGTH
+from omegacell.schedulers.actions import Clock
+from omegacell.schedulers.backlog import Entry
+from omegacell.schedulers.claims import GroupClaims, check_placement
+from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
+from omegacell.schedulers.view import Tentative
+
+SAY_AGAIN_US = 5_000_000
+"""The same reason with other numbers is appended at most this often for a job."""
+
+
+class Result(IntEnum):
+    """What one decision came to, before the log has judged it."""
+
+    PLACED = 0
+    """Every task that was asked for has a claim."""
+    SHORT = 1
+    """Some or all tasks found no room."""
+    FAILED = 2
+    """The scheduler raised, or claimed what could not be granted."""
+    GAVE_UP = 3
+    """It was not asked: the job conflicted too often in a row, or is a gang that fits in no entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decision:
+    """What was decided for one job.
+
+    Attributes:
+        entry: whose job.
+        result: what it came to.
+        commands: what to append; empty when there is nothing new to say.
+        claims: how many claims are in it.
+        from_us, to_us: wall stamps of its beginning and end.
+    """
+
+    entry: Entry
+    result: Result
+    commands: tuple[Scheduling, ...]
+    claims: int
+    from_us: int
+    to_us: int
+
+
+class Decider:
+    """Asks one scheduler about groups of pending tasks."""
+
+    def __init__(self, scheduler: Scheduler, *, clock: Clock, rng: np.random.Generator) -> None:
+        """Prepare to ask ``scheduler``, whose random numbers come from ``rng``."""
+        self.scheduler = scheduler
+        self._clock = clock
+        self._rng = rng
+
+    def decide(
+        self,
+        entries: Sequence[Entry],
+        groups: Sequence[TaskGroup],
+        tentative: Tentative,
+        *,
+        cell: Cell,
+        deadline_us: int,
+    ) -> list[Decision]:
+        """Ask about groups, one for each entry; take what is claimed on ``tentative``; never raises what a plug-in did.
+
+        The time of a call about several groups is divided among them, so that busy time adds up.
+        """
+        from_us, began_us = self._clock.wall_us(), self._clock.monotonic_us()
+        context = Context(rng=self._rng, now_us=from_us, clock=self._clock.monotonic_us, deadline_us=deadline_us)
+        try:
+            placement = self.scheduler.place(groups, tentative.view(), context)
+            claims = check_placement(placement, groups, cell=cell, overlay=tentative.overlay)
+        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything; its jobs wait with the reason
+            failure = describe_failure(error, self.scheduler)
+            parts = [self._fail(entry, group, failure, cell=cell) for entry, group in zip(entries, groups, strict=True)]
+        else:
+            parts = [
+                self._conclude(entry, each, context.notes.get(each.group.number, ""), tentative=tentative, cell=cell)
+                for entry, each in zip(entries, claims, strict=True)
+            ]
+        took_us = self._clock.monotonic_us() - began_us
+        return [
+            Decision(
+                entry=entry,
+                result=result,
+                commands=commands,
+                claims=sum(len(each.indices) for each in commands if isinstance(each, Place)),
+                from_us=from_us + took_us * place // len(parts),
+                to_us=from_us + took_us * (place + 1) // len(parts),
+            )
+            for place, (entry, (result, commands)) in enumerate(zip(entries, parts, strict=True))
+        ]
+
+    def give_up(self, entry: Entry, task_count: int, note: str) -> Decision:
+        """Say that a job is not tried for now, and why."""
+        now_us = self._clock.wall_us()
+        said = Unplaced(job=entry.job, task_count=task_count, note=note)
+        return Decision(entry=entry, result=Result.GAVE_UP, commands=(said,), claims=0, from_us=now_us, to_us=now_us)
+
+    def _conclude(
+        self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell
+    ) -> tuple[Result, tuple[Scheduling, ...]]:
+        """Turn checked claims into commands; a gang that was not claimed whole is not claimed at all."""
+        group = claims.group
+        is_whole = len(claims.indices) == group.count
+        commands: tuple[Scheduling, ...] = ()
+        if len(claims.indices) and (is_whole or not group.spec.is_gang):
+            tentative.take(group.spec, claims.machines)
+            place = Place(
+                job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
+            )
+            commands = (place,)
+        if is_whole:
+            return Result.PLACED, commands
+        left = group.count - (len(claims.indices) if commands else 0)
+        lacks = tentative.lacks(group.spec)
+        said = Unplaced(
+            job=group.job, task_count=left, lacks=lacks, note=note or _note_without(lacks, cell.machines.count)
+        )
+        if self._is_news(entry, said, cell):
+            commands = (*commands, said)
+        return Result.SHORT, commands
+
+    def _fail(
+        self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell
+    ) -> tuple[Result, tuple[Scheduling, ...]]:
+        lack = Lack(reason=Reason.PLUGIN_FAILED, dimension=-1, machine_count=cell.machines.count)
+        said = Unplaced(job=group.job, task_count=group.count, lacks=(lack,), note=failure)
+        return Result.FAILED, (said,) if self._is_news(entry, said, cell) else ()
+
+    def _is_news(self, entry: Entry, said: Unplaced, cell: Cell) -> bool:
+        """Whether a reason is to be appended: another one at once, the same with other numbers now and then."""
+        row = cell.jobs.row_of(entry.job)
+        known = None if row is None else cell.jobs.why[row]
+        now_us = self._clock.monotonic_us()
+        is_same_kind = known is not None and _kinds(known) == _kinds(said)
+        if is_same_kind and (known == said or now_us - entry.said_at_us < SAY_AGAIN_US):
+            return False
+        entry.said_at_us = now_us
+        return True
+
+
+def describe_failure(error: Exception, scheduler: object) -> str:
+    """Return one line that names the scheduler's class, the exception, and the place in the plug-in's own file.
+
+    >>> describe_failure(ValueError("no such rack"), object())
+    'object: ValueError: no such rack'
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = _file_of(scheduler)
+    places = [frame for frame in frames if frame.filename == own] or frames[-1:]
+    where = f" ({places[-1].filename}:{places[-1].lineno})" if places else ""
+    text = " ".join(str(error).split())
+    words = f"{type(scheduler).__name__}: {type(error).__name__}: {text}"
+    return words[: MAX_TEXT_LENGTH - len(where)] + where
+
+
+def _file_of(scheduler: object) -> str:
+    code = getattr(getattr(type(scheduler), "place", None), "__code__", None)
+    return getattr(code, "co_filename", "")
+
+
+def _kinds(said: Unplaced) -> tuple[list[tuple[int, int]], str]:
+    """Return what of a reason makes it another one: which reasons there are, in which dimension; not how many."""
+    return sorted((lack.reason, lack.dimension) for lack in said.lacks), said.note if not said.lacks else ""
+
+
+def _note_without(lacks: tuple[Lack, ...], machine_count: int) -> str:
+    if machine_count == 0:
+        return "the cell has no machines"
+    return "" if lacks else "the scheduler left room unused"

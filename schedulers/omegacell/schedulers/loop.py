@@ -1,0 +1,331 @@
+"""The optimistic loop as a pure state machine: ``step(event) -> action``.
+
+Theory of operation (Omega, section 3.4). One instance of a scheduler holds a private copy of the cell and goes round:
+
+    fold the log -> decide on the copy -> append -> fold to its own transactions -> read the outcomes -> and again
+
+Nothing is locked while it decides. What others did in between shows as refused claims; then the copy is already
+resynced, and the job is tried again, at once the first time, later each time after that. After 1,000 attempts in a row
+it waits for long and says so. With a backlog several jobs are decided on for one append, a transaction each, each on
+top of the claims of those before it; they are bounded by number, bytes and time, so that fresh jobs do not wait long.
+A job that finds no room is parked until machines change (see `backlog`); its reason is appended when it is news.
+
+Rules: no clock but the one handed in, no input or output, no thread. The shell performs actions and reports
+(`actions`); the same loop runs in a process of its own, in a test, and in virtual time. A step decides for about 20 ms
+at most, plus one call of ``place``. Everything that can be retried has a limit here. What an outcome means for its job
+is in `settling`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+import numpy as np
+
+from omegacell.core.cell import Cell
+from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
+from omegacell.core.deltas import Delta
+from omegacell.core.outcomes import Outcome, Reason
+from omegacell.core.units import TICK_PERIOD_US, Atomicity, Role, SessionId
+from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
+from omegacell.schedulers.backlog import Backlog, Entry, Standing
+from omegacell.schedulers.deciding import Decider, Decision
+from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
+from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.settling import Settler
+from omegacell.schedulers.statistics import LoopStatistics
+from omegacell.schedulers.view import Tentative
+
+_TRANSACTION_BYTES: Final = 160
+_CLAIM_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds one append and one job.
+
+    Attributes:
+        jobs: decisions in one append.
+        claims: claims in one append, and of one decision unless it is a gang.
+        gang_claims: tasks of a gang; a larger one fits in no entry.
+        entry_bytes: estimated size of an append.
+        decide_us: after so long no further decision is begun for this append.
+        conflicts: attempts in a row that conflict before a job waits for long.
+    """
+
+    jobs: int = 64
+    claims: int = 4_096
+    gang_claims: int = 50_000
+    entry_bytes: int = 900_000
+    decide_us: int = 20_000
+    conflicts: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSettings:
+    """Who a loop is, and what bounds it.
+
+    Attributes:
+        instance: the name it proposes under (``batch-0``), unique among live instances.
+        scheduler: the name that jobs give (``batch``).
+        seed: all its random numbers follow from this, those of the plug-in too.
+        limits: what bounds one append and one job.
+    """
+
+    instance: str
+    scheduler: str
+    seed: int
+    limits: Limits = field(default_factory=Limits)
+
+
+class Loop:
+    """One instance of one scheduler; see the module's docstring."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        cell: Cell,
+        *,
+        settings: LoopSettings,
+        clock: Clock,
+        draw_session: Callable[[], SessionId],
+    ) -> None:
+        """Begin on a copy of the cell that the caller folds; ``draw_session`` gives a fresh session id each time.
+
+        Raises:
+            ValueError: the scheduler's class attributes are not what they must be.
+        """
+        self.cell = cell
+        self.settings = settings
+        self.statistics = LoopStatistics()
+        self._traits = Traits.of(scheduler)
+        self._clock = clock
+        self._limits = settings.limits
+        self._draw_session = draw_session
+        plugin_rng, self._jitter = np.random.default_rng(settings.seed).spawn(2)
+        self._decider = Decider(scheduler, clock=clock, rng=plugin_rng)
+        self._backlog = self._read_backlog()
+        self._settler = Settler(self._backlog, clock=clock, rng=self._jitter)
+        self._session: SessionId | None = None
+        self._seq = 0
+        self._in_flight: tuple[Decision | None, ...] = ()
+        self._elapsed_seen = (cell.elapsed, clock.monotonic_us())
+        self._paused_until_us = 0
+        self._is_halting = False
+
+    @property
+    def backlog_count(self) -> int:
+        """How many jobs of this instance's share have pending tasks."""
+        return len(self._backlog)
+
+    def halt(self) -> None:
+        """Close the session and be done from the next step on."""
+        self._is_halting = True
+
+    def step(self, event: Event) -> Action:
+        """Take in what happened and return what to do next; exactly one action is under way at a time."""
+        match event:
+            case Folded(delta=delta, outcomes=outcomes):
+                self._absorb(delta)
+                self._settle_all(outcomes)
+            case Reloaded(cell=cell, outcomes=outcomes):
+                self.cell = cell
+                self._elapsed_seen = (cell.elapsed, self._clock.monotonic_us())
+                self._settle_all(outcomes)
+                self._backlog = self._read_backlog()
+                self._settler = Settler(self._backlog, clock=self._clock, rng=self._jitter)
+            case _:
+                assert_never(event)
+        return self._next_action()
+
+    def _read_backlog(self) -> Backlog:
+        return Backlog.of(self.cell, scheduler=self.settings.scheduler, instance=self.settings.instance)
+
+    def _absorb(self, delta: Delta) -> None:
+        """Bring the backlog up to the cell. Cost: O(touched)."""
+        if delta.is_ticked:
+            self._elapsed_seen = (self.cell.elapsed, self._clock.monotonic_us())
+        self._backlog.update(self.cell, delta.jobs)
+        if delta.is_sessions_changed:
+            self._backlog.update_instances(self.cell)
+        self._backlog.note_machines(delta.machines)
+
+    def _next_action(self) -> Action:
+        if self._session is not None and self._session not in self.cell.sessions:
+            self._session = None
+        if self._is_halting:
+            return Done() if self._session is None else self._append_alone(CloseSession())
+        if self._session is None:
+            return self._open()
+        now_us = self._clock.monotonic_us()
+        has_more = self._backlog.wake_fitting(self.cell, now_us=now_us)
+        decisions = [] if now_us < self._paused_until_us else self._decide(now_us)
+        if decisions:
+            return self._append(decisions)
+        if self._is_renewal_due():
+            return self._append_alone(Renew())
+        return Wait(timeout_us=0 if has_more else self._rest_us(now_us))
+
+    def _open(self) -> Append:
+        self._session, self._seq = self._draw_session(), 0
+        opening = OpenSession(author=self.settings.instance, role=Role.SCHEDULER, scheduler=self.settings.scheduler)
+        self.statistics.sessions += 1
+        return self._append_alone(opening)
+
+    def _is_renewal_due(self) -> bool:
+        """Whether a third of the session's time has gone by since its last transaction."""
+        assert self._session is not None
+        assert self.cell.genesis is not None, "a cell without genesis holds no session"
+        deadline = self.cell.sessions[self._session].deadline
+        return self.cell.elapsed >= deadline - self.cell.genesis.session_ttl_us * 2 // 3
+
+    def _rest_us(self, now_us: int) -> int | None:
+        """Return how long there is nothing to do unless the log grows."""
+        until_us = self._backlog.next_due_us()
+        if self._backlog.count(Standing.READY):
+            until_us = self._paused_until_us if until_us is None else min(until_us, self._paused_until_us)
+        return None if until_us is None else max(0, until_us - now_us)
+
+    # --- deciding ---
+
+    def _decide(self, now_us: int) -> list[Decision]:
+        """Decide on the next jobs, as many as fit in one append; those with nothing to append are settled at once."""
+        limits = self._limits
+        tentative = Tentative(self.cell)
+        said: list[Decision] = []
+        size = claims = 0
+        deadline_us = now_us + limits.decide_us
+        for _ in range(limits.jobs):
+            chosen = self._choose(now_us, room=limits.claims - claims, is_first=not said)
+            if chosen is None:
+                break
+            for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
+                self.statistics.count_decision(decision)
+                if decision.commands:
+                    said.append(decision)
+                    claims += decision.claims
+                    size += _TRANSACTION_BYTES + _CLAIM_BYTES * decision.claims
+                else:
+                    self._settler.settle_unsaid(decision)
+            is_full = claims >= limits.claims or size >= limits.entry_bytes or len(said) >= limits.jobs
+            if is_full or self._clock.monotonic_us() >= deadline_us:
+                break
+        return said
+
+    def _decide_on(
+        self, chosen: list[tuple[Entry, TaskGroup]], tentative: Tentative, *, deadline_us: int
+    ) -> list[Decision]:
+        entries = [entry for entry, _ in chosen]
+        groups = [replace(group, number=number) for number, (_, group) in enumerate(chosen)]
+        first, group = entries[0], groups[0]
+        if first.conflicts >= self._limits.conflicts:
+            note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
+            return [self._decider.give_up(first, group.count, note)]
+        if group.spec.is_gang and group.count > self._limits.gang_claims:
+            note = f"a gang of {group.count} tasks; one transaction takes {self._limits.gang_claims}"
+            return [self._decider.give_up(first, group.count, note)]
+        return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
+
+    def _choose(self, now_us: int, *, room: int, is_first: bool) -> list[tuple[Entry, TaskGroup]] | None:
+        """Take the jobs of one call of ``place``, at most ``room`` tasks; None when none is ready or they do not fit.
+
+        A job that is in trouble is decided on alone, so that it takes no other with it.
+        """
+        chosen: list[tuple[Entry, TaskGroup]] = []
+        while len(chosen) < self._traits.max_groups and room > 0:
+            entry = self._backlog.take(now_us)
+            if entry is None:
+                break
+            group = self._group_of(entry, now_us, limit=room)
+            if group is None:
+                continue
+            is_alone = bool(entry.failures) or group.count > self._limits.claims
+            is_alone = is_alone or entry.conflicts >= self._limits.conflicts
+            if (group.count > room and not is_first) or (is_alone and chosen):
+                self._backlog.give_back(entry)
+                break
+            chosen.append((entry, group))
+            room -= group.count
+            if is_alone:
+                break
+        return chosen or None
+
+    def _group_of(self, entry: Entry, now_us: int, *, limit: int) -> TaskGroup | None:
+        """Return the tasks of a job that are due; when none is, put the job off and return None.
+
+        A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
+        """
+        row = self.cell.jobs.row_of(entry.job)
+        assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+        elapsed_seen, seen_at_us = self._elapsed_seen
+        elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
+        is_gang = entry.spec.is_gang
+        indices, next_due = find_due(self.cell, row, elapsed=elapsed, limit=entry.count if is_gang else limit)
+        if next_due is not None and (is_gang or not len(indices)):
+            self._backlog.delay(entry, until_us=now_us + max(1, next_due - elapsed))
+            return None
+        attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
+        tries = entry.conflicts + entry.misses
+        return TaskGroup(number=0, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
+
+    # --- appending ---
+
+    def _append(self, decisions: list[Decision]) -> Append:
+        assert self._session is not None
+        transactions = [
+            Transaction(
+                session=self._session,
+                seq=self._seq + place + 1,
+                seen=self.cell.revision,
+                detection=self._traits.detection,
+                atomicity=Atomicity.ALL_OR_NOTHING if decision.entry.spec.is_gang else self._traits.atomicity,
+                decided_from_us=decision.from_us,
+                decided_to_us=decision.to_us,
+                commands=decision.commands,
+                position=place,
+            )
+            for place, decision in enumerate(decisions)
+        ]
+        return self._send(transactions, tuple(decisions))
+
+    def _append_alone(self, command: Command) -> Append:
+        assert self._session is not None
+        now_us = self._clock.wall_us()
+        transaction = Transaction(
+            session=self._session,
+            seq=self._seq + 1,
+            seen=self.cell.revision,
+            decided_from_us=now_us,
+            decided_to_us=now_us,
+            commands=(command,),
+        )
+        return self._send([transaction], (None,))
+
+    def _send(self, transactions: list[Transaction], decisions: tuple[Decision | None, ...]) -> Append:
+        self._seq += len(transactions)
+        self._in_flight = decisions
+        self.statistics.appends += 1
+        return Append(transactions=tuple(transactions))
+
+    # --- outcomes ---
+
+    def _settle_all(self, outcomes: tuple[Outcome | None, ...]) -> None:
+        """Read what became of the transactions in flight."""
+        if not self._in_flight or not outcomes:
+            return
+        decisions, self._in_flight = self._in_flight, ()
+        assert len(outcomes) == len(decisions), f"{len(outcomes)} outcomes for {len(decisions)} transactions"
+        for decision, outcome in zip(decisions, outcomes, strict=True):
+            if outcome is not None and outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP):
+                self._session = None
+            if outcome is not None and outcome.reason is Reason.SUSPENDED:
+                self._pause()
+            if decision is not None:
+                self.statistics.count_outcome(decision, outcome)
+                self._settler.settle(decision, outcome)
+
+    def _pause(self) -> None:
+        """Propose nothing while this author is suspended."""
+        row = self.cell.authors.row_of(self.settings.instance)
+        until = 0 if row is None else self.cell.authors.rows[row].suspended_until
+        self._paused_until_us = self._clock.monotonic_us() + max(1, until - self.cell.elapsed)

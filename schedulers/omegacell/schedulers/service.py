@@ -1,0 +1,37 @@
+"""The service scheduler: careful, looks at every machine, and spreads a job over as many of them as it can.
+
+A service lives long and should survive the loss of a machine, so its tasks go one to a machine before any machine gets
+a second, to the least loaded machines first. Loads that are nearly equal are taken in random order, because two
+schedulers that agree on the one best machine conflict on it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.scoring import Rows, level_out, load_after
+from omegacell.schedulers.view import CellView
+
+LOAD_STEPS = 32
+"""Loads are compared in steps of this fraction of a machine."""
+
+
+class ServiceScheduler:
+    """Spreads over all machines by the job's own tasks there, then by load; a gang is placed whole or not at all."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Put tasks where the job has fewest, and among those on the least loaded machines. Cost: O(machines)."""
+        [group] = pending
+        room = cell.room(group)
+        candidates = np.flatnonzero(room)
+        if group.spec.is_gang and int(np.minimum(room, group.count).sum()) < group.count:
+            ctx.explain(group, f"a gang of {group.count} tasks, and room for {int(room.sum())}")
+            return NOTHING
+        order = self._by_load(group, cell, candidates, ctx.rng)
+        held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)
+        return Placement.of(group, level_out(order, room[order], group.count, held=held[order]))
+
+    def _by_load(self, group: TaskGroup, cell: CellView, rows: Rows, rng: np.random.Generator) -> Rows:
+        steps = np.floor(load_after(cell, group)[rows] * LOAD_STEPS)
+        return rows[np.argsort(steps + rng.random(len(rows)), kind="stable")]

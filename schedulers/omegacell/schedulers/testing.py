@@ -1,0 +1,314 @@
+"""The conformance kit: try a scheduler on a real cell in memory, through the real loop, against itself.
+
+    from omegacell.schedulers.testing import TestCell, check_conformance
+
+    def test_my_scheduler():
+        check_conformance(Mine)
+
+`TestCell` is for tests of one's own; `check_conformance` holds any scheduler to what the loop expects: claims that the
+judge grants when nothing else changed, gangs placed whole or not at all, nothing spins, one seed gives one run.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from omegacell.core.commands import Report, ReportKind, StopJob, SubmitJob
+from omegacell.core.errors import InvariantError, PluginError
+from omegacell.core.invariants import check
+from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.outcomes import Reason
+from omegacell.core.snapshots import digest
+from omegacell.core.units import SECOND_US, Band, JobId, SessionId
+from omegacell.schedulers.actions import Action, Append, Folded, Wait
+from omegacell.schedulers.interface import Scheduler, TaskGroup
+from omegacell.schedulers.loop import Loop, LoopSettings
+from omegacell.schedulers.memorycell import ManualClock, MemoryLog, MemoryPort, Operator
+from omegacell.schedulers.runner import Runner
+from omegacell.schedulers.statistics import LoopStatistics
+
+GIB: Final = 1 << 30
+MAX_STEPS: Final = 20_000
+"""A run that takes more steps than this spins."""
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One instance of a scheduler in a run: its runner, what it wants to do next, and from when."""
+
+    runner: Runner
+    port: MemoryPort
+    action: Action
+    due_us: int | None = None
+
+    @property
+    def statistics(self) -> LoopStatistics:
+        """What its loop has done."""
+        return self.runner.loop.statistics
+
+
+class TestCell:
+    """A cell in memory with a few machines, virtual time, and schedulers that race on it.
+
+    >>> from omegacell.schedulers.batch import BatchScheduler
+    >>> test = TestCell(machines=2, cpu_milli=1_000)
+    >>> job = test.submit("sums", count=3, cpu_milli=1_000)
+    >>> test.run(BatchScheduler(), BatchScheduler())
+    >>> test.placed(job), test.why(job)
+    (2, '1 unplaced: 2 machines RESOURCES')
+    """
+
+    __test__ = False
+    SCHEDULER: ClassVar[str] = "test"
+
+    def __init__(
+        self, *, machines: int = 4, cpu_milli: int = 4_000, memory_bytes: int = 16 * GIB, seed: int = 1
+    ) -> None:
+        """Begin a cell of equal machines ``m0``, ``m1``, ...; every random number of a run follows from ``seed``."""
+        self.clock = ManualClock()
+        self.log = MemoryLog()
+        self.operator = Operator(self.log, self.clock)
+        self.instances: list[Instance] = []
+        self._seed = seed
+        self._order = np.random.default_rng(seed)
+        self._capacity = (cpu_milli, memory_bytes, 100 * GIB)
+        for number in range(machines):
+            self.add_machine(f"m{number}")
+
+    def add_machine(self, name: str, *, cpu_milli: int | None = None, drivers: tuple[str, ...] = ("exec",)) -> int:
+        """Add a machine like the others, or with another amount of CPU, and return its row."""
+        cpu, *rest = self._capacity
+        return self.operator.add_machine(
+            name, capacity=(cpu if cpu_milli is None else cpu_milli, *rest), drivers=drivers
+        )
+
+    def submit(self, name: str, *, count: int = 1, cpu_milli: int = 100, **fields: Any) -> JobId:
+        """Submit a job; ``fields`` are those of `JobSpec`."""
+        spec = make_spec(name, count=count, cpu_milli=cpu_milli, **fields)
+        return JobId(self.operator.must(SubmitJob(spec=spec, submitted_at_us=self.clock.wall_us())).value)
+
+    def stop(self, job: JobId) -> None:
+        """Stop a job."""
+        self.operator.must(StopJob(job=job))
+
+    def end(self, job: JobId, *, exit_code: int = 0) -> int:
+        """Let every placed or running task of a job end with an exit code; return how many there were."""
+        self.operator.port.catch_up()
+        cell = self.operator.cell
+        row = cell.jobs.row_of(job)
+        if row is None:
+            return 0
+        first = int(cell.jobs.offset[row])
+        extent = cell.tasks.machine[first : first + int(cell.jobs.extent[row])]
+        indices = np.flatnonzero(extent >= 0)
+        if len(indices):
+            count = len(indices)
+            machines = extent[indices].astype(np.int32)
+            self.operator.must(
+                Report(
+                    machines=machines,
+                    epochs=cell.machines.epoch[machines].astype(np.int32),
+                    jobs=np.full(count, job, np.int64),
+                    indices=indices.astype(np.int32),
+                    attempts=cell.tasks.attempt[first + indices].astype(np.int32),
+                    kinds=np.full(count, ReportKind.EXITED, np.uint8),
+                    exit_codes=np.full(count, exit_code, np.int32),
+                    signals=np.zeros(count, np.uint8),
+                    notes=np.zeros(count, np.uint8),
+                    at_us=np.full(count, self.clock.wall_us(), np.int64),
+                )
+            )
+        return len(indices)
+
+    def join(self, scheduler: Scheduler, *, name: str | None = None) -> Instance:
+        """Let an instance of a scheduler join the cell; it does nothing until `go`."""
+        number = len(self.instances)
+        port = MemoryPort(self.log)
+        delta = port.catch_up()
+        settings = LoopSettings(
+            instance=name or f"{self.SCHEDULER}-{number}",
+            scheduler=self.SCHEDULER,
+            seed=self._seed * 1_000 + number,
+        )
+        draw_session = self._session_drawer(number)
+        loop = Loop(scheduler, port.cell, settings=settings, clock=self.clock, draw_session=draw_session)
+        instance = Instance(Runner(loop, port), port, loop.step(Folded(delta=delta)))
+        self.instances.append(instance)
+        return instance
+
+    def go(self, *, for_us: int = 10 * SECOND_US) -> None:
+        """Let all instances run, in a seeded order, until none has anything to do or the virtual time is over.
+
+        An instance that has decided appends only when its next turn comes: in between others commit, and it may lose.
+
+        Raises:
+            InvariantError: they take more steps than any sane run, or what they made of the cell contradicts itself.
+        """
+        end_us = self.clock.monotonic_us() + for_us
+        for _ in range(MAX_STEPS):
+            ready = [each for each in self.instances if self._is_ready(each)]
+            if ready:
+                self._turn(ready[int(self._order.integers(len(ready)))])
+                continue
+            dues = [each.due_us for each in self.instances if each.due_us is not None]
+            if not dues or min(dues) > end_us:
+                self._check()
+                return
+            self.clock.advance(max(0, min(dues) - self.clock.monotonic_us()))
+        raise InvariantError(f"still not at rest after {MAX_STEPS} steps: a scheduler or the loop spins")
+
+    def run(self, *schedulers: Scheduler) -> None:
+        """Let instances of schedulers join, and go."""
+        for scheduler in schedulers:
+            self.join(scheduler)
+        self.go()
+
+    def placed(self, job: JobId) -> int:
+        """Return how many tasks of a job are placed or running."""
+        return self.counts(job)[TaskState.PLACED] + self.counts(job)[TaskState.RUNNING]
+
+    def counts(self, job: JobId) -> list[int]:
+        """Return how many tasks of a job are in each state."""
+        self.operator.port.catch_up()
+        row = self.operator.cell.jobs.row_of(job)
+        return [0] * len(TaskState) if row is None else [int(count) for count in self.operator.cell.jobs.counts[row]]
+
+    def why(self, job: JobId) -> str:
+        """Return why tasks of a job wait, as the log has it; empty when nothing is known."""
+        self.operator.port.catch_up()
+        row = self.operator.cell.jobs.row_of(job)
+        said = None if row is None else self.operator.cell.jobs.why[row]
+        if said is None:
+            return ""
+        reasons = [f"{lack.machine_count} machines {_reason_name(lack.reason)}" for lack in said.lacks]
+        return f"{said.task_count} unplaced: " + ", ".join([*reasons, said.note] if said.note else reasons)
+
+    def digest(self) -> bytes:
+        """Return the digest of the cell at the head of the log."""
+        self.operator.port.catch_up()
+        return digest(self.operator.cell)
+
+    def _is_ready(self, instance: Instance) -> bool:
+        is_due = instance.due_us is not None and instance.due_us <= self.clock.monotonic_us()
+        return isinstance(instance.action, Append) or instance.port.is_behind or is_due
+
+    def _turn(self, instance: Instance) -> None:
+        assert isinstance(instance.action, Append | Wait), "a loop that is done takes no turn"
+        instance.action = action = instance.runner.perform(instance.action)
+        timeout_us = action.timeout_us if isinstance(action, Wait) else None
+        instance.due_us = None if timeout_us is None else self.clock.monotonic_us() + timeout_us
+
+    def _check(self) -> None:
+        expected = self.digest()
+        check(self.operator.cell)
+        for instance in self.instances:
+            if digest(instance.port.cell) != expected:
+                raise InvariantError(f"the copy of {instance.runner.loop.settings.instance} differs from the others")
+
+    def _session_drawer(self, number: int) -> Callable[[], SessionId]:
+        drawn = iter(range(1_000 * (number + 1), 1_000 * (number + 2)))
+        return lambda: SessionId(next(drawn))
+
+
+def make_spec(name: str, *, count: int = 1, cpu_milli: int = 100, memory_bytes: int = 0, **fields: Any) -> JobSpec:
+    """Return the spec of a job for `TestCell`; ``fields`` are those of `JobSpec`."""
+    values: dict[str, Any] = {
+        "owner": "tester",
+        "kind": Kind.BATCH,
+        "scheduler": TestCell.SCHEDULER,
+        "band": Band.BATCH,
+        "priority": 0,
+        "driver": "exec",
+        "resources": (cpu_milli, memory_bytes, 0),
+    }
+    return JobSpec(name=name, count=count, **(values | fields))
+
+
+def make_group(*, count: int = 1, job: int = 1, **fields: Any) -> TaskGroup:
+    """Return a group of fresh pending tasks, for trying a scheduler by hand."""
+    spec = make_spec("group", count=count, **fields)
+    zeros = np.zeros(count, np.int32)
+    return TaskGroup(number=0, job=JobId(job), spec=spec, indices=np.arange(count, dtype=np.int32), attempts=zeros)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conformance:
+    """What a scheduler did in the kit's scenarios, over all seeds.
+
+    Attributes:
+        decisions: how often it was asked.
+        placed: tasks that it got placed.
+        conflicts: decisions that lost to another instance.
+    """
+
+    decisions: int
+    placed: int
+    conflicts: int
+
+
+def check_conformance(make: Callable[[], Scheduler], *, seeds: Sequence[int] = (1, 2, 3)) -> Conformance:
+    """Hold a scheduler to what the loop expects of it.
+
+    Args:
+        make: makes an instance of it: the class.
+        seeds: each is run twice and must give the same log.
+
+    Returns:
+        What it did, as numbers.
+
+    Raises:
+        PluginError: it failed, claimed what could not be granted, split a gang, or is not deterministic.
+        InvariantError: it spins, or the cell contradicts itself.
+
+    >>> from omegacell.schedulers.service import ServiceScheduler
+    >>> check_conformance(ServiceScheduler).placed > 0
+    True
+    """
+    decisions = placed = conflicts = 0
+    for seed in seeds:
+        first, again = _race(make, seed), _race(make, seed)
+        if first.digest() != again.digest():
+            raise PluginError(f"seed {seed} gave two different runs: take random numbers from ctx.rng only")
+        _check_run(first, seed)
+        decisions += sum(each.statistics.decisions for each in first.instances)
+        conflicts += sum(each.statistics.conflicts for each in first.instances)
+        placed += sum(each.statistics.granted for each in first.instances)
+    return Conformance(decisions=decisions, placed=placed, conflicts=conflicts)
+
+
+def _race(make: Callable[[], Scheduler], seed: int) -> TestCell:
+    """Run three instances over more work than there is room for; jobs end, machines come, a gang is too large."""
+    test = TestCell(machines=6, cpu_milli=4_000, seed=seed)
+    test.add_machine("odd", drivers=("other",))
+    for _ in range(3):
+        test.join(make())
+    jobs = [test.submit(f"job-{number}", count=1 + number % 5, cpu_milli=700 + 100 * number) for number in range(9)]
+    jobs.append(test.submit("ports", count=2, ports=(Port(name="http"), Port(name="fixed", number=80))))
+    jobs.append(test.submit("gang", count=4, cpu_milli=900, is_gang=True, band=Band.PRODUCTION))
+    test.submit("too-large", count=99, cpu_milli=900, is_gang=True)
+    test.go()
+    for number, job in enumerate(jobs):
+        test.end(job, exit_code=number % 2)
+        test.add_machine(f"late-{number}")
+        test.go()
+    return test
+
+
+def _check_run(test: TestCell, seed: int) -> None:
+    for instance in test.instances:
+        statistics, name = instance.statistics, instance.runner.loop.settings.instance
+        if statistics.failures:
+            reasons = {test.why(job) for job in test.operator.cell.jobs.ids()}
+            failure = next((reason for reason in sorted(reasons) if "PLUGIN_FAILED" in reason), "see ctx.explain")
+            raise PluginError(f"seed {seed}, {name}: failed {statistics.failures} times: {failure}")
+        if statistics.disagreements or statistics.refused:
+            raise PluginError(f"seed {seed}, {name}: {statistics.disagreements} disagreements with the judge")
+    too_large = test.operator.cell.jobs.by_name("too-large")
+    if too_large is not None and test.placed(too_large):
+        raise PluginError(f"seed {seed}: placed {test.placed(too_large)} of a gang of 99 that has no room")
+
+
+def _reason_name(reason: int) -> str:
+    return Reason(reason).name

@@ -1,0 +1,223 @@
+"""The cell as a scheduler sees it: read-only columns, what fits where, and tentative claims.
+
+A `CellView` stands on an `Overlay` of the core, so "fits" here and "fits" in the judge are the same code. Nothing a
+scheduler does to a view reaches the cell. A view holds for one decision: columns change when the loop folds on.
+"""
+
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Lack
+from omegacell.core.conflicts import Overlay
+from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.units import Band, JobId
+from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, shape_of
+
+_Item = TypeVar("_Item", bound=np.generic)
+
+
+class Shaped(Protocol):
+    """Anything with a spec: a `TaskGroup`."""
+
+    @property
+    def spec(self) -> JobSpec:
+        """What one task asks for."""
+        ...
+
+    @property
+    def job(self) -> JobId:
+        """Whose tasks."""
+        ...
+
+
+class CellView:
+    """A read-only cell, with this append's earlier claims and the scheduler's own tentative ones counted in.
+
+    Rows are machines, ``0 <= row < machine_count``; a machine keeps its row for ever. ``resources`` are in the order of
+    ``omegacell.core.units.RESOURCE_NAMES``.
+    """
+
+    __slots__ = ("_cell", "_is_own", "_overlay", "_rooms")
+
+    def __init__(self, cell: Cell, overlay: Overlay, rooms: dict[Shape, NDArray[np.int64]] | None = None) -> None:
+        """Look at a cell through an overlay of it; ``rooms`` is what is already known of it, and is added to."""
+        self._cell = cell
+        self._overlay = overlay
+        self._is_own = False
+        self._rooms = {} if rooms is None else rooms
+
+    @property
+    def revision(self) -> int:
+        """The revision that this view shows."""
+        return self._cell.revision
+
+    @property
+    def elapsed(self) -> int:
+        """The cell's own time, microseconds."""
+        return self._cell.elapsed
+
+    @property
+    def machine_count(self) -> int:
+        """How many machines there are, whatever their state."""
+        return self._cell.machines.count
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The machines' names by row. Cost: O(machines)."""
+        return tuple(self._cell.machines.names)
+
+    @property
+    def capacity(self) -> NDArray[np.int64]:
+        """What machines have: ``(machines, resources)`` int64, base units."""
+        return _frozen(self._cell.machines.capacity)
+
+    @property
+    def state(self) -> NDArray[np.uint8]:
+        """`MachineState` of each machine: ``(machines,)`` uint8. Only UP machines take work, and `fits` knows it."""
+        return _frozen(self._cell.machines.state)
+
+    @property
+    def changed_at(self) -> NDArray[np.int64]:
+        """Revision at which each machine last changed: ``(machines,)`` int64."""
+        return _frozen(self._cell.machines.changed_at)
+
+    def free(self, band: Band = Band.BEST_EFFORT) -> NDArray[np.int64]:
+        """Return what machines have left beside the tasks of ``band`` and the bands above it.
+
+        For the lowest band, the default, this is what is free now. For a higher one it also counts what lower bands
+        hold: a measure of how contested a machine is, which `fits` does not promise.
+
+        Returns:
+            ``(machines, resources)`` int64, base units, read-only; negative where a machine shrank.
+        """
+        free = self._overlay.free
+        if band is Band.BEST_EFFORT:
+            return free
+        return _frozen(free + self._cell.machines.allocated[:, :band].sum(axis=1))
+
+    def offers(self, driver: str) -> NDArray[np.bool_]:
+        """Return which machines offer a driver: ``(machines,)`` bool."""
+        machines = self._cell.machines
+        offers: NDArray[np.bool_] = (machines.drivers & machines.driver_bit(driver)) != 0
+        return offers
+
+    def attributes(self, row: int) -> dict[str, str]:
+        """Return a machine's attributes, as a new dict."""
+        return self._cell.machines.attribute(row)
+
+    def has_attribute(self, name: str, value: str) -> NDArray[np.bool_]:
+        """Return which machines have an attribute of that value: ``(machines,)`` bool. Cost: O(machines), in Python."""
+        pair = (name, value)
+        return np.fromiter((pair in pairs for pairs in self._cell.machines.attributes), np.bool_, self.machine_count)
+
+    def room(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+        """Return how many tasks of a group's shape machines take now; 0 where none fits.
+
+        Args:
+            group: whose shape.
+            rows: the machines in question, in any order; all of them when None.
+
+        Returns:
+            ``(rows,)`` int64, read-only. Cost: O(rows), and all machines are asked once per shape and state.
+        """
+        if rows is not None:
+            return _frozen(self._overlay.room(group.spec, rows))
+        shape = shape_of(group.spec)
+        known = self._rooms.get(shape)
+        if known is None:
+            known = self._rooms[shape] = _frozen(self._overlay.room(group.spec))
+        return known
+
+    def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+        """Return which machines take at least one task of a group's shape: ``(rows,)`` bool."""
+        fits: NDArray[np.bool_] = self.room(group, rows) > 0
+        return fits
+
+    def machines_of(self, group: Shaped) -> NDArray[np.int64]:
+        """Return the machine of each placed or running task of a group's job, int64; a row may stand several times."""
+        jobs, tasks = self._cell.jobs, self._cell.tasks
+        row = jobs.row_of(group.job)
+        if row is None or not jobs.counts[row, TaskState.PLACED : TaskState.RUNNING + 1].any():
+            return np.empty(0, np.int64)
+        first = int(jobs.offset[row])
+        machines = tasks.machine[first : first + int(jobs.extent[row])]
+        return machines[machines >= 0].astype(np.int64)
+
+    def tentative(self) -> "CellView":
+        """Return an independent view on which `try_claim` changes nothing here. Cost: O(1)."""
+        view = CellView(self._cell, self._overlay, self._rooms)
+        if self._is_own:
+            view._own()
+        return view
+
+    def try_claim(self, group: Shaped, rows: NDArray[np.integer]) -> bool:
+        """Take one task of a group's shape on each row, if all of them fit; a row may stand several times.
+
+        What this view answers from then on counts them in; the cell and other views do not change. Returns False, and
+        takes nothing, when any does not fit. Cost: O(machines) the first time, then O(rows).
+        """
+        if not find_fitting(self._overlay, group.spec, rows).all():
+            return False
+        if not self._is_own:
+            self._own()
+        self._overlay.take(group.spec, rows)
+        self._rooms = {}
+        return True
+
+    def _own(self) -> None:
+        self._overlay = self._overlay.fork()
+        self._is_own = True
+
+
+class Tentative:
+    """A cell as it will be if all claims of this append are granted: what the decisions of one append share.
+
+    Valid until the cell changes. Claims are taken when the next question is asked, so that an append of one decision
+    copies no columns.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with no claims. Cost: O(1)."""
+        self._cell = cell
+        self._overlay = Overlay(cell)
+        self._waiting: list[tuple[JobSpec, NDArray[np.integer]]] = []
+        self._rooms: dict[Shape, NDArray[np.int64]] = {}
+        self._lacks: dict[Shape, tuple[Lack, ...]] = {}
+
+    @property
+    def overlay(self) -> Overlay:
+        """The overlay with all claims taken; not to be changed by the caller."""
+        for spec, rows in self._waiting:
+            self._overlay.take(spec, rows)
+        if self._waiting:
+            self._waiting.clear()
+            self._rooms, self._lacks = {}, {}
+        return self._overlay
+
+    def view(self) -> CellView:
+        """Return a view for one decision; nothing done to it reaches this."""
+        overlay = self.overlay
+        return CellView(self._cell, overlay, self._rooms)
+
+    def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
+        """Count in claims of one task each on machines."""
+        if len(rows):
+            self._waiting.append((spec, rows))
+
+    def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
+        """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
+        overlay = self.overlay
+        shape = shape_of(spec)
+        known = self._lacks.get(shape)
+        if known is None:
+            known = self._lacks[shape] = find_lacks(overlay, spec)
+        return known
+
+
+def _frozen(array: NDArray[_Item]) -> NDArray[_Item]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
