@@ -311,3 +311,10 @@ def test_genesis_is_one_transaction() -> None:
     (command,) = transaction.commands
     assert isinstance(command, core.Genesis)
     assert (transaction.seq, command.cell, command.incarnation, command.format) == (1, "home", "ab" * 16, 1)
+
+
+@pytest.mark.parametrize(("cell", "incarnation"), [("Home", "ab" * 16), ("home", "ab" * 8), ("", "ab" * 16)])
+def test_a_genesis_out_of_range_is_not_made(cell: str, incarnation: str) -> None:
+    """It would be MALFORMED in the log, which then has no genesis and refuses everything."""
+    with pytest.raises(MalformedError):
+        genesis_entry(cell, incarnation=incarnation)

@@ -29,6 +29,7 @@ from omegacell.core.units import (
     Revision,
     SessionId,
 )
+from omegacell.core.validate import check_transaction
 from omegacell.store.codec_columns import EnumTable
 from omegacell.store.codec_commands import READERS, WRITERS
 from omegacell.store.log import CHAIN_BYTES, Append
@@ -133,6 +134,9 @@ def genesis_entry(
         at_us: Wall stamp, for people.
         session_ttl_us: Elapsed time after which a silent session may be expired.
         forget_after_us: Elapsed time after which an ended job may be forgotten.
+
+    Raises:
+        MalformedError: A value is out of range: a log that began with it would take nothing, ever.
     """
     genesis = Genesis(
         format=FORMAT,
@@ -153,6 +157,7 @@ def genesis_entry(
         decided_to_us=at_us,
         commands=(genesis,),
     )
+    check_transaction(transaction)
     return encode_entry((transaction,))
 
 

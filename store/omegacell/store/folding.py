@@ -85,6 +85,7 @@ class Fold:
         self.mismatches: list[Mismatch] = []
         self._chains: dict[int, bytes] = {}
         self._order: deque[int] = deque()
+        self._applying = Revision(0)
         self._broken_at: Revision | None = None
         self._remember()
 
@@ -118,7 +119,7 @@ class Fold:
         try:
             applied = self._apply_entry(stored, voids)
         except BaseException as error:
-            self._broken_at = Revision(self.cell.revision + 1)
+            self._broken_at = self._applying
             words = (
                 f"revision {self._broken_at} (entry at cursor {stored.cursor}) could not be folded:"
                 f" {type(error).__name__}: {error}"
@@ -139,6 +140,7 @@ class Fold:
 
     def _apply_entry(self, stored: Stored, voids: frozenset[int]) -> list[Applied]:
         cell = self.cell
+        self._applying = Revision(cell.revision + 1)
         try:
             transactions: tuple[Transaction, ...] = decode_entry(stored.entry)
         except MalformedError:
@@ -146,7 +148,9 @@ class Fold:
             return [Applied(revision=outcome.revision, cursor=stored.cursor, transaction=None, outcome=outcome)]
         applied = []
         for transaction in transactions:
-            is_void = cell.revision + 1 in voids
+            # Noted before: an apply that fails half-way may have counted its revision already.
+            self._applying = Revision(cell.revision + 1)
+            is_void = self._applying in voids
             outcome = apply_malformed(cell) if is_void else apply(cell, transaction)
             if outcome.status is not Status.MALFORMED:
                 self._compare(transaction)

@@ -23,7 +23,8 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import SESSION_TTL_US, Atomicity, Detection, SessionId
 from omegacell.core.validate import check_transaction
 from omegacell.store.codec import to_append
-from omegacell.store.log import MAX_BATCH_BYTES, Append
+from omegacell.store.limits import check_payload
+from omegacell.store.log import MAX_BATCH_BYTES, MAX_ENTRY_BYTES, Append
 from omegacell.store.replica import Folded, Replica
 from omegacell.store.tokens import TokenBucket
 
@@ -144,12 +145,15 @@ class Session:
 
         Raises:
             MalformedError: A value breaks the format; no number is used.
-            EntryTooLargeError: A single transaction is too large for an entry; no number is used.
+            EntryTooLargeError: A single transaction or payload is above its limit; no number is used.
         """
         transactions = self._number(proposals)
         for transaction in transactions:
             check_transaction(transaction)
         payloads = [proposal.payloads for proposal in proposals] or [{}]
+        for mapping in payloads:
+            for payload_hash, payload in mapping.items():
+                check_payload(payload_hash, payload)
         prepared = Prepared(
             session=self.number,
             first_seq=self._next_seq,
@@ -330,8 +334,10 @@ def _was_judged(outcome: Outcome) -> bool:
 
 def _pack(transactions: Sequence[Transaction], payloads: Sequence[Mapping[bytes, bytes]]) -> Iterator[Append]:
     """Yield as few entries as halving gives; most calls need one."""
+    beside = {key: value for mapping in payloads for key, value in mapping.items()}
     try:
-        beside = {key: value for mapping in payloads for key, value in mapping.items()}
+        if sum(map(len, beside.values())) > MAX_BATCH_BYTES - MAX_ENTRY_BYTES:
+            raise EntryTooLargeError(f"{len(transactions)} transactions bring more payloads than a commit takes")
         yield to_append(transactions, beside)
     except EntryTooLargeError:
         if len(transactions) == 1:
