@@ -136,18 +136,21 @@ class Client:
         jobs = tuple(wire.read_job(job) for part in parts for job in part.jobs)
         return records.JobList(at=wire.read_at(parts[-1].at), jobs=jobs)
 
-    def watch(self, names: Sequence[str] = (), *, after: records.At | None = None) -> Iterator[records.JobChanges]:
+    def watch(
+        self, names: Sequence[str] = (), *, after: records.At | None = None, timeout_s: float | None = None
+    ) -> Iterator[records.JobChanges]:
         """Yield jobs as they change: the newest state of each, not every state it went through.
 
         Without ``after`` the first item holds all of them as they are; with it, what changed since.
 
         Raises:
             StaleWatchError: The server cannot tell what changed since ``after``: list again.
+            UnreachableError: The server is gone, or ``timeout_s`` is over.
         """
         request = pb.WatchJobsRequest(names=names)
         if after is not None:
             request.after, request.incarnation = after.revision, after.incarnation
-        for answer in self._stream(self._stub.WatchJobs, request):
+        for answer in self._stream(self._stub.WatchJobs, request, timeout_s=timeout_s):
             yield wire.read_job_changes(answer)
 
     def wait_job(

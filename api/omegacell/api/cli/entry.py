@@ -15,7 +15,7 @@ from omegacell.api.errors import ExitCode, exit_code_of
 from omegacell.api.cli.commands import starting, jobs, cells, stores, benches  # isort: skip  # noqa: F401
 
 ERROR_LENGTH = 4_000
-"""No error line is longer; a message may carry what a user typed."""
+"""No error is longer; a message may carry what a user typed, and has a line for each thing that is wrong."""
 
 
 def main() -> NoReturn:
@@ -71,13 +71,12 @@ def _message(error: BaseException) -> str:
 
 
 def _fail(message: str, code: ExitCode) -> int:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    text = "; ".join(lines)
-    if len(text) > ERROR_LENGTH:
-        text = text[:ERROR_LENGTH] + " ..."
-    printable = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    text = message if len(message) <= ERROR_LENGTH else message[:ERROR_LENGTH] + " ..."
     sys.stdout.flush()
-    sys.stderr.write(f"omega: {printable}\n")
+    for line in text.splitlines():
+        printable = "".join(each if each.isprintable() else repr(each)[1:-1] for each in line.strip())
+        if printable:
+            sys.stderr.write(f"omega: {printable}\n")
     return code
 
 

@@ -83,10 +83,14 @@ class Supervisor:
         """Return the pids of what runs now, by name."""
         return {name: slot.child.pid for name, slot in self._slots.items() if slot.child is not None}
 
-    def ages(self) -> dict[str, float]:
-        """Return for how many seconds each running process has been running, by name."""
-        now = time.monotonic()
-        return {name: now - slot.child.started_at for name, slot in self._slots.items() if slot.child is not None}
+    def authors(self, *, older_than_s: float) -> dict[str, str]:
+        """Return the authors of the processes that have one and have been running for so long, by name."""
+        began = time.monotonic() - older_than_s
+        return {
+            name: slot.plan.author
+            for name, slot in self._slots.items()
+            if slot.plan.author and slot.child is not None and slot.child.started_at < began
+        }
 
     def kill(self, name: str) -> None:
         """Kill a process that hangs; it is started again like one that died."""

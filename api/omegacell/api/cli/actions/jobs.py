@@ -6,8 +6,25 @@ from collections.abc import Sequence
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
-from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, JobState, Task
+from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, Task
 from omegacell.core.jobs import Stopping, TaskState
+
+EXAMPLE = """\
+# A job file: one document a job, several separated by `---`. `omega run FILE` submits it.
+name: hello                 # unique in the cell
+kind: batch                 # batch: ends when its tasks have; service: is kept running
+count: 3                    # how many tasks; each finds its number in OMEGA_TASK_INDEX
+resources:                  # what one task asks for
+  cpu: 100m
+  memory: 64Mi
+restarts:
+  max: 2                    # failed attempts that are tried again
+task:
+  exec:
+    script: |
+      echo "hello from task $OMEGA_TASK_INDEX of $OMEGA_JOB"
+"""
+"""What `omega job schema --example` prints; a test submits it."""
 
 STOP_LIMIT_S = 600.0
 PAGE = 10_000
@@ -183,16 +200,11 @@ def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, cell: str | N
 
 def show_schema(*, example: bool) -> None:
     """Print what job files look like: to a program, or to a person."""
-    from omegacell.api import spec
-
     if example:
-        write(spec.EXAMPLE.rstrip("\n"))
+        write(EXAMPLE.rstrip("\n"))
         return
     import json
 
-    write(json.dumps(spec.json_schema(), indent=2))
+    from omegacell.api.spec import json_schema
 
-
-def is_good(job: Job) -> bool:
-    """Whether a job came out as its owner wished, or is on the way there."""
-    return job.state is not JobState.FAILED
+    write(json.dumps(json_schema(), indent=2))

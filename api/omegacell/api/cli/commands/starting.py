@@ -54,9 +54,10 @@ def up(
     Starts the API, one process for each scheduler, and an agent; restarts what dies. Ctrl-C stops all of it, tasks
     too. After `kill -9` tasks go on, and the next `omega up` takes them over.
     """
-    from omegacell.api.up import starting
+    from omegacell.api.up.plan import UpSettings
+    from omegacell.api.up.starting import up as start
 
-    settings = starting.UpSettings(
+    settings = UpSettings(
         cell=cell,
         state=state,
         store=store,
@@ -65,7 +66,7 @@ def up(
         has_agent=agent,
         listen=listen,
     )
-    starting.up(settings, form=output, detach=detach)
+    start(settings, form=output, detach=detach)
 
 
 @app.command("down", epilog=examples("omega down", "omega down --cell lab"))

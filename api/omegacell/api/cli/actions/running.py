@@ -1,0 +1,182 @@
+"""`omega run`: submits the jobs of files, waits for them, and says how they came out."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegacell.api.cli.actions.jobs import describe_exit
+from omegacell.api.cli.actions.progress import open_progress
+from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.exits import CommandError
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, Table, show, warn
+from omegacell.api.client import Client
+from omegacell.api.errors import ExitCode, RefusedError, StaleWatchError, UnreachableError
+from omegacell.api.records import Job, JobState, Submission, Submitted
+from omegacell.core.errors import UsageError
+from omegacell.core.jobs import Kind, TaskState
+
+RECONNECT_LIMIT_S = 60.0
+RECONNECT_PERIOD_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run; the names are those of the command."""
+
+    detach: bool
+    replace: bool
+    timeout_s: float | None
+    form: Format
+    cell: str | None
+
+
+def run(files: Sequence[str], options: RunOptions) -> None:
+    """Submit the jobs of all files, once all of them are right, and wait for them."""
+    submissions = _load(files, replace=options.replace)
+    with open_client(options.cell) as client:
+        submitted = list(client.submit_many(submissions))
+        _check_taken(submitted, submissions)
+        for each in submitted:
+            warn(f"{each.name}: {each.change.name.lower()} (id {each.job_id})")
+        if options.detach:
+            rows = [(each.name, str(each.job_id), each.change.name.lower()) for each in submitted]
+            facts = {"submitted": [plain(each) for each in submitted]}
+            show(facts, options.form, Table(columns=("JOB", "ID", "CHANGE"), rows=rows, right=frozenset({"ID"})))
+            return
+        jobs = _wait(client, submissions, submitted, options)
+        _show_result(jobs, options.form)
+        _check_result(client, jobs)
+
+
+def _load(files: Sequence[str], *, replace: bool) -> list[Submission]:
+    from omegacell.api.spec import load_jobs
+
+    submissions = [each for file in files for each in load_jobs(file, replace=replace)]
+    names = [each.spec.name for each in submissions]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(names) <= MAX_CHECKED else []
+    if twice:
+        raise UsageError(f"job {twice[0]} is in these files more than once; give each job its own name")
+    return submissions
+
+
+MAX_CHECKED = 10_000
+"""Beyond so many jobs nobody is told that a name comes twice: the later one counts."""
+
+
+def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submission]) -> None:
+    refused = [each for each in submitted if each.is_refused]
+    if not refused:
+        return
+    taken = len(submissions) - len(refused)
+    rest = f" ({len(refused)} of {len(submitted)} jobs were refused, {taken} were taken)" if len(submitted) > 1 else ""
+    raise RefusedError(f"{refused[0].message}{rest}", reason=refused[0].reason)
+
+
+def is_there(job: Job, *, has_health: bool) -> bool:
+    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked."""
+    if job.state.is_ended:
+        return True
+    if job.spec.kind is Kind.BATCH:
+        return False
+    running = job.counts.get(TaskState.RUNNING, 0)
+    return running >= job.spec.count and (not has_health or job.healthy_count >= job.spec.count)
+
+
+def _has_health(submission: Submission) -> bool:
+    return bool(json.loads(submission.payload or b"{}").get("health"))
+
+
+def _wait(
+    client: Client, submissions: Sequence[Submission], submitted: Sequence[Submitted], options: RunOptions
+) -> list[Job]:
+    """Follow the jobs until each is there; return them as they are then, in the order of the files."""
+    ids = {each.name: each.job_id for each in submitted}
+    health = {each.spec.name: _has_health(each) for each in submissions}
+    found: dict[str, Job] = {}
+    deadline = time.monotonic() + options.timeout_s if options.timeout_s is not None else None
+    with open_progress(is_shown=options.form is Format.TABLE) as progress:
+        try:
+            for job in _changes(client, tuple(ids), deadline):
+                if job.job_id < ids[job.name]:
+                    continue
+                found[job.name] = job
+                progress.update(job)
+                if len(found) == len(ids) and all(
+                    is_there(each, has_health=health[each.name]) for each in found.values()
+                ):
+                    break
+        except KeyboardInterrupt:
+            raise CommandError(_farewell(found, ids, "interrupted"), code=ExitCode.INTERRUPTED) from None
+    _check_time(found, ids, health)
+    return [found[name] for name in ids]
+
+
+def _check_time(found: Mapping[str, Job], ids: Mapping[str, Any], health: Mapping[str, bool]) -> None:
+    if len(found) < len(ids) or not all(is_there(each, has_health=health[each.name]) for each in found.values()):
+        raise CommandError(_farewell(found, ids, "the time is over"), code=ExitCode.FAILED)
+
+
+def _farewell(found: Mapping[str, Job], ids: Mapping[str, Any], why: str) -> str:
+    going = [name for name in ids if name not in found or not found[name].state.is_ended]
+    shown = " ".join(going[:5]) + (" ..." if len(going) > 5 else "")
+    return f"{why}; the jobs go on: `omega job stop {shown}` stops them"
+
+
+def _changes(client: Client, names: tuple[str, ...], deadline: float | None) -> Iterator[Job]:
+    """Yield jobs as they change, over restarts of the API; end when the time is over."""
+    wanted = set(names)
+    silent_since = time.monotonic()
+    while deadline is None or time.monotonic() < deadline:
+        timeout_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            for changes in client.watch(names, timeout_s=timeout_s):
+                silent_since = time.monotonic()
+                yield from (job for job in changes.jobs if job.is_current and job.name in wanted)
+        except StaleWatchError:
+            continue
+        except UnreachableError:
+            if time.monotonic() - silent_since > RECONNECT_LIMIT_S:
+                raise
+        time.sleep(RECONNECT_PERIOD_S)
+
+
+def _show_result(jobs: Sequence[Job], form: Format) -> None:
+    columns = ("JOB", "STATE", "TASKS", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED")
+    rows = [
+        (
+            job.name,
+            job.state.name.lower(),
+            str(job.spec.count),
+            *(
+                str(job.counts.get(state, 0))
+                for state in (TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)
+            ),
+        )
+        for job in jobs
+    ]
+    show({"jobs": [plain(job) for job in jobs]}, form, Table(columns=columns, rows=rows, right=frozenset(columns[2:])))
+    sys.stdout.flush()
+
+
+def _check_result(client: Client, jobs: Sequence[Job]) -> None:
+    """Raise when a job did not come out well, and say which task to look at."""
+    bad = [job for job in jobs if job.state in (JobState.FAILED, JobState.STOPPED)]
+    if not bad:
+        return
+    job = bad[0]
+    if job.state is JobState.STOPPED:
+        raise CommandError(f"{job.name} was stopped")
+    tasks = client.job(job.name, limit=10_000).tasks
+    failed = next((task for task in tasks if task.state is TaskState.FAILED and task.last is not None), None)
+    count = job.counts.get(TaskState.FAILED, 0)
+    words = f"{job.name} failed: {count} of {job.spec.count} tasks"
+    if failed is not None and failed.last is not None:
+        said = f": {failed.last.message}" if failed.last.message else ""
+        words += f"; task {failed.index} on {failed.last.machine} ended with {describe_exit(failed.last)}{said}"
+        words += f"; see `omega logs {job.name}/{failed.index} --stderr`"
+    rest = f" (and {len(bad) - 1} more jobs)" if len(bad) > 1 else ""
+    raise CommandError(words + rest)

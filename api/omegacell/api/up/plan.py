@@ -1,0 +1,157 @@
+"""Which processes a cell consists of, and how each is started.
+
+Pure: settings in, plans out; nothing is started here.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from omegacell.api.up.child import ChildPlan, python
+from omegacell.api.up.folder import StateFolder
+from omegacell.core.errors import UsageError
+
+MAX_INSTANCES: Final = 64
+_SCHEDULER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpSettings:
+    """What the user asked `omega up` for; the names are those of the command."""
+
+    cell: str
+    state: Path | None
+    store: str | None
+    schedulers: str
+    simulated: int
+    has_agent: bool
+    listen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerPlan:
+    """A scheduler to run.
+
+    Attributes:
+        target: what to load: an installed name, ``module:Class`` or ``file.py:Class``.
+        name: the scheduler's name, which jobs give.
+        count: how many processes.
+    """
+
+    target: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the parts of a cell find each other.
+
+    Attributes:
+        folder: the state folder.
+        cell: the cell's name.
+        store_url: the log.
+        address: where the API listens.
+        token_file: the file with the token of all calls.
+    """
+
+    folder: StateFolder
+    cell: str
+    store_url: str
+    address: str
+    token_file: Path
+
+
+def parse_schedulers(text: str) -> tuple[SchedulerPlan, ...]:
+    """Return the schedulers that ``--schedulers`` asks for.
+
+    >>> [(each.name, each.count) for each in parse_schedulers("batch=2,service,./mine.py:Mine=1")]
+    [('batch', 2), ('service', 1), ('mine', 1)]
+
+    Raises:
+        UsageError: It is written wrong; the message says how it should be.
+    """
+    plans: list[SchedulerPlan] = []
+    for part in (each.strip() for each in text.split(",")):
+        target, equals, count = part.rpartition("=")
+        if not equals:
+            target, count = part, "1"
+        if not target or not (count.isascii() and count.isdigit()) or not 1 <= int(count) <= MAX_INSTANCES:
+            raise UsageError(
+                f"--schedulers {text!r}: {part!r} is not NAME=COUNT with a count from 1 to {MAX_INSTANCES};"
+                " expected something like batch=2,service=1,./mine.py:Mine=1"
+            )
+        plans.append(SchedulerPlan(target=target, name=scheduler_name(target), count=int(count)))
+    names = [plan.name for plan in plans]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"--schedulers {text!r}: {twice[0]} comes twice; give one count for it")
+    return tuple(plans)
+
+
+def scheduler_name(target: str) -> str:
+    """Return the name of a scheduler that was named by what to load: its own, or its class's in lower case.
+
+    >>> scheduler_name("batch"), scheduler_name("./mine.py:Mine"), scheduler_name("lab.flow:FlowScheduler")
+    ('batch', 'mine', 'flow')
+
+    Raises:
+        UsageError: No name can be made of it.
+    """
+    _, colon, class_name = target.rpartition(":")
+    name = class_name.lower() if colon else target
+    if colon and name.endswith("scheduler") and name != "scheduler":
+        name = name.removesuffix("scheduler")
+    if not _SCHEDULER_NAME.fullmatch(name):
+        raise UsageError(f"scheduler {target!r}: expected an installed name, module:Class or file.py:Class")
+    return name
+
+
+def plan_api(place: Place) -> ChildPlan:
+    """Return how the API server, with the controllers, is started."""
+    arguments = (
+        "--store",
+        place.store_url,
+        "--cell",
+        place.cell,
+        "--listen",
+        place.address,
+        "--token-file",
+        str(place.token_file),
+    )
+    return ChildPlan(name="api", title="API and controllers", argv=python("omegacell.api.processes.api", *arguments))
+
+
+def plan_agent(place: Place) -> ChildPlan:
+    """Return how this machine's agent is started."""
+    arguments = ("--state", str(place.folder.agent), *_api(place))
+    return ChildPlan(
+        name="agent", title="agent of this machine", argv=python("omegacell.api.processes.agent", *arguments)
+    )
+
+
+def plan_simulated(place: Place, count: int) -> ChildPlan:
+    """Return how the simulated machines are started: one process plays them all."""
+    arguments = ("--simulated", str(count), "--state", str(place.folder.path / "simulated"), *_api(place))
+    return ChildPlan(
+        name="simulated",
+        title=f"{count} simulated machines",
+        argv=python("omegacell.api.processes.agent", *arguments),
+    )
+
+
+def plan_scheduler(place: Place, plan: SchedulerPlan, number: int) -> ChildPlan:
+    """Return how one instance of a scheduler is started."""
+    author = f"{plan.name}-{number}"
+    arguments = ("--store", place.store_url, "--name", plan.name, "--author", author, plan.target)
+    return ChildPlan(
+        name=author,
+        title=f"scheduler {plan.target}",
+        argv=python("omegacell.api.processes.scheduler", *arguments),
+        author=author,
+    )
+
+
+def _api(place: Place) -> tuple[str, ...]:
+    return "--api", place.address, "--token-file", str(place.token_file)

@@ -1,0 +1,297 @@
+"""`omega up`: starts a cell on this machine, says how to reach it, and keeps it until it is asked to end."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from omegacell.api.cli.exits import CommandError
+from omegacell.api.cli.output import Format, Table, show, warn
+from omegacell.api.contexts import Context, write_context
+from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, UnreachableError
+from omegacell.api.up.child import ChildPlan, Ended, read_last_line
+from omegacell.api.up.fencing import Fence
+from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_holder, write_whole
+from omegacell.api.up.plan import (
+    Place,
+    UpSettings,
+    parse_schedulers,
+    plan_agent,
+    plan_api,
+    plan_scheduler,
+    plan_simulated,
+)
+from omegacell.api.up.supervisor import Supervisor, free_port
+from omegacell.core.errors import UsageError
+
+READY_LIMIT_S: Final = 60.0
+READY_POLL_S: Final = 0.05
+JOIN_LIMIT_S: Final = 30.0
+
+
+class Announcer:
+    """Tells the user when a process dies and comes back, and remembers how the last one ended."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, Ended] = {}
+        self._told: dict[str, str] = {}
+
+    def started(self, plan: ChildPlan, pid: int, *, again: int) -> None:
+        """Say so when it is not the first time."""
+        if again and self._told.get(plan.name, "") == "":
+            warn(f"{plan.name} ({plan.title}) started again, pid {pid}")
+
+    def ended(self, plan: ChildPlan, how: Ended, *, delay_s: float) -> None:
+        """Say how it ended; the same end again and again is said once."""
+        self.ends[plan.name] = how
+        words = "" if how.signal else str(how)
+        if words and words == self._told.get(plan.name):
+            return
+        self._told[plan.name] = words
+        effect = "; its jobs stay pending" if plan.author and words else ""
+        warn(f"{plan.name} ({plan.title}) {how}{effect}; starting it again in {delay_s:g} s")
+
+
+def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
+    """Start a cell and keep it until Ctrl-C or SIGTERM; with ``detach`` leave it running and return."""
+    schedulers = parse_schedulers(settings.schedulers)
+    folder = StateFolder((settings.state or default_state(settings.cell)).expanduser().absolute())
+    if detach:
+        _detach(settings, folder, form)
+        return
+    folder.make()
+    lock = StateLock(folder)
+    lock.take()
+    announcer = Announcer()
+    supervisor = Supervisor(folder, announcer)
+    try:
+        supervisor.catch_signals()
+        place = _make_place(settings, folder)
+        _start_api(supervisor, announcer, place)
+        write_context(
+            Context(name=settings.cell, address=place.address, token=_token(place), state_folder=str(folder.path))
+        )
+        if settings.has_agent:
+            supervisor.add(plan_agent(place))
+        if settings.simulated:
+            supervisor.add(plan_simulated(place, settings.simulated))
+        for plan in schedulers:
+            for number in range(plan.count):
+                supervisor.add(plan_scheduler(place, plan, number))
+        _await_machines(supervisor, place, settings.simulated + settings.has_agent)
+        _announce(supervisor, place, settings, form)
+        fence = Fence(place.address, _token(place), supervisor)
+        supervisor.run(lambda: _keep(fence, supervisor, place, settings))
+        warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
+        _stop(supervisor, folder)
+        warn(f"cell {settings.cell} is down; its state is in {folder.path}")
+    finally:
+        supervisor.close()
+        folder.record.unlink(missing_ok=True)
+        lock.release()
+
+
+def _make_place(settings: UpSettings, folder: StateFolder) -> Place:
+    token_file = folder.path / "token"
+    if not token_file.exists():
+        write_whole(token_file, secrets.token_urlsafe(32) + "\n")
+    return Place(
+        folder=folder,
+        cell=settings.cell,
+        store_url=settings.store or folder.store_url,
+        address=_choose_address(settings.listen, folder),
+        token_file=token_file,
+    )
+
+
+def _token(place: Place) -> str:
+    return place.token_file.read_text().strip()
+
+
+def _choose_address(listen: str, folder: StateFolder) -> str:
+    """Return host and port; where the user leaves the port open, that of last time when it is free."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise UsageError(f"--listen {listen!r}: expected HOST:PORT, such as 127.0.0.1:7070; port 0 takes a free one")
+    if int(port):
+        return listen
+    try:
+        last = (folder.path / "port").read_text().strip()
+    except FileNotFoundError:
+        last = ""
+    number = _port_if_free(host.strip("[]"), int(last)) if last.isdigit() else 0
+    number = number or free_port(host.strip("[]"))
+    write_whole(folder.path / "port", f"{number}\n")
+    return f"{host}:{number}"
+
+
+def _port_if_free(host: str, port: int) -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return 0
+    return port
+
+
+def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place) -> None:
+    """Start the API and wait until it answers; when it cannot start, end with its words and its exit code."""
+    from omegacell.api.client import Client
+
+    supervisor.add(plan_api(place))
+    deadline = time.monotonic() + READY_LIMIT_S
+    with Client(place.address, _token(place), timeout_s=5.0) as client:
+        while True:
+            supervisor.step(until=time.monotonic() + READY_POLL_S)
+            if "api" in announcer.ends:
+                _give_up(announcer.ends["api"], place)
+            if supervisor.asked is not None:
+                raise KeyboardInterrupt
+            try:
+                client.status(stale=True)
+            except UnauthenticatedError:
+                raise
+            except ApiError as error:
+                if time.monotonic() > deadline:
+                    log = place.folder.log_of("api")
+                    raise UnreachableError(
+                        f"the API did not answer in {READY_LIMIT_S:g} s ({error}); see {log}"
+                    ) from None
+            else:
+                return
+
+
+def _give_up(how: Ended, place: Place) -> None:
+    words = how.last_words.removeprefix("omega: ") or str(how)
+    known = how.code in ExitCode.__members__.values() and how.code > 0
+    raise CommandError(
+        words if known else f"the API cannot start: {how}; see {place.folder.log_of('api')}",
+        code=ExitCode(how.code) if known else ExitCode.FAILED,
+    )
+
+
+def _await_machines(supervisor: Supervisor, place: Place, count: int) -> None:
+    """Wait until the machines have joined, so that what is said next is true; not for ever."""
+    from omegacell.api.client import Client
+    from omegacell.api.records import MachineState
+
+    deadline = time.monotonic() + JOIN_LIMIT_S
+    with Client(place.address, _token(place), timeout_s=5.0) as client:
+        while supervisor.asked is None and time.monotonic() < deadline:
+            supervisor.step(until=time.monotonic() + READY_POLL_S)
+            with contextlib.suppress(ApiError):  # it may be starting again
+                if client.status(stale=True).machine_counts.get(MachineState.UP, 0) >= count:
+                    return
+    if supervisor.asked is None:
+        warn(f"not all of {count} machines joined within {JOIN_LIMIT_S:g} s; see {place.folder.logs}")
+
+
+def _announce(supervisor: Supervisor, place: Place, settings: UpSettings, form: Format) -> None:
+    facts = _record(supervisor, place, settings)
+    place.folder.write_record(facts)
+    rows = [
+        ("API", f"{place.address} (token in the context file)"),
+        ("state", str(place.folder.path)),
+        ("logs", str(place.folder.logs)),
+        *((name, f"pid {pid}") for name, pid in supervisor.pids().items()),
+    ]
+    if settings.simulated:
+        rows.append(("simulated", f"{settings.simulated} machines"))
+    show(facts, form, Table(columns=("CELL", settings.cell), rows=rows))
+    if form is Format.TABLE:
+        warn("up; try `omega run docs/examples/hello.yaml`, `omega cell status`; Ctrl-C stops it and its tasks")
+    sys.stdout.flush()
+
+
+def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[str, Any]:
+    return {
+        "cell": settings.cell,
+        "pid": os.getpid(),
+        "address": place.address,
+        "state": str(place.folder.path),
+        "store": place.store_url,
+        "processes": supervisor.pids(),
+        "is_ready": True,
+    }
+
+
+def _keep(fence: Fence, supervisor: Supervisor, place: Place, settings: UpSettings) -> None:
+    fence.check()
+    record = _record(supervisor, place, settings)
+    if place.folder.read_record() != record:
+        place.folder.write_record(record)
+
+
+def _stop(supervisor: Supervisor, folder: StateFolder) -> None:
+    """Stop everything: first who decides, then the hands and the tasks, at last who writes it down."""
+    from omegacell.api.up.tasks import end_tasks
+
+    names = supervisor.names()
+    late = supervisor.stop([name for name in names if name not in ("api", "agent", "simulated")])
+    late += supervisor.stop(["agent", "simulated"])
+    count = end_tasks(folder.agent)
+    if count:
+        warn(f"ended {count} tasks; they are placed again when the cell comes up")
+    late += supervisor.stop(["api"])
+    if late:
+        warn(f"killed what did not stop in time: {', '.join(late)}")
+
+
+def _signal_name(supervisor: Supervisor) -> str:
+    return supervisor.asked.name if supervisor.asked is not None else "asked to"
+
+
+def _detach(settings: UpSettings, folder: StateFolder, form: Format) -> None:
+    """Start `omega up` in the background and wait until its cell is up."""
+    holder = find_holder(folder)
+    if holder:
+        lock = StateLock(folder)
+        lock.take()  # raises, and says who has it
+        lock.release()
+    folder.make()
+    log = folder.log_of("up")
+    start = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            _arguments(settings, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    for record in _records(folder, process):
+        if record.get("is_ready") and record.get("pid") == process.pid:
+            rows = [(name, f"pid {pid}") for name, pid in record["processes"].items()]
+            show(record, form, Table(columns=("CELL", settings.cell), rows=[("API", record["address"]), *rows]))
+            return
+    words = read_last_line(log, after=start).removeprefix("omega: ")
+    code = process.returncode
+    known = code in ExitCode.__members__.values()
+    raise CommandError(words or f"ended with {code}; see {log}", code=ExitCode(code) if known else ExitCode.FAILED)
+
+
+def _records(folder: StateFolder, process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
+    """Yield what the record says, until the process ends or the time is over."""
+    deadline = time.monotonic() + READY_LIMIT_S + JOIN_LIMIT_S
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            return
+        yield folder.read_record()
+        time.sleep(READY_POLL_S)
+
+
+def _arguments(settings: UpSettings, folder: StateFolder) -> list[str]:
+    arguments = [sys.executable, "-m", "omegacell.api.cli", "up", "--cell", settings.cell, "--state", str(folder.path)]
+    arguments += ["--schedulers", settings.schedulers, "--simulated", str(settings.simulated)]
+    arguments += ["--listen", settings.listen, "--agent" if settings.has_agent else "--no-agent"]
+    return arguments if settings.store is None else [*arguments, "--store", settings.store]
