@@ -1,0 +1,42 @@
+"""All controllers of one API server in one step: what to propose after folding the log.
+
+They run when the cell's time has moved, because nothing becomes due otherwise. What was proposed and refused is
+proposed again at the next tick at the earliest.
+"""
+
+from omegacell.controllers.forgetting import find_forgettable
+from omegacell.controllers.losses import find_losses
+from omegacell.controllers.sessions import find_expired
+from omegacell.controllers.ticks import Ticker
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Command
+from omegacell.core.units import SECOND_US, SessionId
+
+SILENT_AFTER_US = 6 * SECOND_US
+"""A machine that was not heard for so long is out of contact; three silent ticks later it may be lost."""
+
+
+class Keeper:
+    """Proposes ticks, losses, expiries and forgetting; each command is to be a transaction of its own.
+
+    ``ticker`` is told of heartbeats by whoever hears them.
+    """
+
+    def __init__(self, *, period_us: int, now_us: int, silent_after_us: int = SILENT_AFTER_US) -> None:
+        """Begin at ``now_us``, monotonic microseconds."""
+        self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
+        self.waiting_for_operator: tuple[int, ...] = ()
+        self._kept_at_tick = -1
+
+    def step(self, cell: Cell, *, session: SessionId, now_us: int) -> list[Command]:
+        """Return what to propose now, at most some 500 small commands. Cost: O(cell) once a tick, O(1) otherwise."""
+        commands: list[Command] = []
+        if cell.tick != self._kept_at_tick:
+            self._kept_at_tick = cell.tick
+            losses = find_losses(cell)
+            self.waiting_for_operator = losses.waiting
+            commands += [losses.command] if losses.command is not None else []
+            commands += find_expired(cell, own=session)
+            commands += find_forgettable(cell)
+        tick = self.ticker.step(cell, session=session, now_us=now_us)
+        return [*commands, tick] if tick is not None else commands
