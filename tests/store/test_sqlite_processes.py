@@ -11,7 +11,8 @@ from omegacell.core.errors import StoreLockedError
 from omegacell.store import sqlite
 from omegacell.store.log import START, Append, CheckpointHead, Cursor
 from omegacell.store.sqlite import SqliteStore
-from omegacell.store.sqlite_database import SqliteOptions
+from omegacell.store.sqlite_database import Access, SqliteOptions
+from omegacell.store.sqlite_errors import describe_corrupt
 from omegacell.store.writerlock import FileLock
 from tests.store.processes import WRITER, kill, read_line, start_code, start_python
 
@@ -218,3 +219,28 @@ def test_a_checkpoint_whose_writer_is_killed_does_not_exist(tmp_path: Path) -> N
         assert store.checkpoints.heads() == [written]
         with store._database.reading("counting chunks") as connection:
             assert connection.execute("SELECT COUNT(*) FROM chunk").fetchone() == (1,)
+
+
+def test_a_second_handle_does_not_drop_the_locks_of_the_first(tmp_path: Path) -> None:
+    """POSIX locks go when a process closes any descriptor of a file: so nobody but SQLite may open the database.
+
+    Without its lock another process that closes takes itself for the last one and deletes the write-ahead log.
+    """
+    path = tmp_path / "cell.db"
+    code = """
+import sys
+from pathlib import Path
+from omegacell.store.sqlite import SqliteStore
+SqliteStore(Path(sys.argv[1])).close()
+"""
+    with SqliteStore(path) as store:
+        append(store, b"a")
+        SqliteStore(path).close()
+        SqliteStore(path, SqliteOptions(access=Access.READ_ONLY)).close()
+        with store._database.reading("damage that is only claimed"):
+            describe_corrupt(path, "here", "")
+        start_code(code, path).communicate(timeout=30)
+        assert path.with_name("cell.db-wal").exists()
+        append(store, b"b")
+        with SqliteStore(path) as other:
+            assert texts(other) == [b"a", b"b"]

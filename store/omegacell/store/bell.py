@@ -21,7 +21,7 @@ from typing import Final
 
 from inotify_simple import INotify, flags
 
-from omegacell.core.errors import ClosedError, StoreIOError, StoreUnsupportedError
+from omegacell.core.errors import ClosedError, StoreFullError, StoreIOError, StoreUnsupportedError
 from omegacell.store.writerlock import open_private
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Bell:
         if may_ring:
             self._descriptor = open_private(path, keep=True)
             # The byte stands there from the start, so that ringing needs no room on a full disk.
-            os.pwrite(self._descriptor, b"\n", 0)
+            self._write_first()
         self._changed = threading.Condition()
         self._ring_count = 0
         self._is_watched = False
@@ -103,15 +103,26 @@ class Bell:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
 
+    def _write_first(self) -> None:
+        try:
+            if os.fstat(self._descriptor).st_size == 0:
+                os.pwrite(self._descriptor, b"\n", 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreFullError(f"{self._path}: cannot write it: {error.strerror}; make room and go on") from error
+
     def _open_watch(self) -> None:
         if self._is_closed:
             raise ClosedError(f"{self._path}: the store is closed")
         if self._inotify is not None or (self._descriptor < 0 and not self._path.exists()):
             return
+        inotify = None
         try:
             inotify = INotify(nonblocking=True)
             inotify.add_watch(str(self._path), WATCHED)
         except OSError as error:
+            if inotify is not None:
+                inotify.close()
             if error.errno in (errno.EMFILE, errno.ENOSPC):
                 raise StoreUnsupportedError(
                     f"{self._path}: cannot watch it: the user's inotify instances or watches are used up; raise"

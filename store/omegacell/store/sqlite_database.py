@@ -5,6 +5,7 @@ Rules:
     no trace. The bell rings after it.
     A read is a short transaction; what is done with the rows happens outside of it. One left open makes the
     write-ahead log grow without limit.
+    Nobody but SQLite opens the database file while this process has it open; see ``sqlite_files``.
     Every error of SQLite leaves as one of the store's.
 
 What the tables hold does not belong here.
@@ -32,7 +33,8 @@ from omegacell.core.errors import (
 from omegacell.store.bell import Bell
 from omegacell.store.log import Synchronous
 from omegacell.store.mounts import check_local, file_system_of
-from omegacell.store.sqlite_errors import ACTION_READ_ONLY, check_file, translated
+from omegacell.store.sqlite_errors import ACTION_READ_ONLY, translated
+from omegacell.store.sqlite_files import check_file, identify, opening, register, release
 from omegacell.store.sqlite_schema import FOLDER_MODE, check_format, create_store
 from omegacell.store.writerlock import FileLock
 
@@ -90,20 +92,28 @@ class Database:
         self._write_mutex = threading.Lock()
         self._is_closed = False
         self._writer: sqlite3.Connection | None = None
-        if options.access is Access.READ_ONLY:
-            check_file(self.path)
-            self._file_id = self._identify()
+        if options.access is not Access.READ_ONLY:
+            self._make_folder()
             self.file_system = file_system_of(self.path.parent)
+            check_local(self.path, self.file_system)
+            self._lock = FileLock(self._beside("lock"), purpose="writing to the store")
+            self._make_file()
+        with opening():
+            check_file(self.path)
+            self.file_system = file_system_of(self.path.parent)
+            self._file_id = identify(self.path)
+            register(self._file_id)
+            try:
+                self._open()
+            except BaseException:
+                release(self._file_id)
+                raise
+
+    def _open(self) -> None:
+        if self.options.access is Access.READ_ONLY:
             self._reader, self.incarnation = self._open_read_only()
             self.bell = Bell(self._beside("bell"), may_ring=False)
             return
-        self._make_folder()
-        self.file_system = file_system_of(self.path.parent)
-        check_local(self.path, self.file_system)
-        self._lock = FileLock(self._beside("lock"), purpose="writing to the store")
-        self._make_file()
-        check_file(self.path)
-        self._file_id = self._identify()
         if not os.access(self.path, os.W_OK):
             raise StoreReadOnlyError(f"{self.path}: opening the store: it takes no writes; {ACTION_READ_ONLY}")
         self._reader = self._connect("mode=rw")
@@ -159,7 +169,7 @@ class Database:
         Raises:
             StoreReplacedError: Another file stands at the path, or none.
         """
-        if self._identify() != self._file_id:
+        if identify(self.path) != self._file_id:
             raise StoreReplacedError(
                 f"{self.path}: {doing}: the file was replaced or deleted while open; nothing was written;"
                 " reopen the store"
@@ -196,6 +206,7 @@ class Database:
                 return
             self._is_closed = True
             self._close_connections()
+            release(self._file_id)
             self.bell.close()
 
     @property
@@ -209,13 +220,6 @@ class Database:
 
     def _beside(self, name: str) -> Path:
         return self.path.with_name(f"{self.path.name}-{name}")
-
-    def _identify(self) -> tuple[int, int]:
-        try:
-            facts = self.path.stat()
-        except FileNotFoundError:
-            return (0, 0)
-        return (facts.st_dev, facts.st_ino)
 
     def _make_folder(self) -> None:
         folder = self.path.parent
@@ -273,10 +277,11 @@ class Database:
         connection = self._connect("mode=ro")
         try:
             return connection, check_format(connection, self.path)
-        except (StoreReadOnlyError, StoreIOError):
+        except BaseException as error:
             connection.close()
             wal = self._beside("wal")
-            if wal.exists() and wal.stat().st_size > 0:
+            has_log = wal.exists() and wal.stat().st_size > 0
+            if has_log or not isinstance(error, StoreReadOnlyError | StoreIOError):
                 raise
         connection = self._connect("mode=ro&immutable=1")
         try:

@@ -24,14 +24,12 @@ from omegacell.core.errors import (
     StoreReadOnlyError,
     StoreReplacedError,
 )
+from omegacell.store.sqlite_files import ACTION_CORRUPT, promised_bytes
 
-SQLITE_MAGIC: Final = b"SQLite format 3\x00"
-HEADER_BYTES: Final = 100
 # Less than this free on the file system, and a failed write is a full disk.
 FULL_BELOW_BYTES: Final = 256 << 10
 
 ACTION_READ_ONLY: Final = "mount it writable or fix its permissions, or open it for reading only"
-ACTION_CORRUPT: Final = "stop the cell, keep a copy of the folder, and restore a backup with `omega store restore`"
 LOCKED: Final = "another process holds the database {detail}; it must end its transaction: find it with `fuser {path}`"
 ACTION_FULL: Final = "everything acknowledged is safe; make room and go on"
 
@@ -84,61 +82,14 @@ def translate(error: sqlite3.Error, path: Path, doing: str) -> StoreError | Clos
     return kind(f"{where}: {sentence.format(detail=detail, path=path)}")
 
 
-def check_file(path: Path) -> None:
-    """Refuse a file that can be no store, before SQLite opens it and mistakes an empty one for a new one.
-
-    Raises:
-        StoreNotFoundError: There is no file.
-        StoreCutShortError: The file is empty or shorter than a header.
-        NotAStoreError: It does not begin as an SQLite database does.
-        StoreReadOnlyError: It may not even be read.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except FileNotFoundError as error:
-        raise StoreNotFoundError(f"{path}: there is no store here; check the path") from error
-    except IsADirectoryError as error:
-        raise NotAStoreError(f"{path}: is a folder; expected the database file of a store") from error
-    except PermissionError as error:
-        raise StoreReadOnlyError(f"{path}: may not be read by this user; run as the owner of the cell") from error
-    except OSError as error:
-        raise StoreIOError(f"{path}: cannot read it: {error.strerror}") from error
-    if not header.startswith(SQLITE_MAGIC[: len(header)]):
-        raise NotAStoreError(
-            f"{path}: not a store: it begins with {header[:16]!r}; expected an SQLite database; check the path"
-        )
-    if len(header) < HEADER_BYTES:
-        raise StoreCutShortError(
-            f"{path}: has {len(header)} bytes; a store has at least a header of {HEADER_BYTES}; {ACTION_CORRUPT}"
-        )
-
-
-def promised_bytes(header: bytes) -> int:
-    """Return the length that a database's header promises (SQLite file format, section 1.3).
-
-    >>> promised_bytes(bytes(16) + (4096).to_bytes(2, "big") + bytes(10) + (3).to_bytes(4, "big"))
-    12288
-    """
-    page_size = int.from_bytes(header[16:18], "big")
-    page_count = int.from_bytes(header[28:32], "big")
-    return (65536 if page_size == 1 else page_size) * page_count
-
-
 def describe_corrupt(path: Path, where: str, detail: str) -> StoreCorruptError:
-    """Return the error for damage that was found; the file tells whether it was cut short."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-        size = path.stat().st_size
-    except OSError as error:
-        return StoreCorruptError(
-            f"{where}: the database is damaged and unreadable ({error}) {detail}; {ACTION_CORRUPT}"
-        )
-    if len(header) == HEADER_BYTES and size < promised_bytes(header):
+    """Return the error for damage that was found; the length of the file tells whether it was cut short."""
+    size = path.stat().st_size if path.exists() else 0
+    promised = promised_bytes(path)
+    if size < promised:
         return StoreCutShortError(
-            f"{where}: the file is cut short: it has {size} bytes, its header promises {promised_bytes(header)}"
-            f" {detail}; {ACTION_CORRUPT}"
+            f"{where}: the file is cut short: it has {size} bytes, its header promises {promised} {detail};"
+            f" {ACTION_CORRUPT}"
         )
     return StoreCorruptError(f"{where}: the database is damaged {detail}; {ACTION_CORRUPT}")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from omegacell.core.errors import NotAStoreError, StoreCorruptError, StoreExistsError, StoreVersionError
-from omegacell.store.sqlite_errors import ACTION_CORRUPT, translated
+from omegacell.store.sqlite_errors import translated
+from omegacell.store.sqlite_files import ACTION_CORRUPT
 
 APPLICATION_ID: Final = 0x4F4D4547  # "OMEG"
 FORMAT_VERSION: Final = 1
