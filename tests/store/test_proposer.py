@@ -1,13 +1,14 @@
 """A session gets each of its transactions into the log once, and learns what became of it, whatever goes wrong."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from omegacell.core.commands import CloseSession, ExpireSession, OpenSession, Reincarnate
 from omegacell.core.errors import AnswerLostError, EntryTooLargeError, MalformedError, StoreFullError
 from omegacell.core.outcomes import Change, Outcome, Reason, Status
-from omegacell.core.units import OUTCOMES_KEPT, Role
+from omegacell.core.units import OUTCOMES_KEPT, Detection, Revision, Role
 from omegacell.store import checkpoints
 from omegacell.store.codec import decode_entry
 from omegacell.store.faults import Fault
@@ -138,6 +139,34 @@ def test_an_expired_session_is_replaced_and_the_same_proposed_again() -> None:
     assert (outcome.detail, outcome.value) == (Change.CREATED, 2)
     assert session.number != number
     assert session.is_known
+
+
+def test_what_is_proposed_again_keeps_the_base_on_which_it_was_decided() -> None:
+    """The first proposal met an expired session; the machine changed meanwhile, and COARSE still finds out."""
+    disk = new_disk(session_ttl_us=5_000_000)
+    api = session_on(MemoryStore(disk))
+    add_machine(api)
+    committed(api.submit([submit("job", 3)]))
+    scheduler, rival = (session_on(MemoryStore(disk), PLACES_TASKS) for _ in range(2))
+    committed(scheduler.submit())
+    committed(rival.submit([place(1, [0])]))
+    expire(disk, scheduler)
+    (outcome,) = scheduler.submit([replace(place(1, [1]), detection=Detection.COARSE)])
+    assert outcome.status is Status.REFUSED
+    assert outcome.refusals.reasons.tolist() == [Reason.MACHINE_CHANGED]
+    assert scheduler.is_known
+
+
+def test_a_proposal_says_on_which_revision_it_was_decided() -> None:
+    """It goes in with the chain of that revision; one beyond the log is brought down to it."""
+    session = session_on(MemoryStore(new_disk()))
+    committed(session.submit([submit("one")]))
+    committed(session.submit([submit("two")]))
+    replica = session.replica
+    proposals = [replace(submit("three"), seen=Revision(seen)) for seen in (2, 3, 9)]
+    (one,) = session.prepare(proposals).appends
+    stamps = [(each.seen, each.seen_chain) for each in decode_entry(one.entry)]
+    assert stamps == [(2, replica.chain_at(2)), (3, replica.chain), (3, replica.chain)]
 
 
 def test_a_new_incarnation_ends_every_session_but_its_own() -> None:

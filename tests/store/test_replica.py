@@ -224,6 +224,17 @@ def test_history_begins_at_the_oldest_state_that_is_kept() -> None:
     assert [one.revision for one in oldest.catch_up(1).applied] == [3]
 
 
+def test_a_log_that_ends_before_what_was_folded_is_corrupt() -> None:
+    """The same incarnation with a shorter log has lost what it acknowledged."""
+    disk = new_disk()
+    session = session_on(MemoryStore(disk))
+    committed(session.submit([submit("one")]))
+    del disk.cursors[-1], disk.entries[-1]
+    disk.head = disk.cursors[-1]
+    with pytest.raises(StoreCorruptError):
+        session.replica.catch_up()
+
+
 def test_another_incarnation_is_loaded_anew() -> None:
     """What was learned of the old one is dropped; the cell itself still has to be told."""
     disk = new_disk()

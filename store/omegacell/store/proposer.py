@@ -14,13 +14,13 @@ The pure part (`prepare`, `outcomes_of`, `abandon`) touches no store; `submit` i
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from omegacell.core.commands import Command, OpenSession, Renew, Transaction
+from omegacell.core.commands import NO_CHAIN, Command, OpenSession, Renew, Transaction
 from omegacell.core.errors import AnswerLostError, EntryTooLargeError, StoreError
 from omegacell.core.outcomes import Outcome, Reason, Status
-from omegacell.core.units import SESSION_TTL_US, Atomicity, Detection, SessionId
+from omegacell.core.units import SESSION_TTL_US, Atomicity, Detection, Revision, SessionId
 from omegacell.core.validate import check_transaction
 from omegacell.store.codec import to_append
 from omegacell.store.limits import check_payload
@@ -49,6 +49,7 @@ class Proposal:
         decided_from_us: Wall stamp at which the author began to decide.
         decided_to_us: Wall stamp at which it had decided.
         payloads: Salted hash to payload, kept in the same commit.
+        seen: The revision on which it was decided; the replica's as of `Session.prepare` when None.
     """
 
     commands: tuple[Command, ...]
@@ -57,6 +58,7 @@ class Proposal:
     decided_from_us: int = 0
     decided_to_us: int = 0
     payloads: Mapping[bytes, bytes] = field(default_factory=dict)
+    seen: Revision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class Session:
         return session is None or 2 * (session.deadline - cell.elapsed) <= ttl_us
 
     def prepare(self, proposals: Sequence[Proposal] = ()) -> Prepared:
-        """Number and encode proposals, on the base of the replica as it is now.
+        """Number and encode proposals, on the base that they name, or of the replica as it is now.
 
         They go into one entry; when it would be too large, into several, each of which sees the ones before as
         somebody else's. Without proposals the session is opened, or renewed. Nothing is appended.
@@ -245,8 +247,10 @@ class Session:
             StoreError: The store failed; what was appended may be in the log or not.
         """
         outcomes: tuple[Outcome, ...] = ()
+        decided_at = self.replica.revision
+        based = [replace(one, seen=decided_at) if one.seen is None else one for one in proposals]
         for _ in range(MAX_SESSIONS):
-            prepared = self.prepare(proposals)
+            prepared = self.prepare(based)
             outcomes = self._settle(prepared, follow)
             if not self.is_lost(outcomes):
                 break
@@ -310,11 +314,13 @@ class Session:
         opening: tuple[Command, ...] = (self.opening,) if self._next_seq == 1 else ()
         transactions: list[Transaction] = []
         for proposal in proposals or (Proposal(commands=() if opening else (Renew(),)),):
+            # A log that was restored may be shorter than what the proposal was decided on.
+            seen = replica.revision if proposal.seen is None else min(proposal.seen, replica.revision)
             transaction = Transaction(
                 session=self.number,
                 seq=self._next_seq + len(transactions),
-                seen=replica.revision,
-                seen_chain=replica.chain,
+                seen=seen,
+                seen_chain=replica.chain_at(seen) or NO_CHAIN,
                 detection=proposal.detection,
                 atomicity=proposal.atomicity,
                 decided_from_us=proposal.decided_from_us,

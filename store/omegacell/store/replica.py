@@ -20,6 +20,7 @@ from omegacell.core.errors import DivergedError, StoreCorruptError, TruncatedErr
 from omegacell.core.units import Revision, SessionId
 from omegacell.store.checkpoints import fold_to, load_newest, load_oldest
 from omegacell.store.folding import Applied, Fold, Mismatch
+from omegacell.store.limits import describe_lost
 from omegacell.store.log import Cursor, Store
 
 _LOG = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class Replica:
         Raises:
             DivergedError: This fold differs from itself when repeated: the process must stop.
             InvariantError: A revision could not be folded: the process must stop.
+            StoreCorruptError: The log ends before what was folded already.
             StoreError: The store cannot be read. What was folded before it failed is returned by the next call.
         """
         self._follow(limit_entries, keeps_applied=True)
@@ -152,6 +154,8 @@ class Replica:
         if self.store.incarnation != self._incarnation:
             self._reload("the store has another incarnation")
         head = self.store.head()
+        if head < self.cursor:
+            raise StoreCorruptError(describe_lost(self.cursor, head))
         for _ in range(MAX_RELOADS):
             try:
                 self._fold_upto(head, limit_entries, keeps_applied=keeps_applied)
