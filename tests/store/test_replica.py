@@ -16,7 +16,7 @@ from omegacell.core.units import JobId, Revision, SessionId
 from omegacell.store import checkpoints
 from omegacell.store.codec import to_append
 from omegacell.store.folding import CHAINS_KEPT, Applied, Fold
-from omegacell.store.log import START, Append, Cursor, Store, Stored
+from omegacell.store.log import DEFAULT_READ_BYTES, START, Append, Cursor, Store, Stored
 from omegacell.store.memory import MemoryDisk, MemoryStore
 from omegacell.store.replica import Replica
 from omegacell.store.sqlite import SqliteStore
@@ -101,6 +101,31 @@ def test_a_limit_folds_that_many_entries(open_store: Callable[[], Store]) -> Non
         committed(session.submit([submit(f"job-{number}")]))
     parts = [[one.revision for one in follower.catch_up(2).applied] for _ in range(4)]
     assert parts == [[2, 3], [4, 5], [6], []]
+
+
+class CountingStore(MemoryStore):
+    """Counts what is read."""
+
+    read_count = 0
+
+    def read(self, after: Cursor, limit_bytes: int = DEFAULT_READ_BYTES) -> list[Stored]:
+        found = super().read(after, limit_bytes)
+        self.read_count += len(found)
+        return found
+
+
+def test_small_limits_read_every_entry_once() -> None:
+    """A long tail in small slices is not read again with every slice."""
+    disk = new_disk()
+    store = CountingStore(disk)
+    follower = Replica(store)
+    session = session_on(MemoryStore(disk))
+    for number in range(20):
+        committed(session.submit([submit(f"job-{number}")]))
+    while follower.revision < session.replica.revision:
+        follower.catch_up(3)
+    assert store.read_count == 1 + 20
+    assert follower.chain == session.replica.chain
 
 
 def test_the_chain_is_a_hash_of_stored_bytes_and_outcomes(open_store: Callable[[], Store]) -> None:
@@ -332,6 +357,7 @@ def test_what_was_folded_before_an_error_is_not_lost() -> None:
     """The call after a failed read returns what the failed one had folded."""
     disk = new_disk()
     follower = Replica(FlakyStore(disk))
+    assert follower.revision == 1
     session = session_on(MemoryStore(disk))
     for number in range(3):
         committed(session.submit([submit(f"job-{number}")]))

@@ -10,6 +10,7 @@ Rules:
 """
 
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +22,7 @@ from omegacell.core.units import Revision, SessionId
 from omegacell.store.checkpoints import fold_to, load_newest, load_oldest
 from omegacell.store.folding import Applied, Fold, Mismatch
 from omegacell.store.limits import describe_lost
-from omegacell.store.log import Cursor, Store
+from omegacell.store.log import Cursor, Store, Stored
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,6 +93,8 @@ class Replica:
         self._suspects: set[SessionId] = set()
         self._diverged: str | None = None
         self._applied: list[Applied] = []
+        # Read, not yet folded: small limits would read the same again and again.
+        self._ahead: deque[Stored] = deque()
         self._is_reloaded = False
 
     @property
@@ -167,12 +170,16 @@ class Replica:
     def _fold_upto(self, head: Cursor, limit_entries: int | None, *, keeps_applied: bool) -> None:
         remaining = limit_entries
         while self.cursor < head and remaining != 0:
-            entries = self.store.read(self.cursor)
-            if not entries:
+            if not self._ahead:
+                self._ahead.extend(self.store.read(self.cursor))
+            if not self._ahead:
                 return
             self._read_voids()
-            for stored in entries[:remaining]:
-                applied = self._fold.fold(stored, self._voids)
+            count = len(self._ahead) if remaining is None else min(remaining, len(self._ahead))
+            for _ in range(count):
+                # Taken off only when folded: what an error leaves is folded by the next call, or refused again.
+                applied = self._fold.fold(self._ahead[0], self._voids)
+                self._ahead.popleft()
                 if keeps_applied:
                     self._applied += applied
                 if self._fold.mismatches:
@@ -180,7 +187,7 @@ class Replica:
             if not keeps_applied:
                 self.cell.drain_delta()
             if remaining is not None:
-                remaining = max(0, remaining - len(entries))
+                remaining -= count
 
     def _read_voids(self) -> None:
         voids = self.store.voids()
@@ -198,6 +205,7 @@ class Replica:
         self._byte_count_before += self._fold.byte_count
         self._fold = load_newest(self.store)
         self._applied = []
+        self._ahead.clear()
         self._is_reloaded = True
         self.reload_count += 1
 
