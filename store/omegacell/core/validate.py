@@ -1,7 +1,7 @@
 """Is a transaction one that a proposer of this version could have written? Ranges and structure, nothing of the cell.
 
 What fails here is MALFORMED: it breaks the format, whatever the cell holds. `check_transaction` is pure and linear in
-the transaction; the codec runs it on everything it decodes, `apply` trusts nobody and runs it again on values, and
+the transaction; `apply` runs it on every transaction that was decoded, and
 proposers run it before they append.
 """
 
