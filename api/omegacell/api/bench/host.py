@@ -64,11 +64,12 @@ def bench_folder(parent: Path | None) -> Iterator[Path]:
     """
     place = parent if parent is not None else default_state("bench").parent
     place = place.expanduser().absolute()
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.mkdir(mode=0o711, parents=True, exist_ok=True)
     file_system = file_system_of(place)
     if file_system in IN_MEMORY:
         raise UsageError(f"{place} is on {file_system}, which is memory: name a folder on a disk with --folder")
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
+    folder.chmod(0o711)  # tasks of a cell that root runs pass through as another user
     try:
         yield folder
     finally:

@@ -24,8 +24,8 @@ StateOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--state",
-        help="The folder that keeps the cell: its store, its logs, its settings. By default omegacell/NAME in the"
-        " user's state folder ($XDG_STATE_HOME, else ~/.local/state).",
+        help="The folder that keeps the cell: its store, its logs, its settings. By default omegacell/NAME in"
+        " $XDG_STATE_HOME, else in ~/.local/state (for root: /var/lib).",
         metavar="DIR",
     ),
 ]

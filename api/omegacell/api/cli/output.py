@@ -76,7 +76,8 @@ def show(facts: Facts, form: Format, *tables: Table) -> None:
 
             write(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).rstrip("\n"))
         case Format.TABLE:
-            for position, table in enumerate(tables):
+            said = [table for table in tables if table.rows or table.title or table.empty]
+            for position, table in enumerate(said):
                 if position:
                     write("")
                 show_table(table)
@@ -87,7 +88,8 @@ def show_table(table: Table) -> None:
     if table.title:
         write(table.title)
     if not table.rows:
-        write(table.empty)
+        if table.empty:
+            write(table.empty)
     elif sys.stdout.isatty():
         _draw(table)
     else:

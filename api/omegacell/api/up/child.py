@@ -3,19 +3,19 @@
 Not here: when it is started again (`restarts`), what it is (`plan`).
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from omegacell.api.up.leash import leashed
+
 LOG_LIMIT_BYTES: Final = 8 << 20
-PR_SET_PDEATHSIG: Final = 1
 LAST_WORDS_BYTES: Final = 4_096
 
 
@@ -70,13 +70,12 @@ class Child:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._process = subprocess.Popen(
-                plan.argv,
+                leashed(plan.argv),
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
                 env={**os.environ, **plan.env},
                 start_new_session=True,
-                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 -- the supervisor has one thread
             )
         finally:
             os.close(descriptor)
@@ -119,18 +118,6 @@ class Child:
         except FileNotFoundError:
             # Someone tidied the folder; the process goes on writing to the deleted file, and no harm is done.
             return
-
-
-def die_with(parent: int) -> Callable[[], None]:
-    """Return what a child runs before its program: be killed when its parent dies, and check that it has not yet."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare
 
 
 def read_last_line(path: Path, *, after: int = 0) -> str:

@@ -17,8 +17,9 @@ from typing import Any, Final, Self
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.client import Client
-from omegacell.api.up.child import die_with, read_last_line
+from omegacell.api.up.child import read_last_line
 from omegacell.api.up.folder import StateFolder
+from omegacell.api.up.leash import leashed
 
 START_LIMIT_S: Final = 90.0
 STOP_LIMIT_S: Final = 60.0
@@ -85,13 +86,12 @@ class EphemeralCell:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "omegacell.api.cli", *arguments],
+                leashed([sys.executable, "-m", "omegacell.api.cli", *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
                 start_new_session=True,
-                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 -- started before there are threads
             )
         record = self._await_record(self._process)
         token = (self.state.path / "token").read_text().strip()

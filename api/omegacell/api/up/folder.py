@@ -1,7 +1,7 @@
 """The state folder of a cell: what lies where, and who may use it.
 
-Everything `omega up` keeps is under one folder, mode 0700: the store, the machine's attempts, logs, the lock. Deleting
-the folder deletes the cell.
+Everything `omega up` keeps is under one folder that nobody else may read: the store, the machine's attempts, logs, the
+lock. Deleting the folder deletes the cell.
 """
 
 import fcntl
@@ -19,10 +19,27 @@ RECORD_NAME: Final = "up.json"
 
 
 def default_state(cell: str) -> Path:
-    """Return the folder that keeps a cell when none is named: ``omegacell/CELL`` in the user's state folder."""
+    """Return the folder that keeps a cell when none is named.
+
+    ``omegacell/CELL`` in ``$XDG_STATE_HOME``, else in ``~/.local/state``, else, for root, in ``/var/lib``: root's tasks
+    run as another user, who may not enter root's home.
+    """
     home = os.environ.get("XDG_STATE_HOME", "")
-    root = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    if home.startswith("/"):
+        root = Path(home)
+    elif os.geteuid() == 0:
+        root = Path("/var/lib")
+    else:
+        root = Path.home() / ".local" / "state"
     return root / "omegacell" / cell
+
+
+def find_closed_parent(path: Path) -> Path | None:
+    """Return the topmost folder on the way to ``path`` that other users may not pass through; None when all may."""
+    for folder in reversed((path, *path.parents)):
+        if folder.exists() and not folder.stat().st_mode & 0o001:
+            return folder
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +86,12 @@ class StateFolder:
             UsageError: Something else stands at its place, or it belongs to another user.
             StoreError: The disk is full or read-only.
         """
+        # Root's tasks run as other users: they pass through to their folders, and read nothing else on the way.
+        passable = 0o711 if os.geteuid() == 0 else 0o700
         try:
-            for each in (self.path, self.logs, self.agent):
-                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for each, mode in ((self.path, passable), (self.logs, 0o700), (self.agent, passable)):
+                each.mkdir(mode=mode, parents=True, exist_ok=True)
+                each.chmod(mode)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(
                 f"state folder {self.path}: there is a file in its place; name another with --state"
@@ -80,7 +100,6 @@ class StateFolder:
             raise UsageError(f"state folder {self.path}: no permission to write; name another with --state") from None
         except OSError as error:
             raise translate(error, self.path) from error
-        self.path.chmod(0o700)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace the record of what runs, in one step."""

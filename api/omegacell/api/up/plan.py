@@ -144,13 +144,13 @@ def plan_simulated(place: Place, count: int) -> ChildPlan:
 def plan_scheduler(place: Place, plan: SchedulerPlan, number: int) -> ChildPlan:
     """Return how one instance of a scheduler is started."""
     author = f"{plan.name}-{number}"
-    arguments = ("--store", place.store_url, "--name", plan.name, "--author", author, plan.target)
-    return ChildPlan(
-        name=author,
-        title=f"scheduler {plan.target}",
-        argv=python("omegacell.api.processes.scheduler", *arguments),
-        author=author,
-    )
+    argv = plan_scheduler_process(place.store_url, name=plan.name, author=author, target=plan.target)
+    return ChildPlan(name=author, title=f"scheduler {plan.target}", argv=argv, author=author)
+
+
+def plan_scheduler_process(store_url: str, *, name: str, author: str, target: str) -> tuple[str, ...]:
+    """Return what to run for one instance of a scheduler."""
+    return python("omegacell.api.processes.scheduler", "--store", store_url, "--name", name, "--author", author, target)
 
 
 def _api(place: Place) -> tuple[str, ...]:

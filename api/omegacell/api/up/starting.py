@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from omegacell.api.cli.exits import CommandError
@@ -16,7 +16,7 @@ from omegacell.api.contexts import Context, write_context
 from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, UnreachableError
 from omegacell.api.up.child import ChildPlan, Ended, read_last_line
 from omegacell.api.up.fencing import Fence
-from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_holder, write_whole
+from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, write_whole
 from omegacell.api.up.plan import (
     Place,
     UpSettings,
@@ -39,10 +39,13 @@ class Announcer:
 
     def __init__(self) -> None:
         self.ends: dict[str, Ended] = {}
+        self.on_restart: Callable[[], None] = lambda: None
         self._told: dict[str, str] = {}
 
     def started(self, plan: ChildPlan, pid: int, *, again: int) -> None:
         """Say so when it is not the first time."""
+        if again:
+            self.on_restart()
         if again and self._told.get(plan.name, "") == "":
             warn(f"{plan.name} ({plan.title}) started again, pid {pid}")
 
@@ -65,6 +68,8 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         _detach(settings, folder, form)
         return
     folder.make()
+    if settings.has_agent:
+        _check_passable(folder)
     lock = StateLock(folder)
     lock.take()
     announcer = Announcer()
@@ -85,8 +90,9 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
                 supervisor.add(plan_scheduler(place, plan, number))
         _await_machines(supervisor, place, settings.simulated + settings.has_agent)
         _announce(supervisor, place, settings, form)
+        announcer.on_restart = lambda: folder.write_record(_record(supervisor, place, settings))
         fence = Fence(place.address, _token(place), supervisor)
-        supervisor.run(lambda: _keep(fence, supervisor, place, settings))
+        supervisor.run(fence.check)
         warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
         _stop(supervisor, folder)
         warn(f"cell {settings.cell} is down; its state is in {folder.path}")
@@ -94,6 +100,15 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         supervisor.close()
         folder.record.unlink(missing_ok=True)
         lock.release()
+
+
+def _check_passable(folder: StateFolder) -> None:
+    closed = find_closed_parent(folder.agent) if os.geteuid() == 0 else None
+    if closed is not None:
+        raise UsageError(
+            f"state folder {folder.path}: root's tasks run as another user, who may not enter {closed};"
+            " name a folder with --state that all may pass through, such as one in /var/lib"
+        )
 
 
 def _make_place(settings: UpSettings, folder: StateFolder) -> Place:
@@ -221,13 +236,6 @@ def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[
         "processes": supervisor.pids(),
         "is_ready": True,
     }
-
-
-def _keep(fence: Fence, supervisor: Supervisor, place: Place, settings: UpSettings) -> None:
-    fence.check()
-    record = _record(supervisor, place, settings)
-    if place.folder.read_record() != record:
-        place.folder.write_record(record)
 
 
 def _stop(supervisor: Supervisor, folder: StateFolder) -> None:

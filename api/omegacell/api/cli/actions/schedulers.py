@@ -1,0 +1,49 @@
+"""`omega scheduler ...`: schedulers as a table; one of the user's own, run beside the cell."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegacell.api.cli.actions.cells import scheduler_table
+from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.actions.stores import find_store
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, show, warn
+from omegacell.api.contexts import find_context
+from omegacell.api.up.plan import plan_scheduler_process, scheduler_name
+from omegacell.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run it; the names are those of the command."""
+
+    name: str | None
+    state: Path | None
+    store: str | None
+    cell: str | None
+
+
+def list_schedulers(form: Format, *, cell: str | None) -> None:
+    """Print all instances of schedulers."""
+    with open_client(cell) as client:
+        found = client.schedulers()
+    facts = {"at": plain(found.at), "schedulers": [plain(row) for row in found.schedulers]}
+    show(facts, form, scheduler_table(found.schedulers))
+
+
+def run_scheduler(target: str, options: RunOptions) -> None:
+    """Become a scheduler of the cell, until Ctrl-C."""
+    name = options.name or scheduler_name(target)
+    url = options.store or find_store(str(options.state or _state_of(options.cell)))
+    author = f"{name}-{os.getpid()}"
+    warn(f"scheduler {name} ({target}) as {author} on {url}; Ctrl-C stops it")
+    argv = plan_scheduler_process(url, name=name, author=author, target=target)
+    os.execv(argv[0], list(argv))
+
+
+def _state_of(cell: str | None) -> str:
+    context = find_context(cell)
+    if not context.state_folder:
+        raise UsageError("the cell is not one of this machine: name its store with --store URL")
+    return context.state_folder
