@@ -4,6 +4,7 @@
 folding and looks the values up. A delta decides nothing and is no part of a cell's state.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,3 +65,22 @@ class Touched:
         self.tasks, self.machines = [], []
         self.sessions = self.ticked = False
         return delta
+
+
+def join(deltas: Sequence[Delta]) -> Delta:
+    """Return what was touched in any of several deltas, in their order.
+
+    >>> nothing = Touched().drain()
+    >>> join([nothing, nothing]).jobs
+    ()
+    """
+    if len(deltas) == 1:
+        return deltas[0]
+    return Delta(
+        jobs=tuple(dict.fromkeys(job for delta in deltas for job in delta.jobs)),
+        reshaped=frozenset[JobId]().union(*(delta.reshaped for delta in deltas)),
+        tasks=_unite([delta.tasks for delta in deltas]),
+        machines=_unite([delta.machines for delta in deltas]),
+        is_sessions_changed=any(delta.is_sessions_changed for delta in deltas),
+        is_ticked=any(delta.is_ticked for delta in deltas),
+    )
