@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="how many random histories the core and its slow twin are compared on (10000)",
     )
+    group.addoption("--regenerate", action="store_true", help="write golden files anew; refused in CI")
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,12 @@ def histories(request: pytest.FixtureRequest) -> int:
     count = request.config.getoption("--histories")
     assert isinstance(count, int)
     return count
+
+
+@pytest.fixture(scope="session")
+def is_regenerating(request: pytest.FixtureRequest) -> bool:
+    """Tell whether golden files are to be written anew: at a desk, never where they are what is checked."""
+    is_asked = bool(request.config.getoption("--regenerate"))
+    if is_asked and os.environ.get("CI"):
+        pytest.fail("--regenerate is for a desk: in CI the golden files are what is checked")
+    return is_asked

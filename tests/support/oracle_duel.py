@@ -2,27 +2,26 @@
 
 from collections.abc import Sequence
 
-from omegacell.core.apply import apply, apply_malformed
+from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
-from omegacell.core.errors import MalformedError
 from omegacell.core.outcomes import Outcome
-from omegacell.store.codec import decode_entry
 from tests.support.histories import Entry, number, shrink, write_history
 from tests.support.oracle import Oracle
 from tests.support.oracle_mirror import differences, picture_of_cell, picture_of_twin, verdict_of
-from tests.support.transcripts import write_transaction
+from tests.support.transcripts import fold_entry, write_transaction
 
 PICTURE_EVERY = 16
 
 
-def fold_entry(cell: Cell, entry: bytes) -> list[Outcome]:
-    """Fold the bytes of an entry as a participant does."""
-    try:
-        transactions = decode_entry(entry)
-    except MalformedError:
-        return [apply_malformed(cell)]
-    return [apply(cell, each) for each in transactions]
+def fold_entries(cell: Cell, entries: Sequence[Entry]) -> list[Outcome]:
+    """Fold entries of a history; those that were damaged through the codec, the others as values."""
+    outcomes = []
+    for entry in entries:
+        if entry.raw is not None:
+            outcomes += fold_entry(cell, entry.raw)
+        outcomes += [apply(cell, each) for each in entry.transactions]
+    return outcomes
 
 
 def find_difference(entries: Sequence[Entry], *, every: int = PICTURE_EVERY) -> str:

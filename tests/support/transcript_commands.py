@@ -1,0 +1,330 @@
+"""The small language of transcripts: commands as people would write them, one line a transaction.
+
+    s1 seen=4 coarse gang: place 1 0>2 1>2 ; evict 1 3@1
+
+Each command has one spelling that `write_command` gives and `read_command` takes; what has a default may be left out.
+``J/I@A`` is attempt A of task I of job J, ``M:E`` machine row M in epoch E, ``I>M`` task I on machine row M.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.commands import (
+    ActivateRules,
+    CloseSession,
+    Command,
+    Evict,
+    ExitNote,
+    ExpireSession,
+    ForgetJob,
+    Genesis,
+    Inventory,
+    Lack,
+    LoseMachines,
+    OpenSession,
+    Place,
+    RegisterMachine,
+    Reincarnate,
+    Renew,
+    Report,
+    ReportKind,
+    StopJob,
+    SubmitJob,
+    Tick,
+    Unplaced,
+)  # fmt: skip
+from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+
+Words = list[str]
+Options = dict[str, str]
+Reader = Callable[[Words, Options], Command]
+
+
+def read_command(text: str) -> Command:
+    """Read one command."""
+    name, *rest = shlex.split(text)
+    words = [word for word in rest if "=" not in word]
+    options = dict(word.split("=", 1) for word in rest if "=" in word)
+    return READERS[name](words, options)
+
+
+def numbers(options: Options, names: Sequence[str], default: int = 0) -> list[int]:
+    """Take integers from the options."""
+    return [int(options.get(name, default)) for name in names]
+
+
+def read_genesis(words: Words, options: Options) -> Genesis:
+    """``genesis period=US ttl=US forget=US``."""
+    return Genesis(
+        format=FORMAT,
+        rules=RULES,
+        features=(),
+        resource_names=RESOURCE_NAMES,
+        cell="test",
+        incarnation="0" * 31 + "1",
+        tick_period_us=int(options.get("period", 2 * SECOND_US)),
+        session_ttl_us=int(options.get("ttl", 60 * SECOND_US)),
+        forget_after_us=int(options.get("forget", 100 * SECOND_US)),
+    )
+
+
+def read_open(words: Words, options: Options) -> OpenSession:
+    """``open AUTHOR role=SCHEDULER scheduler=NAME``."""
+    return OpenSession(
+        author=words[0], role=Role[options.get("role", "SCHEDULER")], scheduler=options.get("scheduler", "batch")
+    )
+
+
+def read_submit(words: Words, options: Options) -> SubmitJob:
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N at=US service replace ...``."""
+    named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
+    spec = JobSpec(
+        name=words[0],
+        owner=options.get("owner", "ada"),
+        kind=Kind.SERVICE if "service" in words else Kind.BATCH,
+        scheduler="batch",
+        band=Band[options.get("band", "BATCH")],
+        priority=0,
+        count=int(options.get("count", 1)),
+        resources=tuple(numbers(options, ("cpu", "memory", "disk"))),
+        driver=options.get("driver", "exec"),
+        ports=tuple(Port(name=name, number=int(number or 0)) for name, _, number in named),
+        max_restarts=int(options.get("restarts", 0)),
+    )
+    return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
+
+
+def read_place(words: Words, options: Options) -> Place:
+    """``place JOB I>M ...``."""
+    pairs = [word.split(">") for word in words[1:]]
+    return Place(
+        job=JobId(int(words[0])),
+        indices=np.array([pair[0] for pair in pairs], np.int32),
+        machines=np.array([pair[1] for pair in pairs], np.int32),
+    )
+
+
+def read_evict(words: Words, options: Options) -> Evict:
+    """``evict JOB I@A ...``."""
+    pairs = [word.split("@") for word in words[1:]]
+    return Evict(
+        job=JobId(int(words[0])),
+        indices=np.array([pair[0] for pair in pairs], np.int32),
+        attempts=np.array([pair[1] for pair in pairs], np.int32),
+    )
+
+
+def read_unplaced(words: Words, options: Options) -> Unplaced:
+    """``unplaced JOB COUNT REASON:DIMENSION:MACHINES ... note=TEXT``."""
+    parts = [word.split(":") for word in words[2:]]
+    lacks = [
+        Lack(reason=Reason[reason], dimension=int(dimension), machine_count=int(count))
+        for reason, dimension, count in parts
+    ]
+    return Unplaced(
+        job=JobId(int(words[0])), task_count=int(words[1]), lacks=tuple(lacks), note=options.get("note", "")
+    )
+
+
+def read_register(words: Words, options: Options) -> RegisterMachine:
+    """``register NAME boot=ID cpu=N memory=N disk=N drivers=exec,simulated ports=8000-8007 rack=r1``."""
+    first, last = (options["ports"].split("-", 1)) if "ports" in options else ("0", "-1")
+    known = ("boot", "cpu", "memory", "disk", "drivers", "ports")
+    return RegisterMachine(
+        name=words[0],
+        boot_id=options.get("boot", "boot-1"),
+        capacity=tuple(numbers(options, ("cpu", "memory", "disk"))),
+        drivers=tuple(each for each in options.get("drivers", "exec").split(",") if each),
+        attributes=tuple(sorted((key, value) for key, value in options.items() if key not in known)),
+        port_first=int(first),
+        port_last=int(last),
+    )
+
+
+def read_inventory(words: Words, options: Options) -> Inventory:
+    """``inventory M:E J/I@A ...``."""
+    machine, epoch = words[0].split(":")
+    attempts = [read_attempt(word) for word in words[1:]]
+    return Inventory(
+        machine=int(machine),
+        epoch=int(epoch),
+        jobs=np.array([each[0] for each in attempts], np.int64),
+        indices=np.array([each[1] for each in attempts], np.int32),
+        attempts=np.array([each[2] for each in attempts], np.int32),
+    )
+
+
+def read_attempt(word: str) -> tuple[int, int, int]:
+    """``J/I@A``."""
+    job, _, rest = word.partition("/")
+    index, _, attempt = rest.partition("@")
+    return int(job), int(index), int(attempt)
+
+
+def read_report(words: Words, options: Options) -> Report:
+    """``report KIND,M:E,J/I@A,CODE,SIGNAL,NOTE,AT ...``; what follows the attempt may be left out."""
+    rows = []
+    for word in words:
+        kind, machine, attempt, *end = word.split(",")
+        row, epoch = machine.split(":")
+        code, signal, note, at_us = (*end, *("-1", "0", "NONE", "1")[len(end) :])
+        rows.append(
+            (int(row), int(epoch), *read_attempt(attempt), ReportKind[kind.upper()], int(code), int(signal),
+             ExitNote[note], int(at_us))
+        )  # fmt: skip
+    return report_of(rows)
+
+
+def report_of(rows: Sequence[Sequence[int]]) -> Report:
+    """Make a report of rows: machine, epoch, job, index, attempt, kind, exit code, signal, note, stamp."""
+    columns = [np.array(column, np.int64) for column in zip(*rows, strict=True)]
+    machines, epochs, jobs, indices, attempts, kinds, exit_codes, signals, notes, at_us = columns
+    return Report(
+        machines=machines.astype(np.int32),
+        epochs=epochs.astype(np.int32),
+        jobs=jobs,
+        indices=indices.astype(np.int32),
+        attempts=attempts.astype(np.int32),
+        kinds=kinds.astype(np.uint8),
+        exit_codes=exit_codes.astype(np.int32),
+        signals=signals.astype(np.uint8),
+        notes=notes.astype(np.uint8),
+        at_us=at_us,
+    )
+
+
+def read_tick(words: Words, options: Options) -> Tick:
+    """``tick AFTER DT_US gained=M:E,... lost=M,...``."""
+    gained = [pair.split(":") for pair in options.get("gained", "").split(",") if pair]
+    return Tick(
+        after=int(words[0]),
+        dt_us=int(words[1]),
+        gained=np.array([pair[0] for pair in gained], np.int32),
+        gained_epochs=np.array([pair[1] for pair in gained], np.int32),
+        lost_contact=np.array([row for row in options.get("lost", "").split(",") if row], np.int32),
+    )
+
+
+def read_loss(words: Words, options: Options) -> LoseMachines:
+    """``lose M ... operator``."""
+    rows = tuple(int(word) for word in words if word != "operator")
+    return LoseMachines(machines=rows, by_operator="operator" in words)
+
+
+READERS: dict[str, Reader] = {
+    "genesis": read_genesis,
+    "open": read_open,
+    "renew": lambda words, options: Renew(),
+    "close": lambda words, options: CloseSession(),
+    "expire": lambda words, options: ExpireSession(session=SessionId(int(words[0].removeprefix("s")))),
+    "rules": lambda words, options: ActivateRules(rules=int(words[0])),
+    "reincarnate": lambda words, options: Reincarnate(incarnation=words[0]),
+    "submit": read_submit,
+    "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
+    "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
+    "place": read_place,
+    "evict": read_evict,
+    "unplaced": read_unplaced,
+    "register": read_register,
+    "inventory": read_inventory,
+    "lose": read_loss,
+    "report": read_report,
+    "tick": read_tick,
+}
+
+
+def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a command
+    """Write one command as `read_command` takes it."""
+    match command:
+        case Genesis():
+            times = (command.tick_period_us, command.session_ttl_us, command.forget_after_us)
+            return "genesis period={} ttl={} forget={}".format(*times)
+        case OpenSession():
+            return f"open {command.author} role={command.role.name} scheduler={command.scheduler}"
+        case Renew():
+            return "renew"
+        case CloseSession():
+            return "close"
+        case ExpireSession():
+            return f"expire s{command.session}"
+        case ActivateRules():
+            return f"rules {command.rules}"
+        case Reincarnate():
+            return f"reincarnate {command.incarnation}"
+        case StopJob():
+            return f"stop {command.job}"
+        case ForgetJob():
+            return f"forget {command.job}"
+        case SubmitJob() | RegisterMachine():
+            return write_offer(command)
+        case _:
+            return write_rows(command)
+
+
+def write_offer(command: SubmitJob | RegisterMachine) -> str:
+    """Write a job or a machine."""
+    if isinstance(command, SubmitJob):
+        spec = command.spec
+        amounts = "cpu={} memory={} disk={}".format(*spec.resources)
+        ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
+        flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
+        return (
+            f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
+            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}"
+        )
+    amounts = "cpu={} memory={} disk={}".format(*command.capacity)
+    attributes = "".join(f" {key}={value}" for key, value in command.attributes)
+    return (
+        f"register {command.name} boot={command.boot_id} {amounts} drivers={','.join(command.drivers)}"
+        f" ports={command.port_first}-{command.port_last}{attributes}"
+    )
+
+
+def write_rows(command: Command) -> str:
+    """Write a command about tasks or machines."""
+    match command:
+        case Place():
+            pairs = zip(command.indices.tolist(), command.machines.tolist(), strict=True)
+            return " ".join([f"place {command.job}", *(f"{index}>{row}" for index, row in pairs)])
+        case Evict():
+            pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
+            return " ".join([f"evict {command.job}", *(f"{index}@{attempt}" for index, attempt in pairs)])
+        case Unplaced():
+            lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
+            note = shlex.quote(f"note={command.note}")
+            return " ".join([f"unplaced {command.job} {command.task_count}", *lacks, note])
+        case LoseMachines():
+            return " ".join(["lose", *map(str, command.machines), *["operator"] * command.by_operator])
+        case Inventory():
+            rows = zip(command.jobs.tolist(), command.indices.tolist(), command.attempts.tolist(), strict=True)
+            held = [f"{job}/{index}@{attempt}" for job, index, attempt in rows]
+            return " ".join([f"inventory {command.machine}:{command.epoch}", *held])
+        case Tick():
+            pairs = zip(command.gained.tolist(), command.gained_epochs.tolist(), strict=True)
+            gained = ",".join(f"{row}:{epoch}" for row, epoch in pairs)
+            lost = ",".join(map(str, command.lost_contact.tolist()))
+            return f"tick {command.after} {command.dt_us} gained={gained} lost={lost}"
+        case Report():
+            return write_report(command)
+        case _:
+            raise AssertionError(f"{command} has no spelling")
+
+
+def write_report(command: Report) -> str:
+    """Write a report, row by row."""
+    columns: list[NDArray[Any]] = [
+        command.machines, command.epochs, command.jobs, command.indices, command.attempts, command.kinds,
+        command.exit_codes, command.signals, command.notes, command.at_us,
+    ]  # fmt: skip
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    words = ["report"]
+    for row, epoch, job, index, attempt, kind, code, signal, note, at_us in rows:
+        end = f"{code},{signal},{ExitNote(note).name},{at_us}"
+        words.append(f"{ReportKind(kind).name.lower()},{row}:{epoch},{job}/{index}@{attempt},{end}")
+    return " ".join(words)

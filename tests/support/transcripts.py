@@ -1,0 +1,197 @@
+"""Transcripts: what was asked of a cell and what became of it, as text that people write, read and compare.
+
+A line is a transaction: ``SESSION OPTIONS: COMMAND ; COMMAND``. Options are ``seen=N`` (else the newest revision),
+``seq=N`` (else the next), ``from=US``, ``to=US``, ``coarse`` and ``gang``. A line that begins with ``+`` goes into
+the entry of the line before. ``bytes HEX`` is an entry of exactly these bytes, ``repeat N LINE`` the same line again
+and again, ``show THING`` prints the cell. Lines that begin with ``=`` or ``|`` are answers; `play` writes them.
+"""
+
+from collections.abc import Iterator
+
+from omegacell.core import invariants
+from omegacell.core.apply import apply, apply_malformed
+from omegacell.core.cell import Cell
+from omegacell.core.commands import SubmitJob, Transaction
+from omegacell.core.errors import MalformedError
+from omegacell.core.jobs import TaskState
+from omegacell.core.outcomes import Change, Outcome, Reason
+from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
+from omegacell.store.codec import decode_entry, encode_entry
+from tests.support.oracle_mirror import picture_of_cell, verdict_of
+from tests.support.transcript_commands import read_command, write_command
+
+ANSWERS = ("=", "|")
+
+
+def write_transaction(transaction: Transaction) -> str:
+    """Write a transaction on one line, complete; what is broken beyond writing as its values."""
+    options = f"seq={transaction.seq} seen={transaction.seen}"
+    options += f" from={transaction.decided_from_us} to={transaction.decided_to_us}"
+    options += " coarse" * (transaction.detection == Detection.COARSE)
+    options += " gang" * (transaction.atomicity == Atomicity.ALL_OR_NOTHING)
+    try:
+        commands = " ; ".join(write_command(each) for each in transaction.commands)
+    except (ValueError, IndexError):
+        commands = repr(transaction.commands)
+    return f"{'+ ' * (transaction.position > 0)}s{transaction.session} {options}: {commands}"
+
+
+def read_transaction(line: str, cell: Cell, *, position: int = 0) -> Transaction:
+    """Read a transaction; what the line leaves open follows from the cell."""
+    head, _, body = line.partition(": ")
+    session, *words = head.split()
+    options = dict(word.split("=") for word in words if "=" in word)
+    number = SessionId(int(session.removeprefix("s")))
+    known = cell.sessions.get(number)
+    stamp = 1_000 * (cell.revision + 1)
+    return Transaction(
+        session=number,
+        seq=int(options.get("seq", known.last_seq + 1 + position if known else 1 + position)),
+        seen=Revision(int(options.get("seen", cell.revision))),
+        detection=Detection.COARSE if "coarse" in words else Detection.FINE,
+        atomicity=Atomicity.ALL_OR_NOTHING if "gang" in words else Atomicity.INCREMENTAL,
+        decided_from_us=int(options.get("from", stamp)),
+        decided_to_us=int(options.get("to", stamp + 10)),
+        commands=tuple(read_command(each) for each in body.split(" ; ")),
+        position=position,
+    )
+
+
+def entries_of(lines: list[str]) -> Iterator[list[str]]:
+    """Group lines into entries; what is no entry is a group of its own."""
+    group: list[str] = []
+    for line in lines:
+        if group and not line.startswith("+ "):
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def play(text: str) -> str:
+    """Play a transcript on a new cell; give it with its answers."""
+    cell = Cell()
+    lines = [line for line in text.splitlines() if not line.startswith(ANSWERS)]
+    written: list[str] = []
+    for group in entries_of(lines):
+        written += play_group(cell, group)
+        invariants.check(cell)
+    return "\n".join(written) + "\n"
+
+
+def play_group(cell: Cell, group: list[str]) -> list[str]:
+    """Play the lines of one entry; give them with their answers."""
+    line = group[0]
+    if not line or line.startswith("#"):
+        return group
+    if line.startswith("show "):
+        return [line, *(f"| {each}" for each in show(cell, line.split()[1:]))]
+    if line.startswith("repeat "):
+        _, count, rest = line.split(" ", 2)
+        outcomes = [fold_entry(cell, encode_entry([read_transaction(rest, cell)]))[0] for _ in range(int(count))]
+        return [line, f"= the last: {describe(outcomes[-1])}"]
+    if line.startswith("bytes "):
+        return [line, *(f"= {describe(each)}" for each in fold_entry(cell, bytes.fromhex(line.split()[1])))]
+    read = [read_transaction(each.removeprefix("+ "), cell, position=at) for at, each in enumerate(group)]
+    outcomes = fold_entry(cell, encode_entry(read))
+    written = []
+    for each, transaction, outcome in zip(group, read, outcomes, strict=True):
+        written += [each, f"= {describe(outcome, transaction)}", *(f"=   {row}" for row in describe_rows(outcome))]
+    return written
+
+
+def fold_entry(cell: Cell, entry: bytes) -> list[Outcome]:
+    """Fold the bytes of an entry as a participant does."""
+    try:
+        transactions = decode_entry(entry)
+    except MalformedError:
+        return [apply_malformed(cell)]
+    return [apply(cell, each) for each in transactions]
+
+
+def describe(outcome: Outcome, transaction: Transaction | None = None) -> str:
+    """Say what became of a transaction."""
+    words = [str(outcome.revision), outcome.status.name]
+    if outcome.reason:
+        words.append(Reason(outcome.reason).name + (" conflict" if outcome.is_conflict else ""))
+    if outcome.granted != 1 or len(outcome.refusals):
+        words.append(f"granted {outcome.granted}")
+    if transaction and isinstance(transaction.commands[-1], SubmitJob) and not outcome.reason and outcome.detail:
+        words.append(f"job {outcome.value} {Change(outcome.detail).name}")
+    elif outcome.detail:
+        words.append(f"machine {outcome.value} epoch {outcome.detail}")
+    return " ".join(words)
+
+
+def describe_rows(outcome: Outcome) -> Iterator[str]:
+    """Say what was refused, row by row."""
+    for position, reason, is_conflict, dimension, shortage, taken_at in verdict_of(outcome).rows:
+        words = [str(position), reason.name, "conflict" if is_conflict else "disagreement"]
+        if dimension >= 0:
+            words.append(f"lacks {shortage} {RESOURCE_NAMES[dimension]}")
+        if taken_at:
+            words.append(f"taken at {taken_at}")
+        yield " ".join(words)
+
+
+def show(cell: Cell, words: list[str]) -> Iterator[str]:
+    """Print what is asked for: ``tasks JOB``, ``jobs``, ``machines``, ``authors``, ``sessions``, ``time``."""
+    picture = picture_of_cell(cell)
+    match words:
+        case ["time"]:
+            yield f"tick {cell.tick} elapsed {cell.elapsed}"
+        case ["tasks", job]:
+            for path, task in picture.items():
+                if path.startswith(f"task {job}/"):
+                    yield describe_task(path, task)
+        case ["jobs"]:
+            for number in cell.jobs.ids():
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why = picture[f"job {number}"]
+                mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                yield f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}{' why' if why else ''}"
+        case ["machines"]:
+            for row in range(cell.machines.count):
+                yield describe_machine(row, picture[f"machine {row}"])
+        case ["authors"]:
+            for path, value in picture.items():
+                if path.startswith("author "):
+                    yield describe_author(path, value)
+        case _:
+            raise AssertionError(f"nothing to show: {words}")
+
+
+def describe_task(path: str, task: tuple[object, ...]) -> str:
+    """Say where a task is in its life."""
+    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, past = task
+    assert isinstance(state, int)
+    assert isinstance(past, tuple)
+    words = [path, TaskState(state).name, f"attempt {attempt} restarts {restarts}"]
+    words += [f"on {machine}"] if machine != -1 else []
+    words += [f"stopping {stopping}"] if stopping else []
+    words += [f"health {health}"] if health else []
+    words += [f"ports {ports}"] if ports else []
+    words += [f"exit {code} signal {signal} note {note}"] if (code, signal, note) != (-1, 0, 0) else []
+    words += [f"past {' '.join(f'{each[0]}:{TaskState(each[2]).name}@{each[1]}' for each in past)}"] if past else []
+    return " ".join(words)
+
+
+def describe_machine(row: int, machine: tuple[object, ...]) -> str:
+    """Say what a machine has left, who changed it last, and who hears it."""
+    name, _, epoch, state, capacity, _, free, _, _, ports, *rest = machine
+    used, changed_at, claimed_at, author, contact, silent, _ = rest
+    assert isinstance(ports, tuple)
+    return (
+        f"machine {row} {name} epoch {epoch} {state} free {free} of {capacity} next port {ports[2]} ports {used}"
+        f" changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}"
+    )
+
+
+def describe_author(path: str, value: tuple[object, ...]) -> str:
+    """Say what an author did so far."""
+    names = (
+        "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted",
+        "claims_disagreed", "busy_us", "wait_us", "wait_count", "refused_in_a_row", "suspended_until",
+    )  # fmt: skip
+    counts = [f"{name} {count}" for name, count in zip(names, value, strict=False) if count]
+    return " ".join([path, *counts, str(value[-1])])
