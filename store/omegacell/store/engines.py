@@ -48,7 +48,8 @@ def open_store(url: str, *, access: Access = Access.CREATE, patience_s: float = 
             synchronous = _take_synchronous(url, query)
             _check_empty(url, query)
             options = SqliteOptions(access=access, synchronous=synchronous, patience_s=patience_s)
-            return SqliteStore(Path(unquote(parts.path)), options)
+            # Four slashes are what others write for an absolute path, and SQLite would take the second name for a host.
+            return SqliteStore(Path("/" + unquote(parts.path).lstrip("/")), options)
         case _:
             raise UsageError(f"store {url!r}: no such engine; expected {URL_FORMS}")
 

@@ -70,5 +70,5 @@ class LogPort:
         self._store.wait(self.replica.cursor, timeout_us / 1_000_000)
 
     def wake(self) -> None:
-        """End a wait that is under way; may be called from a signal handler or another thread."""
+        """End a wait that is under way; may be called from another thread, not from a signal handler."""
         self._store.wake()

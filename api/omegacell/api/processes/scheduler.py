@@ -87,7 +87,8 @@ def _say(error: OmegaError) -> None:
 def _halt_on_signals(runner: Runner, port: LogPort) -> None:
     def halt(number: int, frame: FrameType | None) -> None:
         runner.halt()
-        port.wake()
+        # Not in the handler itself: the thread that it interrupted may hold the lock that waking takes.
+        threading.Thread(target=port.wake, name="halt", daemon=True).start()
 
     signal.signal(signal.SIGTERM, halt)
     signal.signal(signal.SIGINT, halt)
