@@ -3,7 +3,7 @@
 from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, Report, ReportKind, Tick, Transaction
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason, Status
-from omegacell.core.units import MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
+from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
 from tests.support.oracle_jobs import has_changed, refuse
 from tests.support.oracle_state import DOWN, JOINING, UP, Job, Machine, Row, State, Verdict
 from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, end_of_exit, settle, touch
@@ -22,7 +22,8 @@ def drop_contact(state: State, session: int) -> None:
 def judge_register(state: State, transaction: Transaction, command: RegisterMachine) -> Verdict:
     """Let a machine join, or come back under the next epoch."""
     rows = [row for row, machine in enumerate(state.machines) if machine.name == command.name]
-    if not rows and len(state.machines) >= MAX_MACHINES:
+    drivers = [*state.drivers, *(each for each in command.drivers if each not in state.drivers)]
+    if len(drivers) > MAX_DRIVERS or (not rows and len(state.machines) >= MAX_MACHINES):
         return refuse(state, Reason.LIMIT)
     if rows:
         row, machine = rows[0], state.machines[rows[0]]
@@ -33,6 +34,7 @@ def judge_register(state: State, transaction: Transaction, command: RegisterMach
     else:
         row, machine = len(state.machines), new_machine(state, command)
         state.machines.append(machine)
+    state.drivers = drivers
     machine.boot_id = command.boot_id
     machine.epoch += 1
     machine.state = JOINING

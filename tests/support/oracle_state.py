@@ -144,6 +144,7 @@ class State:
     incarnation: str = ""
     genesis: Genesis | None = None
     machines: list[Machine] = field(default_factory=list)
+    drivers: list[str] = field(default_factory=list)  # every one that was ever offered
     jobs: dict[int, Job] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
     next_job: int = 1

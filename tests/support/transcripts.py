@@ -3,7 +3,7 @@
 A line is a transaction: ``SESSION OPTIONS: COMMAND ; COMMAND``. Options are ``seen=N`` (else the newest revision),
 ``seq=N`` (else the next), ``from=US``, ``to=US``, ``coarse`` and ``gang``. A line that begins with ``+`` goes into
 the entry of the line before. ``bytes HEX`` is an entry of exactly these bytes, ``repeat N LINE`` the same line again
-and again, ``show THING`` prints the cell. Lines that begin with ``=`` or ``|`` are answers; `play` writes them.
+and again, ``show THING`` prints the cell. Lines that begin with ``=`` or ``|`` are answers; `Player` writes them.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from omegacell.core import invariants
 from omegacell.core.apply import apply, apply_malformed
 from omegacell.core.cell import Cell
-from omegacell.core.commands import SubmitJob, Transaction
+from omegacell.core.commands import Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Change, Outcome, Reason
@@ -69,36 +69,57 @@ def entries_of(lines: list[str]) -> Iterator[list[str]]:
         yield group
 
 
-def play(text: str) -> str:
-    """Play a transcript on a new cell; give it with its answers."""
-    cell = Cell()
-    lines = [line for line in text.splitlines() if not line.startswith(ANSWERS)]
-    written: list[str] = []
-    for group in entries_of(lines):
-        written += play_group(cell, group)
-        invariants.check(cell)
-    return "\n".join(written) + "\n"
+class Player:
+    """Plays a transcript on a new cell, and keeps what was appended to its log.
 
+    Attributes:
+        cell: the cell.
+        log: the entries so far: transactions as they were judged, or the bytes of those that are given as bytes.
+    """
 
-def play_group(cell: Cell, group: list[str]) -> list[str]:
-    """Play the lines of one entry; give them with their answers."""
-    line = group[0]
-    if not line or line.startswith("#"):
-        return group
-    if line.startswith("show "):
-        return [line, *(f"| {each}" for each in show(cell, line.split()[1:]))]
-    if line.startswith("repeat "):
-        _, count, rest = line.split(" ", 2)
-        outcomes = [fold_entry(cell, encode_entry([read_transaction(rest, cell)]))[0] for _ in range(int(count))]
-        return [line, f"= the last: {describe(outcomes[-1])}"]
-    if line.startswith("bytes "):
-        return [line, *(f"= {describe(each)}" for each in fold_entry(cell, bytes.fromhex(line.split()[1])))]
-    read = [read_transaction(each.removeprefix("+ "), cell, position=at) for at, each in enumerate(group)]
-    outcomes = fold_entry(cell, encode_entry(read))
-    written = []
-    for each, transaction, outcome in zip(group, read, outcomes, strict=True):
-        written += [each, f"= {describe(outcome, transaction)}", *(f"=   {row}" for row in describe_rows(outcome))]
-    return written
+    def __init__(self) -> None:
+        self.cell = Cell()
+        self.log: list[tuple[Transaction, ...] | bytes] = []
+
+    def play(self, text: str) -> str:
+        """Play lines; give them with their answers."""
+        lines = [line for line in text.splitlines() if not line.startswith(ANSWERS)]
+        written: list[str] = []
+        for group in entries_of(lines):
+            written += self._play_group(group)
+            invariants.check(self.cell)
+        return "\n".join(written) + "\n"
+
+    def ask(self, *lines: str) -> list[Outcome]:
+        """Append one entry of these lines; give what became of its transactions."""
+        transactions = [read_transaction(line, self.cell, position=at) for at, line in enumerate(lines)]
+        self.log.append(tuple(transactions))
+        try:
+            entry = encode_entry(transactions)
+        except MalformedError:
+            # What the format does not even hold is judged as it is.
+            return [apply(self.cell, each) for each in transactions]
+        return fold_entry(self.cell, entry)
+
+    def _play_group(self, group: list[str]) -> list[str]:
+        """Play the lines of one entry; give them with their answers."""
+        line = group[0]
+        if not line or line.startswith("#"):
+            return group
+        if line.startswith("show "):
+            return [line, *(f"| {each}" for each in show(self.cell, line.split()[1:]))]
+        if line.startswith("repeat "):
+            _, count, rest = line.split(" ", 2)
+            last = [self.ask(rest) for _ in range(int(count))][-1]
+            return [line, f"= the last: {describe(last[0])}"]
+        if line.startswith("bytes "):
+            self.log.append(bytes.fromhex(line.split()[1]))
+            return [line, *(f"= {describe(each)}" for each in fold_entry(self.cell, bytes.fromhex(line.split()[1])))]
+        outcomes = self.ask(*(each.removeprefix("+ ") for each in group))
+        written = []
+        for each, outcome in zip(group, outcomes, strict=True):
+            written += [each, f"= {describe(outcome, each)}", *(f"=   {row}" for row in describe_rows(outcome))]
+        return written
 
 
 def fold_entry(cell: Cell, entry: bytes) -> list[Outcome]:
@@ -110,14 +131,14 @@ def fold_entry(cell: Cell, entry: bytes) -> list[Outcome]:
     return [apply(cell, each) for each in transactions]
 
 
-def describe(outcome: Outcome, transaction: Transaction | None = None) -> str:
-    """Say what became of a transaction."""
+def describe(outcome: Outcome, line: str = "") -> str:
+    """Say what became of the transaction of a line."""
     words = [str(outcome.revision), outcome.status.name]
     if outcome.reason:
         words.append(Reason(outcome.reason).name + (" conflict" if outcome.is_conflict else ""))
     if outcome.granted != 1 or len(outcome.refusals):
         words.append(f"granted {outcome.granted}")
-    if transaction and isinstance(transaction.commands[-1], SubmitJob) and not outcome.reason and outcome.detail:
+    if outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
     elif outcome.detail:
         words.append(f"machine {outcome.value} epoch {outcome.detail}")
