@@ -28,11 +28,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = app(args=list(arguments), prog_name="omega", standalone_mode=False)
         sys.stdout.flush()
+        if result == ExitCode.INTERRUPTED:
+            return _fail("interrupted", ExitCode.INTERRUPTED)
         return result if isinstance(result, int) else ExitCode.OK
     except BrokenPipeError:
-        # Who read our answer has enough of it (`omega history | head`). Nothing is left to say, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+        return _end_quietly()
+    except SystemExit as end:
+        # typer makes one of a broken pipe
+        if isinstance(end.__context__, BrokenPipeError):
+            return _end_quietly()
+        raise
     except TyperException as error:
         if _is_help(error):
             sys.stderr.write(_usage_message(error) + "\n")
@@ -44,6 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 -- the end of the line: shown, and never a traceback
         _trace(error)
         return _fail(_message(error), exit_code_of(error))
+
+
+def _end_quietly() -> int:
+    """End when who reads our answer has enough of it (`omega history | head`): nothing is left to say, even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return ExitCode.OK
 
 
 def _is_help(error: TyperException) -> bool:

@@ -13,7 +13,8 @@ from omegacell.api.up.folder import StateFolder
 from omegacell.core.errors import UsageError
 
 MAX_INSTANCES: Final = 64
-_SCHEDULER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
+MAX_PORT: Final = 65_535
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,34 @@ def parse_schedulers(text: str) -> tuple[SchedulerPlan, ...]:
     return tuple(plans)
 
 
+def parse_listen(text: str) -> tuple[str, int]:
+    """Return host and port; port 0 means that any will do.
+
+    >>> parse_listen("127.0.0.1:7070"), parse_listen("[::1]:0")
+    (('127.0.0.1', 7070), ('[::1]', 0))
+
+    Raises:
+        UsageError: It is written wrong.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
+        raise UsageError(f"--listen {text!r}: expected HOST:PORT, such as 127.0.0.1:7070; port 0 takes a free one")
+    return host, int(port)
+
+
+def check_cell_name(name: str) -> None:
+    """Refuse what cannot be a cell's name, and a folder's.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"cell name {name!r}: expected 1 to 63 lower-case letters, digits, '.', '_' and '-', beginning with a"
+            " letter or digit"
+        )
+
+
 def scheduler_name(target: str) -> str:
     """Return the name of a scheduler that was named by what to load: its own, or its class's in lower case.
 
@@ -103,7 +132,7 @@ def scheduler_name(target: str) -> str:
     name = class_name.lower() if colon else target
     if colon and name.endswith("scheduler") and name != "scheduler":
         name = name.removesuffix("scheduler")
-    if not _SCHEDULER_NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise UsageError(f"scheduler {target!r}: expected an installed name, module:Class or file.py:Class")
     return name
 

@@ -20,6 +20,8 @@ from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_
 from omegacell.api.up.plan import (
     Place,
     UpSettings,
+    check_cell_name,
+    parse_listen,
     parse_schedulers,
     plan_agent,
     plan_api,
@@ -63,6 +65,8 @@ class Announcer:
 def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
     """Start a cell and keep it until Ctrl-C or SIGTERM; with ``detach`` leave it running and return."""
     schedulers = parse_schedulers(settings.schedulers)
+    listen = parse_listen(settings.listen)
+    check_cell_name(settings.cell)
     folder = StateFolder((settings.state or default_state(settings.cell)).expanduser().absolute())
     if detach:
         _detach(settings, folder, form)
@@ -76,7 +80,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
     supervisor = Supervisor(folder, announcer)
     try:
         supervisor.catch_signals()
-        place = _make_place(settings, folder)
+        place = _make_place(settings, folder, listen)
         _start_api(supervisor, announcer, place)
         write_context(
             Context(name=settings.cell, address=place.address, token=_token(place), state_folder=str(folder.path))
@@ -111,7 +115,7 @@ def _check_passable(folder: StateFolder) -> None:
         )
 
 
-def _make_place(settings: UpSettings, folder: StateFolder) -> Place:
+def _make_place(settings: UpSettings, folder: StateFolder, listen: tuple[str, int]) -> Place:
     token_file = folder.path / "token"
     if not token_file.exists():
         write_whole(token_file, secrets.token_urlsafe(32) + "\n")
@@ -119,7 +123,7 @@ def _make_place(settings: UpSettings, folder: StateFolder) -> Place:
         folder=folder,
         cell=settings.cell,
         store_url=settings.store or folder.store_url,
-        address=_choose_address(settings.listen, folder),
+        address=_choose_address(*listen, folder=folder),
         token_file=token_file,
     )
 
@@ -128,13 +132,10 @@ def _token(place: Place) -> str:
     return place.token_file.read_text().strip()
 
 
-def _choose_address(listen: str, folder: StateFolder) -> str:
+def _choose_address(host: str, port: int, *, folder: StateFolder) -> str:
     """Return host and port; where the user leaves the port open, that of last time when it is free."""
-    host, colon, port = listen.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
-        raise UsageError(f"--listen {listen!r}: expected HOST:PORT, such as 127.0.0.1:7070; port 0 takes a free one")
-    if int(port):
-        return listen
+    if port:
+        return f"{host}:{port}"
     try:
         last = (folder.path / "port").read_text().strip()
     except FileNotFoundError:

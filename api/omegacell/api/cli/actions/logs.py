@@ -20,9 +20,10 @@ class LogOptions:
 
 def logs(task: str, options: LogOptions) -> None:
     """Print the output of a task."""
+    task = check_task(task)
     stream = LogStream.STDERR if options.stderr else LogStream.STDOUT
     with open_client(options.cell) as client:
-        parts = client.logs(check_task(task), attempt=options.attempt or 0, stream=stream, follow=options.follow)
+        parts = client.logs(task, attempt=options.attempt or 0, stream=stream, follow=options.follow)
         for part in parts:
             sys.stdout.buffer.write(part.data)
             sys.stdout.buffer.flush()

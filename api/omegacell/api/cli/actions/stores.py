@@ -72,7 +72,7 @@ def verify(text: str, form: Format) -> None:
         tables.append(Table(columns=("FAULT",), rows=[(fault,) for fault in faults]))
     show(facts, form, *tables)
     if faults:
-        raise CommandError(f"{facts['store']}: {len(faults)} faults: {faults[0]}", code=ExitCode.FAILED)
+        raise CommandError(f"{facts['store']}: {len(faults)} faults: {faults[0].splitlines()[0]}", code=ExitCode.FAILED)
 
 
 def fold_again(store: Store) -> tuple[dict[str, object], list[str]]:

@@ -1,0 +1,162 @@
+"""Bad input gets one clear error and an exit code, never a traceback, and changes nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from omegacell.api.cli import exits
+from omegacell.api.cli.actions import versions
+from omegacell.api.errors import ExitCode
+from tests.cli.conftest import Omega, Said
+
+JOB = "name: {name}\ncount: {count}\ntask:\n  exec: {{command: /bin/true}}\n"
+
+# arguments, exit code, words of the error
+LINES = [
+    (("nope",), ExitCode.USAGE, "No such command 'nope'"),
+    (("job", "list", "--nope"), ExitCode.USAGE, "--nope"),
+    (("job", "status"), ExitCode.USAGE, "Missing argument"),
+    (("job", "list", "-o", "xml"), ExitCode.USAGE, "-o"),
+    (("bench", "fold", "--claims", "0"), ExitCode.USAGE, "--claims"),
+    (("job", "list"), ExitCode.UNREACHABLE, "omega up"),
+    (("job", "list", "--cell", "elsewhere"), ExitCode.UNREACHABLE, "elsewhere"),
+    (("cell", "status"), ExitCode.UNREACHABLE, "omega up"),
+    (("logs", "web/x"), ExitCode.USAGE, "expected JOB/INDEX"),
+    (("logs", "/1"), ExitCode.USAGE, "expected JOB/INDEX"),
+    (("run", "no-such-file.yaml"), ExitCode.USAGE, "no-such-file.yaml"),
+    (("up", "--schedulers", "batch=0"), ExitCode.USAGE, "NAME=COUNT"),
+    (("up", "--schedulers", "batch=1,batch=2"), ExitCode.USAGE, "twice"),
+    (("up", "--listen", "localhost"), ExitCode.USAGE, "HOST:PORT"),
+    (("up", "--listen", "localhost:99999"), ExitCode.USAGE, "HOST:PORT"),
+    (("up", "--cell", "../x"), ExitCode.USAGE, "../x"),
+    (("down",), ExitCode.NOT_FOUND, "no cell"),
+    (("store", "verify", "nowhere"), ExitCode.NOT_FOUND, "nowhere"),
+    (("store", "stat", "mongo://x"), ExitCode.USAGE, "no such engine"),
+    (("store", "backup", "memory://", "copy.db"), ExitCode.USAGE, "only a store in a file"),
+    (("conflicts", "--store", "nowhere"), ExitCode.NOT_FOUND, "nowhere"),
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: " ".join(line[0]))
+def test_command_lines(
+    line: tuple[tuple[str, ...], ExitCode, str], omega: Omega, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wrong command line gets one error line with what is wrong, and its exit code."""
+    arguments, code, words = line
+    monkeypatch.chdir(tmp_path)
+    check_refused(omega(*arguments), code, words)
+
+
+# a job file, and words of the error
+FILES = [
+    ("name: [", "job.yaml:2:1: not YAML"),
+    ("- a\n- b\n", "expected a job"),
+    ("", "no job in it"),
+    (JOB.format(name="x", count=1) + "colour: red\n", "colour"),
+    (JOB.format(name="x", count=0), "at least 1"),
+    (JOB.format(name="x", count=10_000_000), "at most 1000000"),
+    (JOB.format(name="a/b", count=1), "name: expected"),
+    (JOB.format(name='"a\\nb"', count=1), "name: expected"),
+    (JOB.format(name="Upper", count=1), "name: expected"),
+    (JOB.format(name="x", count="many"), "count: expected a whole number"),
+    ("name: x\ntask: {}\n", "exactly one of exec and simulated"),
+    ("name: x\nresources: {cpu: 1 parsec}\ntask:\n  exec: {command: a}\n", "resources.cpu"),
+    ("name: x\nresources: {memory: 99999999999Ti}\ntask:\n  exec: {command: a}\n", "resources.memory"),
+    ("name: x\ntask:\n  exec: {command: a, script: b}\n", "exactly one of command and script"),
+    (JOB.format(name="x", count=1) + "---\n" + JOB.format(name="x", count=1), "another name"),
+    ("\x00\x01\x02", "job.yaml"),
+    ("&a [*a, *a]\n", "job.yaml"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), FILES, ids=range(len(FILES)))
+def test_job_files(text: str, words: str, omega: Omega, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wrong job file is refused before anything is sent, with file, line and field."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.yaml").write_text(text)
+    check_refused(omega("run", "job.yaml"), ExitCode.USAGE, words)
+
+
+def test_job_file_of_100_megabytes(omega: Omega, tmp_path: Path) -> None:
+    """A job file that is too large is refused by its size, not read to its end."""
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(100 << 20)
+    check_refused(omega("run", str(path)), ExitCode.USAGE, "large.yaml")
+
+
+def test_job_in_two_files(omega: Omega, tmp_path: Path) -> None:
+    """Two files may not hold jobs of one name: which of them was meant?"""
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(JOB.format(name="x", count=1))
+    check_refused(omega("run", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")), ExitCode.USAGE, "more than once")
+
+
+def test_wrong_address(omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that nobody answers for is said to be unreachable, by its address."""
+    monkeypatch.setenv("OMEGA_ADDR", "127.0.0.1:1")
+    monkeypatch.setenv("OMEGA_TOKEN", "x")
+    check_refused(omega("job", "list"), ExitCode.UNREACHABLE, "127.0.0.1:1")
+
+
+def test_address_without_token(omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address alone is half of what is needed, and the error says which half is missing."""
+    monkeypatch.setenv("OMEGA_ADDR", "127.0.0.1:1")
+    check_refused(omega("job", "list"), ExitCode.USAGE, "OMEGA_TOKEN")
+
+
+def test_damaged_context_file(omega: Omega, tmp_path: Path) -> None:
+    """A context file that is none is named, with what to do."""
+    path = tmp_path / "home" / "config" / "omegacell" / "contexts.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    check_refused(omega("job", "list"), ExitCode.USAGE, str(path))
+
+
+def test_bug_is_one_line_and_a_hint(omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a bug is one line; OMEGA_DEBUG=1 shows where."""
+
+    def fail(_form: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(versions, "show_version", fail)
+    said = omega("version")
+    assert (said.code, said.err) == (1, "omega: unexpected ZeroDivisionError: oh (OMEGA_DEBUG=1 shows where)\n")
+    monkeypatch.setenv("OMEGA_DEBUG", "1")
+    assert "Traceback" in omega("version").err
+
+
+def test_message_cannot_paint_the_terminal(omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came from a file or the network reaches the terminal without control characters."""
+
+    def fail(_form: object) -> None:
+        raise exits.CommandError("a\x1b[31mb")
+
+    monkeypatch.setattr(versions, "show_version", fail)
+    assert omega("version").err == "omega: a\\x1b[31mb\n"
+
+
+def test_broken_pipe_is_silent(omega: Omega) -> None:
+    """Who reads half of the answer and goes gets no complaint."""
+    import subprocess
+    import sys
+
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "omegacell.api.cli", "version"], stdout=write_end, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def check_refused(said: Said, code: ExitCode, words: str) -> None:
+    """Every error: nothing on stdout, lines that begin alike on stderr, the exit code."""
+    assert said.code == code, said
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines, said
+    assert [line for line in lines if not line.startswith("omega: ")] == []
+    assert words in said.err, said.err
+    assert "Traceback" not in said.err

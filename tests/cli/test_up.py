@@ -1,0 +1,201 @@
+"""What `omega up` is made of: the supervisor of processes, the state folder, the leash."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from omegacell.api.up import child
+from omegacell.api.up.child import ChildPlan, Ended
+from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder
+from omegacell.api.up.leash import leashed
+from omegacell.api.up.supervisor import Supervisor
+from omegacell.core.errors import StoreLockedError, UsageError
+
+LIMIT_S = 20.0
+SLEEP = ("/bin/sleep", "600")
+STUBBORN = "trap '' TERM; echo ready; while :; do sleep 1; done"
+
+
+class Notes:
+    """Keeps what a supervisor says."""
+
+    def __init__(self) -> None:
+        self.starts: list[str] = []
+        self.ends: list[Ended] = []
+        self.delays: list[float] = []
+
+    def started(self, plan: ChildPlan, pid: int, *, again: int) -> None:
+        assert pid > 0
+        self.starts.append(f"{plan.name} {again}")
+
+    def ended(self, plan: ChildPlan, how: Ended, *, delay_s: float) -> None:
+        assert plan.name
+        self.ends.append(how)
+        self.delays.append(delay_s)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    """Give a state folder that is made."""
+    made = StateFolder(tmp_path / "state")
+    made.make()
+    return made
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """Give a watcher."""
+    return Notes()
+
+
+@pytest.fixture
+def supervisor(folder: StateFolder, notes: Notes) -> Iterator[Supervisor]:
+    """Give a supervisor that is closed, with all it started, at the end."""
+    made = Supervisor(folder, notes)
+    yield made
+    made.close()
+
+
+def run_until(supervisor: Supervisor, until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not until():
+        assert time.monotonic() < deadline
+        supervisor.step(until=time.monotonic() + 0.2)
+
+
+def plan(name: str, *argv: str) -> ChildPlan:
+    return ChildPlan(name=name, title="a test", argv=argv)
+
+
+def test_killed_process_comes_back(supervisor: Supervisor, notes: Notes) -> None:
+    """A process that is killed is started again, and it is said how it ended."""
+    supervisor.add(plan("a", *SLEEP))
+    first = supervisor.pids()["a"]
+    os.kill(first, signal.SIGKILL)
+    run_until(supervisor, lambda: len(notes.starts) == 2)
+    assert supervisor.pids()["a"] != first
+    assert str(notes.ends[0]) == "killed by SIGKILL"
+
+
+def test_process_that_ends_at_once_is_tried_later_and_later(supervisor: Supervisor, notes: Notes) -> None:
+    """What cannot run is tried again with growing pauses, with its last line as the reason."""
+    supervisor.add(plan("a", "/bin/sh", "-c", "echo omega: no such module >&2; exit 2"))
+    run_until(supervisor, lambda: len(notes.ends) == 3)
+    assert [str(end) for end in notes.ends] == ["exited with 2: omega: no such module"] * 3
+    assert notes.delays == sorted(notes.delays)
+    assert notes.delays[0] < notes.delays[2]
+
+
+def test_one_that_fails_stops_nobody_else(supervisor: Supervisor, notes: Notes) -> None:
+    """A plug-in that cannot run leaves the others alone."""
+    supervisor.add(plan("good", *SLEEP))
+    pid = supervisor.pids()["good"]
+    supervisor.add(plan("bad", "/bin/false"))
+    run_until(supervisor, lambda: len(notes.ends) == 2)
+    assert supervisor.pids()["good"] == pid
+
+
+def test_stop_is_gentle_first(supervisor: Supervisor, folder: StateFolder) -> None:
+    """What ends on SIGTERM is not killed; what does not is."""
+    supervisor.add(plan("gentle", *SLEEP))
+    supervisor.add(plan("stubborn", "/bin/sh", "-c", STUBBORN))
+    pids = supervisor.pids()
+    run_until(supervisor, lambda: "ready" in folder.log_of("stubborn").read_text())
+    assert supervisor.stop(["gentle"]) == []
+    assert supervisor.stop(["stubborn"], patience_s=0.3) == ["stubborn"]
+    assert [pid for pid in pids.values() if psutil.pid_exists(pid)] == []
+
+
+def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
+    """kill -9 of the supervisor takes its processes along: nothing is left that nobody watches."""
+    code = (
+        "import subprocess, sys, time\nfrom omegacell.api.up.leash import leashed\n"
+        "print(subprocess.Popen(leashed(['/bin/sleep', '600'])).pid, flush=True)\ntime.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert parent.stdout is not None
+    process = psutil.Process(int(parent.stdout.readline()))
+    await_true(lambda: process.name() == "sleep")
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    await_true(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_leash_of_another_parent_does_not_start() -> None:
+    """A process whose parent died before the leash was on does not start at all."""
+    argv = leashed(["/bin/echo", "started"])
+    argv[argv.index(str(os.getpid()))] = "1"
+    done = subprocess.run(argv, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def await_true(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_second_up_is_refused(folder: StateFolder) -> None:
+    """One state folder, one `omega up`; the second is told who has it."""
+    first, second = StateLock(folder), StateLock(folder)
+    first.take()
+    assert find_holder(folder) == os.getpid()
+    with pytest.raises(StoreLockedError, match=f"pid {os.getpid()}"):
+        second.take()
+    first.release()
+    assert find_holder(folder) == 0
+    second.take()
+    second.release()
+
+
+def test_log_of_a_process_is_bounded(
+    folder: StateFolder, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that talks all day fills no disk: one older file is kept, and no more."""
+    monkeypatch.setattr(child, "LOG_LIMIT_BYTES", 1_000)
+    log = folder.log_of("a")
+    for _ in range(3):
+        log.write_bytes(b"x" * 2_000)
+        process = child.Child(plan("a", *SLEEP), log)
+        process.bound_log()
+        process.send(signal.SIGKILL)
+        run_until(supervisor, lambda: process.reap() is not None)  # noqa: B023 -- called at once
+    assert log.stat().st_size == 0
+    assert sorted(path.name for path in folder.logs.iterdir()) == ["a.log", "a.log.1"]
+    assert (folder.logs / "a.log.1").stat().st_size == 2_000
+
+
+def test_state_folder_is_private(folder: StateFolder) -> None:
+    """Nobody else reads the folder; a file in its place is a clear error."""
+    assert folder.path.stat().st_mode & 0o066 == 0
+    assert folder.logs.stat().st_mode & 0o077 == 0
+    (folder.path / "file").write_text("")
+    with pytest.raises(UsageError, match="file in its place"):
+        StateFolder(folder.path / "file").make()
+
+
+def test_default_state_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_STATE_HOME decides, when it is a path."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/s")
+    assert default_state("lab") == Path("/s/omegacell/lab")
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert default_state("lab").is_absolute()
+
+
+def test_closed_parent_is_found(tmp_path: Path) -> None:
+    """The folder that keeps other users out is named, the topmost one."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    tmp_path.chmod(0o711)
+    found = find_closed_parent(closed / "open")
+    assert found is not None
+    assert closed.is_relative_to(found)
