@@ -161,7 +161,7 @@ def default_owner() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
-    return re.sub(r"[^!-~]", "", name)[:63] or "unknown"
+    return re.sub(r"[^a-z0-9._-]", "", name.lower()).lstrip("._-")[:63] or "unknown"
 
 
 def _payload_of(task: TaskPart) -> TaskPayload:
@@ -273,7 +273,6 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
     r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$": "expected the name or number of a user",
     r"^/[!-~]*$": "expected a path that begins with '/', without spaces",
-    r"^[!-~]{1,63}$": "expected 1 to 63 printable ASCII characters without spaces",
 }
 
 

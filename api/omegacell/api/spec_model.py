@@ -60,7 +60,7 @@ class Priority(_Part):
     """Who goes first: Borg's bands, and a number inside of them."""
 
     band: Literal["best_effort", "batch", "production", "monitoring"]
-    number: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="higher goes first inside the band")
+    number: int = Field(default=0, ge=0, le=1_000_000, description="higher goes first inside the band")
 
 
 def _parse_priority(value: object) -> object:
@@ -178,9 +178,7 @@ class JobFile(_Part):
     """A job: tasks submitted together, of one owner, one priority and one spec."""
 
     name: Name = Field(description="unique among the cell's jobs")
-    owner: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,63}$")] | None = Field(
-        default=None, description="who answers for it; by default who submits it"
-    )
+    owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
     kind: Literal["batch", "service"] = "batch"
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(

@@ -841,7 +841,7 @@ class Attribute(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class MachineOffer(_message.Message):
-    __slots__ = ("name", "boot_id", "capacity", "attributes", "drivers", "held_jobs", "held_indices", "held_attempts", "held_states", "port_first", "port_last")
+    __slots__ = ("name", "boot_id", "capacity", "attributes", "drivers", "held_jobs", "held_indices", "held_attempts", "held_states", "incarnation")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
@@ -851,8 +851,7 @@ class MachineOffer(_message.Message):
     HELD_INDICES_FIELD_NUMBER: _ClassVar[int]
     HELD_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     HELD_STATES_FIELD_NUMBER: _ClassVar[int]
-    PORT_FIRST_FIELD_NUMBER: _ClassVar[int]
-    PORT_LAST_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     boot_id: str
     capacity: _containers.RepeatedScalarFieldContainer[int]
@@ -862,9 +861,8 @@ class MachineOffer(_message.Message):
     held_indices: _containers.RepeatedScalarFieldContainer[int]
     held_attempts: _containers.RepeatedScalarFieldContainer[int]
     held_states: bytes
-    port_first: int
-    port_last: int
-    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., drivers: _Optional[_Iterable[str]] = ..., held_jobs: _Optional[_Iterable[int]] = ..., held_indices: _Optional[_Iterable[int]] = ..., held_attempts: _Optional[_Iterable[int]] = ..., held_states: _Optional[bytes] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ...) -> None: ...
+    incarnation: str
+    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., drivers: _Optional[_Iterable[str]] = ..., held_jobs: _Optional[_Iterable[int]] = ..., held_indices: _Optional[_Iterable[int]] = ..., held_attempts: _Optional[_Iterable[int]] = ..., held_states: _Optional[bytes] = ..., incarnation: _Optional[str] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("sent_boot_us", "missing")

@@ -1,0 +1,101 @@
+"""The agent's link over gRPC: one stream to one API server, as `omegacell.agent.link` asks for it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import grpc
+import grpc.aio
+
+from omegacell.agent.link import LinkLostError
+from omegacell.agent.messages import Down, Up
+from omegacell.api.grpc_errors import CHANNEL_OPTIONS
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.proto.api_v1_pb2_grpc import AgentStub
+from omegacell.api.wire_agent import DownReader, write_up
+from omegacell.core.errors import MalformedError, UsageError
+
+CONNECT_TIMEOUT_S: Final = 5.0
+
+_Call = grpc.aio.StreamStreamCall[pb.AgentUp, pb.AgentDown]
+
+
+class GrpcLink:
+    """An open stream; see `omegacell.agent.link.Link`."""
+
+    def __init__(self, channel: grpc.aio.Channel, call: "_Call", address: str) -> None:
+        self._channel = channel
+        self._call = call
+        self._address = address
+        self._reader = DownReader()
+
+    async def send(self, message: Up) -> None:
+        """Send; returns when the message has been handed over.
+
+        Raises:
+            LinkLostError: the link is gone.
+        """
+        try:
+            await self._call.write(write_up(message))
+        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+            raise self._lost(error) from error
+
+    async def receive(self) -> AsyncIterator[Down]:
+        """Yield what comes, until the link is gone: then it raises LinkLostError."""
+        while True:
+            try:
+                answer = await self._call.read()
+            except (grpc.RpcError, asyncio.InvalidStateError) as error:
+                raise self._lost(error) from error
+            if not isinstance(answer, pb.AgentDown):
+                raise LinkLostError(f"the API server at {self._address} closed the link")
+            try:
+                message = self._reader.read(answer)
+            except MalformedError as error:
+                raise LinkLostError(f"the API server at {self._address}: {error}") from error
+            if message is not None:
+                yield message
+
+    async def close(self) -> None:
+        """Close it; harmless when it is closed already."""
+        self._call.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._channel.close()
+
+    def _lost(self, error: Exception) -> LinkLostError:
+        words = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+        return LinkLostError(f"the link to {self._address} broke: {words}")
+
+
+class GrpcConnector:
+    """Opens links to API servers, to the next one after each failure.
+
+    Args:
+        addresses: Hosts and ports, at least one.
+        token: What every call carries.
+    """
+
+    def __init__(self, addresses: Sequence[str], token: str) -> None:
+        if not addresses:
+            raise UsageError("an agent needs the address of at least one API server")
+        self._addresses = tuple(addresses)
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._next = 0
+
+    async def connect(self) -> GrpcLink:
+        """Return a new link.
+
+        Raises:
+            LinkLostError: the API cannot be reached now.
+        """
+        address = self._addresses[self._next % len(self._addresses)]
+        self._next += 1
+        channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        try:
+            await asyncio.wait_for(channel.channel_ready(), CONNECT_TIMEOUT_S)
+        except TimeoutError as error:
+            await channel.close()
+            raise LinkLostError(f"no API server answers at {address}") from error
+        self._next -= 1  # this one works: try it first again
+        return GrpcLink(channel, AgentStub(channel).Connect(metadata=self._metadata), address)

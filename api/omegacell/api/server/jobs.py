@@ -1,0 +1,264 @@
+"""What users ask of jobs: submit, stop, get, list, watch, and what their tasks run."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Final
+
+import grpc
+
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.admission import Admission
+from omegacell.api.server.host import CellHost
+from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.views import (
+    find_job,
+    find_state,
+    view_at,
+    view_job,
+    view_past,
+    view_pending,
+    view_ports,
+    view_tasks,
+)
+from omegacell.api.server.watching import Watch, WatchHub
+from omegacell.core.commands import StopJob
+from omegacell.core.errors import OmegaError
+from omegacell.core.outcomes import Outcome, Reason, Status
+from omegacell.core.units import JobId
+from omegacell.store.proposer import Proposal
+
+JOBS_PER_PART: Final = 200
+DEFAULT_TASKS: Final = 1_000
+MAX_TASKS: Final = 100_000
+MAX_SUBMITS_PER_MESSAGE: Final = 10_000
+WATCH_PAUSE_S: Final = 0.02
+"""After a message with many jobs, a watcher is left alone for so long, so that changes gather."""
+
+
+class JobCalls:
+    """The calls about jobs.
+
+    Args:
+        host: The cell.
+        admission: Turns requests into transactions.
+        hub: Knows what changed since when.
+        text_of: What a machine said of an attempt, by job, index and attempt; empty when it said nothing.
+    """
+
+    def __init__(
+        self, host: CellHost, admission: Admission, hub: WatchHub, text_of: Callable[[int, int, int], str]
+    ) -> None:
+        self._host = host
+        self._admission = admission
+        self._hub = hub
+        self._text_of = text_of
+
+    async def submit(self, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
+        """Submit a job."""
+        [result] = await self._submit_all((request,))
+        if isinstance(result, OmegaError):
+            raise result
+        return pb.SubmitJobResponse(
+            at=pb.At(revision=result.revision, incarnation=self._host.cell.incarnation),
+            job_id=result.job_id,
+            change=result.change,
+        )
+
+    async def submit_stream(
+        self, requests: AsyncIterator[pb.SubmitJobsRequest]
+    ) -> AsyncIterator[pb.SubmitJobsResponse]:
+        """Submit batches of jobs, each answered once it is durable and folded; the next is read meanwhile."""
+        pending: asyncio.Queue[asyncio.Task[pb.SubmitJobsResponse] | None] = asyncio.Queue(8)
+
+        async def read() -> None:
+            async for request in requests:
+                if len(request.jobs) > MAX_SUBMITS_PER_MESSAGE:
+                    raise RefusalError(
+                        grpc.StatusCode.INVALID_ARGUMENT,
+                        f"{len(request.jobs)} jobs in one message; expected at most {MAX_SUBMITS_PER_MESSAGE}",
+                    )
+                await pending.put(asyncio.create_task(self._submit_batch(request)))
+            await pending.put(None)
+
+        reading = asyncio.create_task(read())
+        task: asyncio.Task[pb.SubmitJobsResponse] | None = None
+        try:
+            while True:
+                getting = asyncio.create_task(pending.get())
+                await asyncio.wait((getting, reading), return_when=asyncio.FIRST_COMPLETED)
+                if not getting.done() and reading.done() and reading.exception() is not None:
+                    getting.cancel()
+                    await reading
+                task = await getting
+                if task is None:
+                    return
+                yield await task
+        finally:
+            reading.cancel()
+            while not pending.empty():
+                left = pending.get_nowait()
+                if left is not None:
+                    left.cancel()
+
+    async def stop(self, request: pb.StopJobRequest) -> pb.StopJobResponse:
+        """Stop the newest job of a name."""
+        await self._host.refresh()
+        row = self._row_of(request.name)
+        job = int(self._host.cell.jobs.id[row])
+        now_us = wall_us()
+        outcome = await self._host.propose(Proposal(commands=(StopJob(job=JobId(job)),), decided_to_us=now_us))
+        refusal = find_refusal(outcome, f"job {request.name!r} was not stopped")
+        if refusal is not None:
+            raise refusal
+        return pb.StopJobResponse(
+            at=pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation), job_id=job
+        )
+
+    async def get(self, request: pb.GetJobRequest) -> pb.GetJobResponse:
+        """Return a job with some of its tasks."""
+        if not request.stale:
+            await self._host.refresh()
+        cell = self._host.cell
+        row = self._row_of(request.name)
+        first, limit = request.first_index, min(request.limit or DEFAULT_TASKS, MAX_TASKS)
+        answer = pb.GetJobResponse(
+            at=view_at(cell),
+            job=view_job(cell, row),
+            pending=view_pending(cell, row),
+            tasks=view_tasks(cell, row, first_index=first, limit=limit),
+            past=view_past(cell, row, first_index=first, limit=limit),
+            ports=view_ports(cell, row, first_index=first, limit=limit),
+        )
+        job = answer.job.job_id
+        attempts = [(past.index, past.attempt) for past in answer.past]
+        attempts += zip(answer.tasks.indices, answer.tasks.attempts, strict=True)
+        for index, attempt in dict.fromkeys(attempts):
+            text = self._text_of(job, index, attempt)
+            if text:
+                answer.messages.append(pb.TaskMessage(index=index, attempt=attempt, text=text))
+        return answer
+
+    async def find_all(self, request: pb.ListJobsRequest) -> AsyncIterator[pb.ListJobsResponse]:
+        """Return jobs in parts; `at` is where it began, and what changed meanwhile may show already."""
+        if not request.stale:
+            await self._host.refresh()
+        at = view_at(self._host.cell)
+        jobs = [int(job) for job in self._host.cell.jobs.ids()]
+        yield pb.ListJobsResponse(at=at, jobs=self._view(jobs[:JOBS_PER_PART], request))
+        for first in range(JOBS_PER_PART, len(jobs), JOBS_PER_PART):
+            await asyncio.sleep(0)
+            yield pb.ListJobsResponse(at=at, jobs=self._view(jobs[first : first + JOBS_PER_PART], request))
+
+    async def watch(self, request: pb.WatchJobsRequest) -> AsyncIterator[pb.WatchJobsResponse]:
+        """Return what changes, as it does."""
+        await self._host.refresh()
+        cell = self._host.cell
+        after = request.after if request.incarnation or request.after else None
+        watch = None
+        if after is None or request.incarnation == cell.incarnation:
+            watch = self._hub.open(request.names, after=after)
+        if watch is None:
+            raise RefusalError(
+                grpc.StatusCode.OUT_OF_RANGE,
+                f"this server cannot tell what changed since revision {request.after} of {request.incarnation or '?'};"
+                f" it can since revision {self._hub.floor} of {cell.incarnation}: list again and watch from there",
+            )
+        try:
+            if after is None and not watch.news.is_set():
+                yield pb.WatchJobsResponse(at=view_at(cell))  # all there is: nothing
+            while True:
+                await watch.news.wait()
+                answer = self._view_changes(watch)
+                yield answer
+                if len(answer.jobs) > JOBS_PER_PART:
+                    await asyncio.sleep(WATCH_PAUSE_S)
+        finally:
+            self._hub.close(watch)
+
+    async def fetch_payload(self, request: pb.FetchPayloadRequest) -> pb.FetchPayloadResponse:
+        """Return what a job's tasks run."""
+        await self._host.refresh()
+        cell = self._host.cell
+        payload = self._admission.payload_of(cell.jobs.spec_of(self._row_of(request.job)))
+        if payload is None:
+            raise not_found(f"payload of job {request.job!r}", "it was erased")
+        return pb.FetchPayloadResponse(at=view_at(cell), payload=payload)
+
+    # --- inside
+
+    async def _submit_batch(self, request: pb.SubmitJobsRequest) -> pb.SubmitJobsResponse:
+        results = await self._submit_all(request.jobs)
+        return pb.SubmitJobsResponse(
+            at=view_at(self._host.cell),
+            results=[_result_of(result) for result in results],
+        )
+
+    async def _submit_all(self, requests: Sequence[pb.SubmitJobRequest]) -> list["pb.SubmitResult | OmegaError"]:
+        """Submit jobs in one append; return what became of each, an error for what was refused."""
+        now_us = wall_us()
+        results: list[pb.SubmitResult | OmegaError | None] = [None] * len(requests)
+        proposals: list[tuple[int, Proposal]] = []
+        for place, request in enumerate(requests):
+            try:
+                proposals.append((place, self._admission.admit(request, now_us=now_us)))
+            except OmegaError as error:
+                results[place] = error
+        outcomes = await self._host.propose_all([proposal for _, proposal in proposals])
+        again: list[tuple[int, Proposal]] = []
+        for (place, _), outcome in zip(proposals, outcomes, strict=True):
+            results[place] = _submitted(requests[place], outcome)
+            if outcome.reason is Reason.JOB_EXISTS:
+                proposal = self._admission.resubmission(requests[place], now_us=now_us)
+                again += [(place, proposal)] if proposal is not None else []
+        if again:
+            outcomes = await self._host.propose_all([proposal for _, proposal in again])
+            for (place, _), outcome in zip(again, outcomes, strict=True):
+                results[place] = _submitted(requests[place], outcome)
+        return [result for result in results if result is not None]
+
+    def _row_of(self, name: str) -> int:
+        row = find_job(self._host.cell, name)
+        if row is None:
+            raise not_found(f"job {name[:80]!r}", "`omega job list` shows those there are")
+        return row
+
+    def _view(self, jobs: Sequence[int], request: pb.ListJobsRequest) -> Iterator[pb.Job]:
+        cell = self._host.cell
+        for job in jobs:
+            row = cell.jobs.row_of(job)
+            if row is None or not cell.jobs.spec_of(row).name.startswith(request.name_prefix):
+                continue
+            if request.active_only:
+                counts = cell.jobs.counts[row].tolist()
+                if find_state(counts, is_stopping=bool(cell.jobs.stopping[row])).is_ended:
+                    continue
+            yield view_job(cell, row)
+
+    def _view_changes(self, watch: Watch) -> pb.WatchJobsResponse:
+        if watch.is_stale:
+            raise RefusalError(grpc.StatusCode.OUT_OF_RANGE, "the server loaded the cell anew: list again")
+        cell = self._host.cell
+        jobs, forgotten = watch.take()
+        rows = [row for row in (cell.jobs.row_of(job) for job in jobs) if row is not None]
+        return pb.WatchJobsResponse(at=view_at(cell), jobs=[view_job(cell, row) for row in rows], forgotten=forgotten)
+
+
+def wall_us() -> int:
+    """Return the wall clock, for stamps that people read."""
+    return time.time_ns() // 1_000
+
+
+def _submitted(request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
+    if outcome.status is Status.COMMITTED:
+        return pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]
+    refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted")
+    assert refusal is not None, outcome
+    return refusal
+
+
+def _result_of(result: "pb.SubmitResult | OmegaError") -> pb.SubmitResult:
+    if isinstance(result, pb.SubmitResult):
+        return result
+    reason = result.reason if isinstance(result, RefusalError) else "INVALID"
+    return pb.SubmitResult(reason=reason or "INVALID", message=str(result))

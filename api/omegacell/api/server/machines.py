@@ -1,0 +1,158 @@
+"""What users ask of machines: list, get, declare lost; and the output that machines keep of tasks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, cast
+
+import grpc
+import numpy as np
+
+from omegacell.agent import messages as agent
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.agents import AgentDesk
+from omegacell.api.server.host import CellHost
+from omegacell.api.server.link_columns import find_active
+from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.views import find_job, find_task, view_at, view_resources
+from omegacell.core.cell import Cell
+from omegacell.core.commands import LoseMachines
+from omegacell.core.jobs import TaskState
+from omegacell.core.units import BAND_COUNT, JobId
+from omegacell.store.proposer import Proposal
+
+MACHINES_PER_PART: Final = 200
+MAX_LOG_BYTES: Final = 64 << 20
+
+
+class MachineCalls:
+    """The calls about machines, and those that only a machine can answer.
+
+    Args:
+        host: The cell.
+        desk: The agents' streams.
+    """
+
+    def __init__(self, host: CellHost, desk: AgentDesk) -> None:
+        self._host = host
+        self._desk = desk
+
+    async def find_all(self, request: pb.ListMachinesRequest) -> AsyncIterator[pb.ListMachinesResponse]:
+        """Return machines in parts; `at` is where it began, and what changed meanwhile may show already."""
+        if not request.stale:
+            await self._host.refresh()
+        at = view_at(self._host.cell)
+        count = self._host.cell.machines.count
+        for first in range(0, max(1, count), MACHINES_PER_PART):
+            rows = range(first, min(count, first + MACHINES_PER_PART))
+            yield pb.ListMachinesResponse(at=at, machines=[view_machine(self._host.cell, row) for row in rows])
+            await asyncio.sleep(0)
+
+    async def get(self, request: pb.GetMachineRequest) -> pb.GetMachineResponse:
+        """Return a machine with what is placed on it."""
+        if not request.stale:
+            await self._host.refresh()
+        cell = self._host.cell
+        row = self._row_of(request.name)
+        return pb.GetMachineResponse(
+            at=view_at(cell), machine=view_machine(cell, row), tasks=view_machine_tasks(cell, row)
+        )
+
+    async def lose(self, request: pb.LoseMachineRequest) -> pb.LoseMachineResponse:
+        """Declare a machine lost, as an operator."""
+        await self._host.refresh()
+        command = LoseMachines(machines=(self._row_of(request.name),), by_operator=True)
+        outcome = await self._host.propose(Proposal(commands=(command,)))
+        refusal = find_refusal(outcome, f"machine {request.name!r} was not declared lost")
+        if refusal is not None:
+            raise refusal
+        return pb.LoseMachineResponse(at=pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation))
+
+    async def read_log(self, request: pb.LogsRequest) -> AsyncIterator[pb.LogsResponse]:
+        """Return the output of a task's attempt, from the machine that keeps it."""
+        await self._host.refresh()
+        machine, key = self._find_attempt(request)
+        at = view_at(self._host.cell)
+        name = self._host.cell.machines.names[machine]
+        limit = None if request.follow else request.limit_bytes or MAX_LOG_BYTES
+        log = agent.LogStream.STDERR if request.stream else agent.LogStream.STDOUT
+        async for chunk in self._desk.read_log(machine, key, log, offset=request.offset, limit=limit):
+            if chunk.error:
+                raise RefusalError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    f"output of {request.job}/{request.index}, attempt {key.attempt}, on machine {name}: {chunk.error}",
+                    reason="MACHINE",
+                )
+            if chunk.data:
+                yield pb.LogsResponse(at=at, offset=chunk.offset, data=chunk.data, attempt=key.attempt, machine=name)
+
+    def _row_of(self, name: str) -> int:
+        row = self._host.cell.machines.row_of(name)
+        if row is None:
+            raise not_found(f"machine {name[:80]!r}", "`omega machine list` shows those there are")
+        return row
+
+    def _find_attempt(self, request: pb.LogsRequest) -> tuple[int, agent.AttemptKey]:
+        """Return the machine of an attempt, and its key."""
+        cell = self._host.cell
+        row = find_job(cell, request.job)
+        if row is None:
+            raise not_found(f"job {request.job[:80]!r}", "`omega job list` shows those there are")
+        task = find_task(cell, row, request.index)
+        if task is None:
+            last = int(cell.jobs.extent[row]) - 1
+            raise not_found(f"task {request.job}/{request.index}", f"the job's tasks are 0 to {last}")
+        attempts = {past.attempt: past.machine for past in cell.tasks.past.get(task, ())}
+        newest = int(cell.tasks.attempt[task])
+        if newest:
+            attempts[newest] = int(cell.tasks.last_machine[task])
+        if not attempts:
+            raise not_found(f"output of {request.job}/{request.index}", "the task has not been placed yet")
+        wanted = request.attempt or newest
+        if wanted not in attempts:
+            known = ", ".join(str(number) for number in sorted(attempts))
+            raise not_found(f"attempt {wanted} of {request.job}/{request.index}", f"those remembered are {known}")
+        job = JobId(int(cell.jobs.id[row]))
+        return attempts[wanted], agent.AttemptKey(job_id=job, index=request.index, attempt=wanted)
+
+
+def view_machine(cell: Cell, row: int) -> pb.Machine:
+    """Return a machine."""
+    machines = cell.machines
+    allocated = machines.allocated[row]
+    drivers = int(machines.drivers[row])
+    return pb.Machine(
+        row=row,
+        name=machines.names[row],
+        state=cast("pb.MachineState", int(machines.state[row])),
+        epoch=int(machines.epoch[row]),
+        capacity=view_resources(machines.capacity[row].tolist()),
+        allocated=view_resources(allocated.sum(axis=0).tolist()),
+        allocated_by_band=[view_resources(allocated[band].tolist()) for band in range(BAND_COUNT)],
+        drivers=[name for place, name in enumerate(machines.driver_names) if drivers >> place & 1],
+        attributes=machines.attribute(row),
+        is_connected=bool(machines.contact_session[row]),
+        silent_ticks=int(machines.silent_ticks[row]),
+        changed_at=int(machines.changed_at[row]),
+        port_first=int(machines.port_first[row]),
+        port_last=int(machines.port_last[row]),
+        port_free=int(machines.port_free[row]),
+    )
+
+
+def view_machine_tasks(cell: Cell, row: int) -> Sequence[pb.MachineTask]:
+    """Return what is placed or runs on a machine. Cost: O(tasks of the cell)."""
+    tasks = find_active(cell, np.array([row], np.int64))
+    jobs = cell.tasks.job[tasks]
+    columns = zip(
+        tasks.tolist(), jobs.tolist(), cell.tasks.attempt[tasks].tolist(), cell.tasks.state[tasks].tolist(), strict=True
+    )
+    return [
+        pb.MachineTask(
+            job=cell.jobs.spec_of(job).name,
+            job_id=int(cell.jobs.id[job]),
+            index=task - int(cell.jobs.offset[job]),
+            attempt=attempt,
+            state=cast("pb.TaskState", TaskState(state)),
+        )
+        for task, job, attempt, state in columns
+    ]

@@ -1,0 +1,106 @@
+"""The service that users call: each method says which part answers, and how errors become statuses."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+import grpc
+
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.proto.api_v1_pb2_grpc import CellServicer
+from omegacell.api.server.jobs import JobCalls
+from omegacell.api.server.machines import MachineCalls
+from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.refusals import abort
+from omegacell.core.errors import OmegaError
+
+_LOG = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+
+async def _answer(call: Awaitable[_Answer], context: Any) -> _Answer:
+    try:
+        return await call
+    except OmegaError as error:
+        await abort(context, error)
+    except (grpc.aio.AbortError, grpc.aio.UsageError):
+        raise
+    except Exception:
+        _LOG.exception("a call failed")
+        await context.abort(grpc.StatusCode.INTERNAL, "the API server failed; its log says why")
+        raise
+
+
+async def _stream(answers: AsyncIterator[_Answer], context: Any) -> AsyncIterator[_Answer]:
+    try:
+        async for answer in answers:
+            yield answer
+    except OmegaError as error:
+        await abort(context, error)
+    except (grpc.aio.AbortError, grpc.aio.UsageError):
+        raise
+    except Exception:
+        _LOG.exception("a call failed")
+        await context.abort(grpc.StatusCode.INTERNAL, "the API server failed; its log says why")
+        raise
+
+
+class CellService(CellServicer):
+    """The service `Cell` of the proto, where its methods are explained.
+
+    Args:
+        jobs: Answers for jobs.
+        machines: Answers for machines.
+        overview: Answers for the rest.
+    """
+
+    def __init__(self, jobs: JobCalls, machines: MachineCalls, overview: OverviewCalls) -> None:
+        self._jobs = jobs
+        self._machines = machines
+        self._overview = overview
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:  # noqa: N802, D102
+        return await _answer(self._jobs.submit(request), context)
+
+    def SubmitJobs(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.SubmitJobsResponse]:  # noqa: N802, D102
+        return _stream(self._jobs.submit_stream(request_iterator), context)
+
+    async def StopJob(self, request: pb.StopJobRequest, context: Any) -> pb.StopJobResponse:  # noqa: N802, D102
+        return await _answer(self._jobs.stop(request), context)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:  # noqa: N802, D102
+        return await _answer(self._jobs.get(request), context)
+
+    def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> AsyncIterator[pb.ListJobsResponse]:  # noqa: N802, D102
+        return _stream(self._jobs.find_all(request), context)
+
+    def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> AsyncIterator[pb.WatchJobsResponse]:  # noqa: N802, D102
+        return _stream(self._jobs.watch(request), context)
+
+    def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:  # noqa: N802, D102
+        return _stream(self._machines.read_log(request), context)
+
+    async def FetchPayload(self, request: pb.FetchPayloadRequest, context: Any) -> pb.FetchPayloadResponse:  # noqa: N802, D102
+        return await _answer(self._jobs.fetch_payload(request), context)
+
+    def ListMachines(self, request: pb.ListMachinesRequest, context: Any) -> AsyncIterator[pb.ListMachinesResponse]:  # noqa: N802, D102
+        return _stream(self._machines.find_all(request), context)
+
+    async def GetMachine(self, request: pb.GetMachineRequest, context: Any) -> pb.GetMachineResponse:  # noqa: N802, D102
+        return await _answer(self._machines.get(request), context)
+
+    async def LoseMachine(self, request: pb.LoseMachineRequest, context: Any) -> pb.LoseMachineResponse:  # noqa: N802, D102
+        return await _answer(self._machines.lose(request), context)
+
+    async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:  # noqa: N802, D102
+        return await _answer(self._overview.schedulers(request), context)
+
+    def History(self, request: pb.HistoryRequest, context: Any) -> AsyncIterator[pb.HistoryResponse]:  # noqa: N802, D102
+        return _stream(self._overview.history(request), context)
+
+    def Conflicts(self, request: pb.ConflictsRequest, context: Any) -> AsyncIterator[pb.ConflictsResponse]:  # noqa: N802, D102
+        return _stream(self._overview.conflicts(request), context)
+
+    async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:  # noqa: N802, D102
+        return await _answer(self._overview.status(request), context)

@@ -1,0 +1,210 @@
+"""What answers show of jobs: the cell's columns as messages.
+
+Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.api import wire
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.records import JobState
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Lack
+from omegacell.core.jobs import TaskState
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import RESOURCE_NAMES, JobId
+
+HEALTHY: Final = 1
+_SENTENCES: Final = {
+    Reason.MACHINE_NOT_UP: "are not up",
+    Reason.DRIVER_MISSING: "do not offer the driver",
+    Reason.PORT_IN_RANGE: "grant the port that it asks for to others",
+    Reason.PORT_TAKEN: "have the port taken",
+    Reason.PORTS_EXHAUSTED: "have no port left",
+}
+
+
+def view_at(cell: Cell) -> pb.At:
+    """Return which state an answer shows."""
+    return pb.At(revision=cell.revision, incarnation=cell.incarnation)
+
+
+def view_resources(amounts: Sequence[int] | NDArray[np.int64]) -> pb.Resources:
+    """Return amounts of resources."""
+    return pb.Resources(cpu_milli=int(amounts[0]), memory_bytes=int(amounts[1]), disk_bytes=int(amounts[2]))
+
+
+def find_state(counts: Sequence[int], *, is_stopping: bool) -> JobState:
+    """Return a job in one word, from its tasks counted by `TaskState`.
+
+    >>> find_state([0, 0, 0, 3, 0, 0, 0, 0], is_stopping=False).name
+    'SUCCEEDED'
+    """
+    active = counts[TaskState.PLACED] + counts[TaskState.RUNNING]
+    if active or counts[TaskState.PENDING]:
+        if is_stopping:
+            return JobState.STOPPING
+        return JobState.RUNNING if active else JobState.PENDING
+    if counts[TaskState.FAILED]:
+        return JobState.FAILED
+    return JobState.STOPPED if is_stopping or counts[TaskState.STOPPED] else JobState.SUCCEEDED
+
+
+def view_job(cell: Cell, row: int) -> pb.Job:
+    """Return a job. Cost: O(its tasks) for a service, which may have health checks, else O(1)."""
+    jobs = cell.jobs
+    spec = jobs.spec_of(row)
+    counts = jobs.counts[row].tolist()
+    is_stopping = bool(jobs.stopping[row])
+    job_id = int(jobs.id[row])
+    tasks = slice(int(jobs.offset[row]), int(jobs.offset[row] + jobs.extent[row]))
+    message = pb.Job(
+        job_id=job_id,
+        spec=wire.write_spec(spec),
+        state=cast("pb.JobState", find_state(counts, is_stopping=is_stopping)),
+        counts=counts,
+        changed_at=int(jobs.changed_at[row]),
+        submitted_at_us=int(jobs.submitted_at_us[row]),
+        first_decided_at_us=int(jobs.first_decided_at_us[row]),
+        is_current=jobs.by_name(spec.name) == job_id,
+    )
+    message.spec.count = int(jobs.count_wanted[row])
+    if spec.kind and counts[TaskState.RUNNING]:
+        is_healthy = (cell.tasks.health[tasks] == HEALTHY) & (cell.tasks.state[tasks] == TaskState.RUNNING)
+        message.healthy_count = int(np.count_nonzero(is_healthy))
+    return message
+
+
+def view_tasks(cell: Cell, row: int, *, first_index: int, limit: int) -> pb.Tasks:
+    """Return some of a job's tasks as columns."""
+    first, end = _range_of(cell, row, first_index, limit)
+    tasks = cell.tasks
+    names = cell.machines.names
+    offset = int(cell.jobs.offset[row])
+    return pb.Tasks(
+        indices=range(first - offset, end - offset),
+        states=tasks.state[first:end].tolist(),
+        stopping=tasks.stopping[first:end].tolist(),
+        health=tasks.health[first:end].tolist(),
+        attempts=tasks.attempt[first:end].tolist(),
+        restarts=tasks.restarts[first:end].tolist(),
+        machines=[names[machine] if machine >= 0 else "" for machine in tasks.last_machine[first:end].tolist()],
+        exit_codes=tasks.exit_code[first:end].tolist(),
+        signals=tasks.signal[first:end].tolist(),
+        notes=tasks.note[first:end].tolist(),
+        placed_at_us=tasks.placed_at_us[first:end].tolist(),
+        started_at_us=tasks.started_at_us[first:end].tolist(),
+        ended_at_us=tasks.ended_at_us[first:end].tolist(),
+    )
+
+
+def view_past(cell: Cell, row: int, *, first_index: int, limit: int) -> list[pb.PastAttempt]:
+    """Return the ended attempts of some of a job's tasks, but for the last of tasks that rest."""
+    first, end = _range_of(cell, row, first_index, limit)
+    offset = int(cell.jobs.offset[row])
+    names = cell.machines.names
+    return [
+        pb.PastAttempt(
+            index=task - offset,
+            attempt=past.attempt,
+            machine=names[past.machine] if past.machine >= 0 else "",
+            state=cast("pb.TaskState", past.state),
+            exit_code=past.exit_code,
+            signal=past.signal,
+            note=cast("pb.ExitNote", past.note),
+            placed_at_us=past.placed_at_us,
+            started_at_us=past.started_at_us,
+            ended_at_us=past.ended_at_us,
+        )
+        for task in range(first, end)
+        for past in cell.tasks.past.get(task, ())
+    ]
+
+
+def view_ports(cell: Cell, row: int, *, first_index: int, limit: int) -> list[pb.TaskPorts]:
+    """Return the ports granted to some of a job's tasks."""
+    spec = cell.jobs.spec_of(row)
+    if not spec.ports:
+        return []
+    first, end = _range_of(cell, row, first_index, limit)
+    offset = int(cell.jobs.offset[row])
+    found = []
+    for task in range(first, end):
+        numbers = cell.tasks.ports.get(task)
+        if numbers:
+            ports = [pb.Port(name=port.name, number=number) for port, number in zip(spec.ports, numbers, strict=True)]
+            found.append(pb.TaskPorts(index=task - offset, ports=ports))
+    return found
+
+
+def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
+    """Return why tasks of a job are pending: the dominant reason in words, and machines counted by reason."""
+    pending = int(cell.jobs.counts[row, TaskState.PENDING])
+    if not pending:
+        return None
+    spec = cell.jobs.spec_of(row)
+    why = cell.jobs.why[row]
+    if not any(session.scheduler == spec.scheduler for session in cell.sessions.values()):
+        summary = f"no scheduler {spec.scheduler!r} is running: start one with `omega scheduler run`"
+        return pb.PendingReason(summary=summary, task_count=pending)
+    if why is None:
+        is_decided = bool(cell.jobs.first_decided_at_us[row])
+        summary = "waits to be tried again" if is_decided else f"waits for scheduler {spec.scheduler!r}"
+        return pb.PendingReason(summary=summary, task_count=pending)
+    lacks = sorted(why.lacks, key=lambda lack: -lack.machine_count)
+    summary = why.note or _word_lacks(lacks)
+    return pb.PendingReason(
+        summary=summary,
+        task_count=pending,
+        lacks=[
+            pb.Lack(
+                reason=_name_of_reason(lack.reason),
+                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
+                machine_count=lack.machine_count,
+            )
+            for lack in lacks
+        ],
+    )
+
+
+def find_job(cell: Cell, name: str) -> int | None:
+    """Return the row of the newest job of a name, or None."""
+    job = cell.jobs.by_name(name)
+    return None if job is None else cell.jobs.row_of(job)
+
+
+def find_task(cell: Cell, row: int, index: int) -> int | None:
+    """Return the arena row of a task of a job, or None when the job never had one of that index."""
+    return int(cell.jobs.offset[row]) + index if index < int(cell.jobs.extent[row]) else None
+
+
+def name_of_job(cell: Cell, job: JobId) -> str:
+    """Return a job's name, or its number when it left the cell."""
+    row = cell.jobs.row_of(job)
+    return f"#{job}" if row is None else cell.jobs.spec_of(row).name
+
+
+def _range_of(cell: Cell, row: int, first_index: int, limit: int) -> tuple[int, int]:
+    offset, extent = int(cell.jobs.offset[row]), int(cell.jobs.extent[row])
+    first = min(first_index, extent)
+    return offset + first, offset + min(first + limit, extent)
+
+
+def _word_lacks(lacks: Sequence[Lack]) -> str:
+    if not lacks:
+        return "no machine is in the cell"
+    worst = lacks[0]
+    total = sum(lack.machine_count for lack in lacks)
+    if worst.reason == Reason.RESOURCES and worst.dimension >= 0:
+        words = f"have too little {RESOURCE_NAMES[worst.dimension]} free"
+    else:
+        words = _SENTENCES.get(cast(Any, worst.reason), f"refuse it ({_name_of_reason(worst.reason)})")
+    return f"{worst.machine_count} of {total} machines {words}"
+
+
+def _name_of_reason(reason: int) -> str:
+    return Reason(reason).name if reason in Reason.__members__.values() else f"REASON_{reason}"

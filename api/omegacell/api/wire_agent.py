@@ -1,0 +1,359 @@
+"""Translates between the messages of an agent's stream and those of `omegacell.agent.messages`.
+
+A task's shape (its payload above all) travels once on a stream: the writer numbers shapes by job and remembers which
+it has sent, the reader keeps them until it is told to forget.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar, assert_never, cast
+
+from omegacell.agent import messages as agent
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.core.errors import MalformedError
+from omegacell.core.units import JobId, MachineRow, Revision
+
+MAX_KEPT_SHAPES = 100_000
+
+_Number = TypeVar("_Number", bound=int)
+
+# --- up
+
+
+def write_up(message: agent.Up) -> pb.AgentUp:
+    """Return the wire's form of what an agent says."""
+    match message:
+        case agent.Register():
+            return pb.AgentUp(register=pb.Register(machines=[_write_offer(offer) for offer in message.machines]))
+        case agent.Heartbeat():
+            return pb.AgentUp(heartbeat=pb.Heartbeat(sent_boot_us=message.sent_boot_us, missing=message.missing))
+        case agent.Reports():
+            return pb.AgentUp(reports=_write_reports(message))
+        case agent.LogChunk():
+            return pb.AgentUp(
+                log_chunk=pb.LogChunk(
+                    request_id=message.request_id,
+                    offset=message.offset,
+                    data=message.data,
+                    is_last=message.is_last,
+                    error=message.error,
+                )
+            )
+        case _:
+            assert_never(message)
+
+
+def read_up(message: pb.AgentUp) -> agent.Up:
+    """Return what an agent said.
+
+    Raises:
+        MalformedError: Its columns are not of one length, or a value is unknown.
+    """
+    try:
+        match message.WhichOneof("kind"):
+            case "register":
+                return agent.Register(machines=tuple([_read_offer(offer) for offer in message.register.machines]))
+            case "heartbeat":
+                missing = tuple([MachineRow(row) for row in message.heartbeat.missing])
+                return agent.Heartbeat(sent_boot_us=message.heartbeat.sent_boot_us, missing=missing)
+            case "reports":
+                return _read_reports(message.reports)
+            case "log_chunk":
+                chunk = message.log_chunk
+                return agent.LogChunk(
+                    request_id=chunk.request_id,
+                    offset=chunk.offset,
+                    data=chunk.data,
+                    is_last=chunk.is_last,
+                    error=chunk.error,
+                )
+            case kind:
+                raise MalformedError(f"an agent's message of kind {kind}, which this version does not know")
+    except ValueError as error:
+        raise MalformedError(f"an agent's message: {error}") from error
+
+
+def _write_offer(offer: agent.MachineOffer) -> pb.MachineOffer:
+    return pb.MachineOffer(
+        name=offer.name,
+        boot_id=offer.boot_id,
+        capacity=offer.capacity,
+        attributes=[pb.Attribute(name=name, value=value) for name, value in offer.attributes],
+        drivers=offer.drivers,
+        held_jobs=[key.job_id for key in offer.held],
+        held_indices=[key.index for key in offer.held],
+        held_attempts=[key.attempt for key in offer.held],
+        held_states=bytes(offer.held_states),
+        incarnation=offer.incarnation,
+    )
+
+
+def _read_offer(offer: pb.MachineOffer) -> agent.MachineOffer:
+    keys = zip(offer.held_jobs, offer.held_indices, offer.held_attempts, strict=True)
+    held = tuple([agent.AttemptKey(job_id=JobId(job), index=index, attempt=attempt) for job, index, attempt in keys])
+    if len(held) != len(offer.held_states):
+        raise MalformedError(f"machine {offer.name}: {len(held)} attempts with {len(offer.held_states)} states")
+    return agent.MachineOffer(
+        name=offer.name,
+        boot_id=offer.boot_id,
+        capacity=tuple(offer.capacity),
+        attributes=tuple([(attribute.name, attribute.value) for attribute in offer.attributes]),
+        drivers=tuple(offer.drivers),
+        held=held,
+        held_states=tuple([agent.HeldState(state) for state in offer.held_states]),
+        incarnation=offer.incarnation,
+    )
+
+
+def _write_reports(reports: agent.Reports) -> pb.Reports:
+    return pb.Reports(
+        batch=reports.batch,
+        rows=reports.rows,
+        epochs=reports.epochs,
+        jobs=reports.job_ids,
+        indices=reports.indexes,
+        attempts=reports.attempts,
+        kinds=bytes(reports.kinds),
+        codes=reports.codes,
+        at_us=reports.at_us,
+        messages=[pb.ReportMessage(position=position, text=text) for position, text in reports.messages],
+    )
+
+
+def _read_reports(reports: pb.Reports) -> agent.Reports:
+    columns = (
+        tuple(reports.rows),
+        tuple(reports.epochs),
+        tuple(reports.jobs),
+        tuple(reports.indices),
+        tuple(reports.attempts),
+        tuple(reports.kinds),
+        tuple(reports.codes),
+        tuple(reports.at_us),
+    )
+    count = len(columns[0])
+    if any(len(column) != count for column in columns):
+        raise MalformedError(
+            f"reports as columns of lengths {[len(column) for column in columns]}; expected equal ones"
+        )
+    if count > agent.MAX_REPORTS_PER_MESSAGE:
+        raise MalformedError(f"{count} reports in a message; expected at most {agent.MAX_REPORTS_PER_MESSAGE}")
+    for kind in set(columns[5]):
+        agent.ReportKind(kind)
+    return agent.Reports(
+        batch=reports.batch,
+        rows=columns[0],
+        epochs=columns[1],
+        job_ids=columns[2],
+        indexes=columns[3],
+        attempts=columns[4],
+        kinds=columns[5],
+        codes=columns[6],
+        at_us=columns[7],
+        messages=tuple([(message.position, message.text) for message in reports.messages]),
+    )
+
+
+# --- down
+
+
+class DownWriter:
+    """Writes what one stream is told; remembers which shapes it was told already."""
+
+    def __init__(self) -> None:
+        self._sent: set[int] = set()
+
+    def write(self, message: agent.Down) -> pb.AgentDown:
+        """Return the wire's form of a message."""
+        match message:
+            case agent.Wanted():
+                return pb.AgentDown(wanted=self._write_wanted(message))
+            case agent.Registered():
+                return pb.AgentDown(
+                    registered=pb.Registered(
+                        incarnation=message.incarnation,
+                        names=message.names,
+                        rows=message.rows,
+                        epochs=message.epochs,
+                        lease_us=message.lease_us,
+                        heartbeat_us=message.heartbeat_us,
+                    )
+                )
+            case agent.Rejected():
+                return pb.AgentDown(rejected=pb.Rejected(names=message.names, reason=message.reason))
+            case agent.Lease():
+                return pb.AgentDown(lease=pb.Lease(sent_boot_us=message.sent_boot_us))
+            case agent.ReportsFolded():
+                return pb.AgentDown(reports_folded=pb.ReportsFolded(batch=message.batch))
+            case agent.LogRequest():
+                return pb.AgentDown(log_request=_write_log_request(message))
+            case agent.LogCancel():
+                return pb.AgentDown(log_cancel=pb.LogCancel(request_id=message.request_id))
+            case _:
+                assert_never(message)
+
+    def forget(self, jobs: Iterable[int]) -> pb.AgentDown | None:
+        """Return the message that makes the reader forget shapes of jobs that left the cell; None if it has none."""
+        gone = sorted(self._sent.intersection(jobs))
+        self._sent.difference_update(gone)
+        return pb.AgentDown(wanted=pb.Wanted(forgotten_shapes=gone)) if gone else None
+
+    def _write_wanted(self, wanted: agent.Wanted) -> pb.Wanted:
+        # A job has one shape for ever, so that its id numbers it.
+        numbers = [0] * len(wanted.shapes)
+        for shape, job_id in zip(wanted.start_shapes, wanted.start_job_ids, strict=True):
+            numbers[shape] = job_id
+        new = [place for place, number in enumerate(numbers) if number and number not in self._sent]
+        self._sent.update(numbers[place] for place in new)
+        ports = dict(wanted.start_ports)
+        return pb.Wanted(
+            incarnation=wanted.incarnation,
+            revision=wanted.revision,
+            complete=wanted.complete,
+            shapes=[_write_shape(numbers[place], wanted.shapes[place]) for place in new],
+            start_rows=wanted.start_rows,
+            start_shapes=[numbers[shape] for shape in wanted.start_shapes],
+            start_jobs=wanted.start_job_ids,
+            start_indices=wanted.start_indexes,
+            start_attempts=wanted.start_attempts,
+            start_ports=[number for place in sorted(ports) for number in ports[place]],
+            stop_rows=wanted.stop_rows,
+            stop_jobs=wanted.stop_job_ids,
+            stop_indices=wanted.stop_indexes,
+            stop_attempts=wanted.stop_attempts,
+        )
+
+
+class DownReader:
+    """Reads what one stream was told; keeps the shapes that came on it."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[int, agent.TaskShape] = {}
+
+    def read(self, message: pb.AgentDown) -> agent.Down | None:
+        """Return a message; None for one that says something to the reader alone, or that this version does not know.
+
+        Raises:
+            MalformedError: A start names a shape that never came, or has too few ports.
+        """
+        match message.WhichOneof("kind"):
+            case "wanted":
+                return self._read_wanted(message.wanted)
+            case "registered":
+                registered = message.registered
+                return agent.Registered(
+                    incarnation=registered.incarnation,
+                    names=tuple(registered.names),
+                    rows=tuple(registered.rows),
+                    epochs=tuple(registered.epochs),
+                    lease_us=registered.lease_us,
+                    heartbeat_us=registered.heartbeat_us,
+                )
+            case "rejected":
+                return agent.Rejected(names=tuple(message.rejected.names), reason=message.rejected.reason)
+            case "lease":
+                return agent.Lease(sent_boot_us=message.lease.sent_boot_us)
+            case "reports_folded":
+                return agent.ReportsFolded(batch=message.reports_folded.batch)
+            case "log_request":
+                return _read_log_request(message.log_request)
+            case "log_cancel":
+                return agent.LogCancel(request_id=message.log_cancel.request_id)
+            case _:
+                return None
+
+    def _read_wanted(self, wanted: pb.Wanted) -> agent.Wanted | None:
+        for number in wanted.forgotten_shapes:
+            self._shapes.pop(number, None)
+        if not wanted.incarnation:
+            return None
+        for shape in wanted.shapes:
+            self._shapes[shape.number] = _read_shape(shape)
+        used = list(dict.fromkeys(wanted.start_shapes))
+        missing = [number for number in used if number not in self._shapes]
+        if missing:
+            raise MalformedError(f"a wanted state names shapes {missing[:5]}, which never came on this link")
+        places = {number: place for place, number in enumerate(used)}
+        shapes = tuple([self._shapes[number] for number in used])
+        start_shapes = tuple([places[number] for number in wanted.start_shapes])
+        return agent.Wanted(
+            incarnation=wanted.incarnation,
+            revision=Revision(wanted.revision),
+            complete=tuple(wanted.complete),
+            shapes=shapes,
+            start_rows=tuple(wanted.start_rows),
+            start_shapes=start_shapes,
+            start_job_ids=tuple(wanted.start_jobs),
+            start_indexes=tuple(wanted.start_indices),
+            start_attempts=tuple(wanted.start_attempts),
+            start_ports=_read_ports(shapes, start_shapes, list(wanted.start_ports)),
+            stop_rows=tuple(wanted.stop_rows),
+            stop_job_ids=tuple(wanted.stop_jobs),
+            stop_indexes=tuple(wanted.stop_indices),
+            stop_attempts=tuple(wanted.stop_attempts),
+        )
+
+
+def _read_ports(
+    shapes: tuple[agent.TaskShape, ...], start_shapes: tuple[int, ...], numbers: list[int]
+) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    widths = [len(shape.port_names) for shape in shapes]
+    if not any(widths):
+        return ()
+    ports = []
+    at = 0
+    for place, shape in enumerate(start_shapes):
+        if widths[shape]:
+            ports.append((place, tuple(numbers[at : at + widths[shape]])))
+            at += widths[shape]
+    if at != len(numbers):
+        raise MalformedError(f"a wanted state has {len(numbers)} port numbers; its starts need {at}")
+    return tuple(ports)
+
+
+def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
+    return pb.Shape(
+        number=number,
+        job_name=shape.job_name,
+        driver=shape.driver,
+        payload=shape.payload,
+        resources=shape.resources,
+        port_names=shape.port_names,
+        grace_us=shape.grace_us,
+        stop_on_partition=shape.stop_on_partition,
+    )
+
+
+def _read_shape(shape: pb.Shape) -> agent.TaskShape:
+    return agent.TaskShape(
+        job_name=shape.job_name,
+        driver=shape.driver,
+        payload=shape.payload,
+        resources=tuple(shape.resources),
+        port_names=tuple(shape.port_names),
+        grace_us=shape.grace_us,
+        stop_on_partition=shape.stop_on_partition,
+    )
+
+
+def _write_log_request(request: agent.LogRequest) -> pb.LogRequest:
+    return pb.LogRequest(
+        request_id=request.request_id,
+        job_id=request.key.job_id,
+        index=request.key.index,
+        attempt=request.key.attempt,
+        stream=cast("pb.LogStream", request.stream - 1),
+        offset=request.offset,
+        limit_bytes=request.limit_bytes,
+        is_followed=request.is_followed,
+    )
+
+
+def _read_log_request(request: pb.LogRequest) -> agent.LogRequest:
+    return agent.LogRequest(
+        request_id=request.request_id,
+        key=agent.AttemptKey(job_id=JobId(request.job_id), index=request.index, attempt=request.attempt),
+        stream=agent.LogStream(request.stream + 1),
+        offset=request.offset,
+        limit_bytes=request.limit_bytes,
+        is_followed=request.is_followed,
+    )
