@@ -13,6 +13,7 @@ import numpy as np
 
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
+from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
@@ -132,7 +133,7 @@ class Decider:
         said = Unplaced(
             job=group.job, task_count=left, lacks=lacks, note=note or _note_without(lacks, cell.machines.count)
         )
-        if self._is_news(entry, said, cell):
+        if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
         return Result.SHORT, commands
 
@@ -156,23 +157,27 @@ class Decider:
 
 
 def describe_failure(error: Exception, scheduler: object) -> str:
-    """Return one line that names the scheduler's class, the exception, and the place in the plug-in's own file.
+    """Return one line that names the scheduler's class, what was wrong, and the place in the plug-in's own file.
+
+    That is the innermost line that ran there, or where ``place`` begins when its answer was wrong.
 
     >>> describe_failure(ValueError("no such rack"), object())
     'object: ValueError: no such rack'
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = _file_of(scheduler)
-    places = [frame for frame in frames if frame.filename == own] or frames[-1:]
-    where = f" ({places[-1].filename}:{places[-1].lineno})" if places else ""
-    text = " ".join(str(error).split())
-    words = f"{type(scheduler).__name__}: {type(error).__name__}: {text}"
-    return words[: MAX_TEXT_LENGTH - len(where)] + where
-
-
-def _file_of(scheduler: object) -> str:
     code = getattr(getattr(type(scheduler), "place", None), "__code__", None)
-    return getattr(code, "co_filename", "")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if code is not None and frame.filename == code.co_filename
+    ]
+    where = ""
+    if frames:
+        where = f" ({frames[-1].filename}:{frames[-1].lineno})"
+    elif code is not None:
+        where = f" ({code.co_filename}:{code.co_firstlineno})"
+    text = " ".join(str(error).split())
+    kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+    return f"{type(scheduler).__name__}: {kind}{text}"[: MAX_TEXT_LENGTH - len(where)] + where
 
 
 def _kinds(said: Unplaced) -> tuple[list[tuple[int, int]], str]:

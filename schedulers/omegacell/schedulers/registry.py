@@ -11,6 +11,7 @@ runs the plug-in's own code: nothing here makes an untrusted file safe.
 import importlib
 import importlib.util
 import inspect
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,7 +137,12 @@ def _load_file(target: str, path: Path) -> ModuleType:
         raise PluginError(f"scheduler {target!r}: {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     loader = spec.loader
-    _guard(target, "could not be imported", lambda: loader.exec_module(module))
+    sys.modules[spec.name] = module  # dataclasses, pickle and inspect look a class's module up there
+    try:
+        _guard(target, "could not be imported", lambda: loader.exec_module(module))
+    except PluginError:
+        del sys.modules[spec.name]
+        raise
     return module
 
 

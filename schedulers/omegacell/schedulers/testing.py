@@ -24,7 +24,7 @@ from omegacell.core.snapshots import digest
 from omegacell.core.units import SECOND_US, Band, JobId, SessionId
 from omegacell.schedulers.actions import Action, Append, Folded, Wait
 from omegacell.schedulers.interface import Scheduler, TaskGroup
-from omegacell.schedulers.loop import Loop, LoopSettings
+from omegacell.schedulers.loop import Limits, Loop, LoopSettings
 from omegacell.schedulers.memorycell import ManualClock, MemoryLog, MemoryPort, Operator
 from omegacell.schedulers.runner import Runner
 from omegacell.schedulers.statistics import LoopStatistics
@@ -122,15 +122,25 @@ class TestCell:
             )
         return len(indices)
 
-    def join(self, scheduler: Scheduler, *, name: str | None = None) -> Instance:
-        """Let an instance of a scheduler join the cell; it does nothing until `go`."""
+    def join(
+        self, scheduler: Scheduler, *, name: str | None = None, queue: str = SCHEDULER, limits: Limits | None = None
+    ) -> Instance:
+        """Let an instance of a scheduler join the cell; it does nothing until `go` or `turn`.
+
+        Args:
+            scheduler: what decides.
+            name: the instance's name; one of its own when None.
+            queue: the scheduler's name, as jobs give it in ``scheduler``.
+            limits: the loop's limits, the usual ones when None.
+        """
         number = len(self.instances)
         port = MemoryPort(self.log)
         delta = port.catch_up()
         settings = LoopSettings(
-            instance=name or f"{self.SCHEDULER}-{number}",
-            scheduler=self.SCHEDULER,
+            instance=name or f"{queue}-{number}",
+            scheduler=queue,
             seed=self._seed * 1_000 + number,
+            limits=limits or Limits(),
         )
         draw_session = self._session_drawer(number)
         loop = Loop(scheduler, port.cell, settings=settings, clock=self.clock, draw_session=draw_session)
@@ -150,7 +160,7 @@ class TestCell:
         for _ in range(MAX_STEPS):
             ready = [each for each in self.instances if self._is_ready(each)]
             if ready:
-                self._turn(ready[int(self._order.integers(len(ready)))])
+                self.turn(ready[int(self._order.integers(len(ready)))])
                 continue
             dues = [each.due_us for each in self.instances if each.due_us is not None]
             if not dues or min(dues) > end_us:
@@ -158,6 +168,13 @@ class TestCell:
                 return
             self.clock.advance(max(0, min(dues) - self.clock.monotonic_us()))
         raise InvariantError(f"still not at rest after {MAX_STEPS} steps: a scheduler or the loop spins")
+
+    def turn(self, instance: Instance) -> None:
+        """Let one instance perform what it wanted to, fold, and decide what it wants next."""
+        assert isinstance(instance.action, Append | Wait), "a loop that is done takes no turn"
+        instance.action = action = instance.runner.perform(instance.action)
+        timeout_us = action.timeout_us if isinstance(action, Wait) else None
+        instance.due_us = None if timeout_us is None else self.clock.monotonic_us() + timeout_us
 
     def run(self, *schedulers: Scheduler) -> None:
         """Let instances of schedulers join, and go."""
@@ -193,12 +210,6 @@ class TestCell:
     def _is_ready(self, instance: Instance) -> bool:
         is_due = instance.due_us is not None and instance.due_us <= self.clock.monotonic_us()
         return isinstance(instance.action, Append) or instance.port.is_behind or is_due
-
-    def _turn(self, instance: Instance) -> None:
-        assert isinstance(instance.action, Append | Wait), "a loop that is done takes no turn"
-        instance.action = action = instance.runner.perform(instance.action)
-        timeout_us = action.timeout_us if isinstance(action, Wait) else None
-        instance.due_us = None if timeout_us is None else self.clock.monotonic_us() + timeout_us
 
     def _check(self) -> None:
         expected = self.digest()
