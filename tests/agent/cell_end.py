@@ -191,6 +191,12 @@ class CellEnd:
             self.link.down.put_nowait(message)
 
 
+def touch(path: str) -> None:
+    """Make an empty file, which tells a waiting task to go on."""
+    with open(path, "w", encoding="ascii"):
+        pass
+
+
 async def wait_until(fact: Callable[[], bool], what: str, limit_s: float = 15.0) -> None:
     """Return as soon as a fact holds; fail after a limit."""
     until = time.monotonic() + limit_s

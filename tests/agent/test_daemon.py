@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +16,7 @@ from omegacell.agent.payload import ExecConfig, HealthConfig
 from omegacell.agent.resources import Overrides, Reserve
 from omegacell.agent.supervisor.client import SupervisorClient
 from omegacell.core.errors import StoreLockedError
-from tests.agent.cell_end import CellEnd, exec_shape, key_of, wait_until
+from tests.agent.cell_end import CellEnd, exec_shape, key_of, touch, wait_until
 from tests.agent.conftest import find_processes_of
 
 Scenario = Callable[[CellEnd, Agent], Awaitable[None]]
@@ -124,7 +125,7 @@ def test_a_restarted_agent_finds_its_tasks_and_their_real_exit_codes(state: str)
     asyncio.run(with_agent(state, cell, first))
     pids = {stat.pid for stat in find_processes_of(f"{state}/tasks/2.0.1")}
     assert pids
-    open(go, "w").close()
+    touch(go)
     asyncio.run(with_agent(state, cell, second))
     assert [report.code for report in cell.reports if report.kind.name == "EXITED"] == [5]
     assert {stat.pid for stat in find_processes_of(f"{state}/tasks/2.0.1")} == pids
@@ -142,7 +143,7 @@ def test_an_agent_that_lost_the_link_goes_on_and_catches_up(state: str) -> None:
         await wait_until(lambda: len(cell.reports) == 2, "both started")
         cell.cut()
         cell.unwant(key_of(2))
-        open(go, "w").close()
+        touch(go)
         await wait_until(lambda: not find_processes_of(f"{state}/tasks/1.0.1"), "the first has ended")
         cell.mend()
         await wait_until(lambda: len(cell.reports) == 4, "both ends reported")
@@ -187,7 +188,7 @@ def test_a_killed_supervisor_is_replaced_and_its_tasks_are_found(state: str) -> 
         client = await SupervisorClient.connect(f"{state}/supervisor")
         assert [status.pid for status in await client.inventory() if status.key == "1.0.1"] == [before]
         await client.close()
-        open(go, "w").close()
+        touch(go)
         await wait_until(lambda: cell.kinds(key) == ["STARTED", "UNKNOWN"], "its end is reported")
 
     play(state, scenario)
@@ -220,12 +221,10 @@ def test_logs_are_followed_to_the_end(state: str) -> None:
     async def scenario(cell: CellEnd, agent: Agent) -> None:
         cell.want(key, exec_shape("sh", "-c", script))
         await wait_until(lambda: cell.kinds(key) == ["STARTED"], "started")
-        request = LogRequest(
-            request_id=9, key=key, stream=LogStream.STDOUT, offset=0, limit_bytes=0, is_followed=True
-        )
+        request = LogRequest(request_id=9, key=key, stream=LogStream.STDOUT, offset=0, limit_bytes=0, is_followed=True)
         cell.ask_logs(request)
         await wait_until(lambda: bool(cell.chunks), "the first line")
-        open(go, "w").close()
+        touch(go)
         await wait_until(lambda: cell.chunks[-1].is_last, "the last chunk")
 
     cell = play(state, scenario)
@@ -242,13 +241,14 @@ def test_logs_of_an_unknown_attempt_are_refused_in_words(state: str) -> None:
         await wait_until(lambda: bool(cell.chunks), "an answer")
 
     cell = play(state, scenario)
-    assert [(c.is_last, c.error) for c in cell.chunks] == [(True, "no output of attempt 99.0.1 is kept on this machine")]
+    assert [(c.is_last, c.error) for c in cell.chunks] == [
+        (True, "no output of attempt 99.0.1 is kept on this machine")
+    ]
 
 
 def test_a_service_becomes_healthy(state: str) -> None:
     """A real HTTP server is reported healthy, and unhealthy when it stops to answer."""
     key = key_of(1)
-    import socket  # noqa: PLC0415
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

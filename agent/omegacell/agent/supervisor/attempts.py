@@ -83,6 +83,7 @@ class Attempts:
         self._stopping: dict[str, Attempt] = {}
         self._draining: dict[str, Attempt] = {}
         self._fenced: dict[str, Attempt] = {}
+        self._look_at_us = 0
 
     # --- what is asked of it
 
@@ -184,7 +185,7 @@ class Attempts:
         """Return when `on_time` has something to do, on the boot clock, or None."""
         times = [a.kill_at_us for a in self._stopping.values() if a.kill_at_us is not None]
         if self._draining:
-            times.append(processes.boot_clock_us() + _DRAIN_RETRY_US)
+            times.append(self._look_at_us)
         if self._fenced and self._deadline_us is not None:
             times.append(self._deadline_us)
         return min(times, default=None)
@@ -299,6 +300,7 @@ class Attempts:
             return
         orphans = trees.find_orphans(self._by_pid)
         now_us = processes.boot_clock_us()
+        self._look_at_us = now_us + _DRAIN_RETRY_US
         for attempt in list(self._draining.values()):
             members = trees.find_members(attempt.start, attempt.died_at_ticks, orphans if attempt.is_child else None)
             for stat in members:
