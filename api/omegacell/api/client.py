@@ -105,7 +105,7 @@ class Client:
         """
         sending = _Sending(submissions, batch)
         try:
-            for answer in self._stream(self._stub.SubmitJobs, sending):
+            for answer in self._stream(self._stub.SubmitJobs, iter(sending)):
                 for name, result in zip(sending.answered(), answer.results, strict=True):
                     yield wire.read_result(name, result)
         finally:

@@ -1,3 +1,4 @@
+# ruff: noqa: N802, D102 - methods have the names of the proto, and are explained there
 """The service that users call: each method says which part answers, and how errors become statuses."""
 
 import logging
@@ -60,47 +61,56 @@ class CellService(CellServicer):
         self._machines = machines
         self._overview = overview
 
-    async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:  # noqa: N802, D102
+    async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
         return await _answer(self._jobs.submit(request), context)
 
-    def SubmitJobs(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.SubmitJobsResponse]:  # noqa: N802, D102
-        return _stream(self._jobs.submit_stream(request_iterator), context)
+    async def SubmitJobs(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.SubmitJobsResponse]:
+        async for answer in _stream(self._jobs.submit_stream(request_iterator), context):
+            yield answer
 
-    async def StopJob(self, request: pb.StopJobRequest, context: Any) -> pb.StopJobResponse:  # noqa: N802, D102
+    async def StopJob(self, request: pb.StopJobRequest, context: Any) -> pb.StopJobResponse:
         return await _answer(self._jobs.stop(request), context)
 
-    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:  # noqa: N802, D102
+    async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         return await _answer(self._jobs.get(request), context)
 
-    def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> AsyncIterator[pb.ListJobsResponse]:  # noqa: N802, D102
-        return _stream(self._jobs.find_all(request), context)
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> AsyncIterator[pb.ListJobsResponse]:
+        async for answer in _stream(self._jobs.find_all(request), context):
+            yield answer
 
-    def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> AsyncIterator[pb.WatchJobsResponse]:  # noqa: N802, D102
-        return _stream(self._jobs.watch(request), context)
+    async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> AsyncIterator[pb.WatchJobsResponse]:
+        async for answer in _stream(self._jobs.watch(request), context):
+            yield answer
 
-    def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:  # noqa: N802, D102
-        return _stream(self._machines.read_log(request), context)
+    async def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:
+        async for answer in _stream(self._machines.read_log(request), context):
+            yield answer
 
-    async def FetchPayload(self, request: pb.FetchPayloadRequest, context: Any) -> pb.FetchPayloadResponse:  # noqa: N802, D102
+    async def FetchPayload(self, request: pb.FetchPayloadRequest, context: Any) -> pb.FetchPayloadResponse:
         return await _answer(self._jobs.fetch_payload(request), context)
 
-    def ListMachines(self, request: pb.ListMachinesRequest, context: Any) -> AsyncIterator[pb.ListMachinesResponse]:  # noqa: N802, D102
-        return _stream(self._machines.find_all(request), context)
+    async def ListMachines(
+        self, request: pb.ListMachinesRequest, context: Any
+    ) -> AsyncIterator[pb.ListMachinesResponse]:
+        async for answer in _stream(self._machines.find_all(request), context):
+            yield answer
 
-    async def GetMachine(self, request: pb.GetMachineRequest, context: Any) -> pb.GetMachineResponse:  # noqa: N802, D102
+    async def GetMachine(self, request: pb.GetMachineRequest, context: Any) -> pb.GetMachineResponse:
         return await _answer(self._machines.get(request), context)
 
-    async def LoseMachine(self, request: pb.LoseMachineRequest, context: Any) -> pb.LoseMachineResponse:  # noqa: N802, D102
+    async def LoseMachine(self, request: pb.LoseMachineRequest, context: Any) -> pb.LoseMachineResponse:
         return await _answer(self._machines.lose(request), context)
 
-    async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:  # noqa: N802, D102
+    async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:
         return await _answer(self._overview.schedulers(request), context)
 
-    def History(self, request: pb.HistoryRequest, context: Any) -> AsyncIterator[pb.HistoryResponse]:  # noqa: N802, D102
-        return _stream(self._overview.history(request), context)
+    async def History(self, request: pb.HistoryRequest, context: Any) -> AsyncIterator[pb.HistoryResponse]:
+        async for answer in _stream(self._overview.history(request), context):
+            yield answer
 
-    def Conflicts(self, request: pb.ConflictsRequest, context: Any) -> AsyncIterator[pb.ConflictsResponse]:  # noqa: N802, D102
-        return _stream(self._overview.conflicts(request), context)
+    async def Conflicts(self, request: pb.ConflictsRequest, context: Any) -> AsyncIterator[pb.ConflictsResponse]:
+        async for answer in _stream(self._overview.conflicts(request), context):
+            yield answer
 
-    async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:  # noqa: N802, D102
+    async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:
         return await _answer(self._overview.status(request), context)
