@@ -1,0 +1,245 @@
+"""Every reason for a refusal, as a table: what was there, what was asked, and what exactly is answered.
+
+The rows stand in the order of `Reason`. Each is tried on the core, and must leave no trace.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from omegacell.core import apply_jobs, invariants
+from omegacell.core.cell import Cell
+from omegacell.core.outcomes import Reason, Status
+from omegacell.core.units import MAX_DRIVERS
+from tests.support.histories import Entry
+from tests.support.oracle_duel import find_difference
+from tests.support.oracle_mirror import Picture, picture_of_cell, verdict_of
+from tests.support.oracle_state import Row
+from tests.support.transcripts import Player
+
+# Machine 0 is up with room for four, machine 1 is joining; job 1 has four pending tasks.
+WORLD = (
+    "s1: genesis forget=5000000",
+    "s2: open batch-0",
+    "s2: register m0 cpu=4000 memory=4 disk=1 ports=8000-8001",
+    "s2: inventory 0:1",
+    "s2: register m1 cpu=4000 memory=4",
+    "s2: submit sort count=4 cpu=1000 memory=1",
+)
+NEXT = len(WORLD) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One row: what happens first, what is asked, and the answer: of the whole, or row by row."""
+
+    asks: str
+    reason: Reason = Reason.NONE
+    is_conflict: bool = False
+    rows: tuple[Row, ...] = ()
+    first: tuple[str, ...] = ()
+    why: str
+
+
+def whole(reason: Reason, asks: str, why: str, *first: str) -> Case:
+    """Make a row about a refusal as a whole that is no conflict."""
+    return Case(asks=asks, reason=reason, first=first, why=why)
+
+
+def conflict(reason: Reason, asks: str, why: str, *first: str) -> Case:
+    """Make a row about a refusal as a whole because of what happened since."""
+    return Case(asks=asks, reason=reason, is_conflict=True, first=first, why=why)
+
+
+def rows(asks: str, why: str, *refused: Row, first: tuple[str, ...] = ()) -> Case:
+    """Make a row about refused claims, evictions or reports."""
+    return Case(asks=asks, rows=refused, first=first, why=why)
+
+
+PLACE_3 = "s2: place 1 0>0 1>0 2>0"
+TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
+NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
+
+CASES = [
+    whole(Reason.SESSION_UNKNOWN, "s9: place 1 0>0", "a session that never opened"),
+    whole(Reason.SESSION_UNKNOWN, "s9 seq=2: open batch-9", "a session opens with its number 1"),
+    whole(Reason.SESSION_GAP, "s2 seq=9: place 1 0>0", "a number was jumped over"),
+    whole(Reason.SESSION_GAP, "s2: open batch-0", "a session opens once"),
+    whole(Reason.NO_GENESIS, "s9: genesis", "a cell begins once"),
+    whole(Reason.SEEN_AHEAD, f"s2 seen={NEXT}: place 1 0>0", "nobody has seen this transaction itself"),
+    whole(Reason.RULES_UNKNOWN, "s2: rules 1", "the rules that hold already"),
+    whole(Reason.RULES_UNKNOWN, "s2: rules 2", "rules of a later version"),
+    whole(Reason.NOT_DUE, "s2: expire s2", "a session that was just heard"),
+    whole(Reason.NOT_DUE, "s2: expire s77", "a session that is not there"),
+    whole(Reason.NOT_DUE, "s2: forget 1", "a job that ended just now", "s2: stop 1"),
+    whole(Reason.STALE_TICK, "s2: tick 1 1000", "a tick that nobody saw", ),
+    whole(Reason.STALE_TICK, "s2: tick 0 1000", "another server was first", "s2: tick 0 1000"),
+    whole(Reason.UNKNOWN_JOB, "s2: stop 9", "a job that never was"),
+    whole(Reason.UNKNOWN_JOB, "s2: unplaced 9 1", "a job that never was"),
+    conflict(Reason.UNKNOWN_JOB, f"s2 seen={NEXT}: stop 1", "forgotten since", "s2: stop 1", *TICKS, "s2: forget 1"),
+    whole(Reason.UNKNOWN_JOB, "s2: forget 1", "forgotten, as its author saw", "s2: stop 1", *TICKS, "s2: forget 1"),
+    rows("s2: place 9 0>0 1>0", "all claims of the job", (0, Reason.UNKNOWN_JOB, False, -1, 0, 0),
+         (1, Reason.UNKNOWN_JOB, False, -1, 0, 0)),
+    rows("s2: evict 9 0@1", "a job that never was", (0, Reason.UNKNOWN_JOB, False, -1, 0, 0)),
+    rows("s2: report started,0:1,9/0@1", "a job that never was", (0, Reason.UNKNOWN_JOB, False, -1, 0, 0)),
+    rows(f"s2 seen={NEXT}: place 1 0>0", "forgotten since", (0, Reason.UNKNOWN_JOB, True, -1, 0, 0),
+         first=("s2: stop 1", *TICKS, "s2: forget 1")),
+    whole(Reason.JOB_EXISTS, "s2: submit sort count=4 cpu=2000 memory=1", "another spec under the name"),
+    conflict(Reason.JOB_EXISTS, "s2 seen=5: submit sort count=4 cpu=2000", "somebody was first with the name"),
+    whole(Reason.JOB_STOPPING, "s2: submit sort count=5 cpu=1000 memory=1", "no scaling any more", "s2: stop 1"),
+    conflict(Reason.JOB_STOPPING, f"s2 seen={NEXT - 1}: submit sort count=5 cpu=1000 memory=1", "stopped since",
+             "s2: stop 1"),
+    rows("s2: place 1 0>0 9>9", "before every other reason", (0, Reason.JOB_STOPPING, False, -1, 0, 0),
+         (1, Reason.JOB_STOPPING, False, -1, 0, 0), first=("s2: stop 1",)),
+    rows(f"s2 seen={NEXT - 1}: place 1 0>0", "stopped since", (0, Reason.JOB_STOPPING, True, -1, 0, 0),
+         first=("s2: stop 1",)),
+    whole(Reason.JOB_ACTIVE, "s2: forget 1", "its tasks are pending"),
+    conflict(Reason.JOB_ACTIVE, "s2 seen=5: forget 1", "its tasks are pending, and its author could not know"),
+    whole(Reason.UNKNOWN_MACHINE, "s2: inventory 2:1", "a row that is not there"),
+    whole(Reason.UNKNOWN_MACHINE, "s2: lose 0 2 operator", "one unknown row refuses all"),
+    rows("s2: place 1 0>2 9>2", "before what is wrong with the task", (0, Reason.UNKNOWN_MACHINE, False, -1, 0, 0),
+         (1, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)),
+    rows("s2 seen=0: place 1 0>2", "never a conflict", (0, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)),
+    rows("s2: report started,2:1,1/0@1", "a row that is not there", (0, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)),
+    whole(Reason.STALE_EPOCH, "s2: inventory 0:2", "an epoch that it never had"),
+    conflict(Reason.STALE_EPOCH, f"s2 seen={NEXT - 1}: inventory 0:1", "registered since", "s2: register m0 cpu=1"),
+    rows("s2: report started,0:2,1/0@1", "before what is wrong with the attempt",
+         (0, Reason.STALE_EPOCH, False, -1, 0, 0)),
+    rows(f"s2 seen={NEXT - 1}: report started,0:1,1/0@1", "registered anew since",
+         (0, Reason.STALE_EPOCH, True, -1, 0, 0), first=("s2: register m0 cpu=1",)),
+    whole(Reason.MACHINE_ELSEWHERE, "s2: register m0 boot=other", "another boot while contact is fresh"),
+    conflict(Reason.MACHINE_ELSEWHERE, "s2 seen=3: register m0 boot=other", "the other one was first"),
+    whole(Reason.MACHINE_HEARD, "s2: lose 0", "contact is fresh"),
+    whole(Reason.MACHINE_HEARD, "s2: lose 0 1", "silent, but not long enough", *TICKS[:2]),
+    whole(Reason.TOO_MANY_LOST, "s2: lose 0 1", "two of two at once", *TICKS),
+    whole(Reason.TOO_MANY_LOST, "s2: lose 1", "the second within five minutes", *TICKS, "s2: lose 0"),
+    whole(Reason.LIMIT, "s2: register m2 drivers=one-more", "drivers are bits of a mask",
+          "s2: register m1 drivers=" + ",".join(f"d{number}" for number in range(MAX_DRIVERS - 1))),
+    rows("s2: place 1 4>0", "beyond the count", (0, Reason.UNKNOWN_TASK, False, -1, 0, 0)),
+    rows(f"s2 seen={NEXT - 1}: place 1 3>0", "scaled down since", (0, Reason.UNKNOWN_TASK, True, -1, 0, 0),
+         first=NINE_JOBS[:1]),
+    rows("s2: evict 1 4@0", "beyond all it ever had", (0, Reason.UNKNOWN_TASK, False, -1, 0, 0)),
+    rows("s2: report exited,0:1,1/4@1,0", "beyond all it ever had", (0, Reason.UNKNOWN_TASK, False, -1, 0, 0)),
+    rows("s2: place 1 0>0 3>0", "placed already, as its author saw", (0, Reason.TASK_NOT_PENDING, False, -1, 0, 0),
+         first=(PLACE_3,)),
+    rows("s2 seen=6: place 1 0>0", "placed since", (0, Reason.TASK_NOT_PENDING, True, -1, 0, 0), first=(PLACE_3,)),
+    rows("s2: evict 1 0@0", "not placed at all", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0)),
+    rows("s2 seen=6: evict 1 0@0", "placed since", (0, Reason.STALE_ATTEMPT, True, -1, 0, 0), first=(PLACE_3,)),
+    rows("s2: report started,0:1,1/0@2", "an attempt to come", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
+         first=(PLACE_3,)),
+    rows("s2: report started,1:1,1/0@1", "placed on another machine", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
+         first=(PLACE_3,)),
+    rows("s2 seen=0: place 1 0>0 0>0", "its own claim before it: never a conflict",
+         (1, Reason.CLAIMED_TWICE, False, -1, 0, 0)),
+    rows("s2 coarse seen=6: place 1 3>0", "somebody claimed since", (0, Reason.MACHINE_CHANGED, True, -1, 0, NEXT),
+         first=(PLACE_3,)),
+    rows("s2 coarse seen=3: place 1 3>0", "it came up since; nobody ever claimed",
+         (0, Reason.MACHINE_CHANGED, True, -1, 0, 0)),
+    rows("s2: place 1 0>1", "joining is not up", (0, Reason.MACHINE_NOT_UP, False, -1, 0, 0)),
+    rows("s2 seen=4: place 1 0>1", "it registered since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, 0)),
+    rows(f"s2 seen={NEXT}: place 1 3>0", "lost since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, NEXT),
+         first=(PLACE_3, "s2: lose 0 operator")),
+    rows("s2: place 2 0>0", "nobody offers it", (0, Reason.DRIVER_MISSING, False, -1, 0, 0),
+         first=("s2: submit odd driver=simulated",)),
+    rows("s2 seen=3: place 2 0>0", "it changed since, drivers perhaps", (0, Reason.DRIVER_MISSING, True, -1, 0, 0),
+         first=("s2: submit odd driver=simulated",)),
+    rows("s2: place 2 0>0", "static inside the range", (0, Reason.PORT_IN_RANGE, False, -1, 0, 0),
+         first=("s2: submit web ports=http:8001",)),
+    rows("s2: place 2 1>0", "held by another task", (0, Reason.PORT_TAKEN, False, -1, 0, 8),
+         first=("s2: submit web count=2 ports=http:80", "s2: place 2 0>0")),
+    rows("s2 seen=7: place 2 1>0", "taken since", (0, Reason.PORT_TAKEN, True, -1, 0, 8),
+         first=("s2: submit web count=2 ports=http:80", "s2: place 2 0>0")),
+    rows("s2: place 2 0>0", "three of two", (0, Reason.PORTS_EXHAUSTED, False, -1, 0, 0),
+         first=("s2: submit web ports=a,b,c",)),
+    rows("s2 seen=7: place 2 2>0", "the last was taken since", (0, Reason.PORTS_EXHAUSTED, True, -1, 0, 8),
+         first=("s2: submit web count=3 ports=a", "s2: place 2 0>0 1>0")),
+    rows("s2: place 2 0>0", "the first dimension that lacks", (0, Reason.RESOURCES, False, 0, 1, 0),
+         first=("s2: submit big cpu=4001 memory=9 disk=9",)),
+    rows("s2: place 2 0>0", "the second", (0, Reason.RESOURCES, False, 1, 5, 0),
+         first=("s2: submit big cpu=4000 memory=9 disk=9",)),
+    rows("s2: place 2 0>0", "the third", (0, Reason.RESOURCES, False, 2, 8, 0),
+         first=("s2: submit big cpu=4000 memory=4 disk=9",)),
+    rows("s2 seen=6: place 2 0>0", "taken since", (0, Reason.RESOURCES, True, 0, 1000, NEXT),
+         first=(PLACE_3, "s2: submit big cpu=2000")),
+    rows("s2: place 2 0>0", "what is not asked for is never short",
+         (0, Reason.RESOURCES, False, 0, 3000, 7), first=(
+             PLACE_3, "s2: register m0 cpu=1000 memory=1", "s2: inventory 0:2", "s2: submit big cpu=1000")),
+    rows("s2 gang: place 1 0>0 1>1 2>0", "with its partners", (0, Reason.GANG_PARTNER, False, -1, 0, 0),
+         (1, Reason.MACHINE_NOT_UP, False, -1, 0, 0), (2, Reason.GANG_PARTNER, False, -1, 0, 0)),
+    rows("s2 gang seen=4: place 1 0>0 1>1", "partners of a conflict", (0, Reason.GANG_PARTNER, True, -1, 0, 0),
+         (1, Reason.MACHINE_NOT_UP, True, -1, 0, 0)),
+]  # fmt: skip
+
+
+def state_of(cell: Cell) -> Picture:
+    """Picture a cell without revision, sessions and counters: what a refusal must not touch."""
+    picture = picture_of_cell(cell)
+    kept = {path: line for path, line in picture.items() if not path.startswith(("session ", "author "))}
+    jobs = {path: (*line[:8], *line[9:]) for path, line in kept.items() if path.startswith("job ")}
+    return kept | jobs | {"cell": picture["cell"][1:]}
+
+
+def prepare(*lines: str) -> Player:
+    """Play a world; everything in it is granted."""
+    player = Player()
+    for line in (*WORLD, *lines):
+        assert player.ask(line)[0].status == Status.COMMITTED, line
+    return player
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.why}: {case.asks}")
+def test_a_refusal_says_exactly_why(case: Case) -> None:
+    """Reason, dimension, shortage, who took it, conflict or not: as the table says; refused claims change nothing."""
+    player = prepare(*case.first)
+    before = state_of(player.cell)
+    verdict = verdict_of(player.ask(case.asks)[0])
+    assert (verdict.reason, verdict.is_conflict, verdict.rows) == (case.reason, case.is_conflict, case.rows)
+    assert verdict.status == (Status.PARTIAL if verdict.granted else Status.REFUSED)
+    if not verdict.granted:
+        assert state_of(player.cell) == before
+    invariants.check(player.cell)
+    entries = [Entry(raw=each) if isinstance(each, bytes) else Entry(transactions=each) for each in player.log]
+    assert find_difference(entries, every=1) == ""
+
+
+def test_the_table_has_every_reason() -> None:
+    """No reason is without a row, but for those that have a test of their own or come only from proposers."""
+    elsewhere = {Reason.NONE, Reason.DEFECT, Reason.SUSPENDED, Reason.PLUGIN_FAILED}
+    named = {case.reason for case in CASES} | {row[1] for case in CASES for row in case.rows}
+    assert named - {Reason.NONE} == set(Reason) - elsewhere
+
+
+def test_before_genesis_nothing_is_judged() -> None:
+    """A cell that has not begun refuses everything but its beginning."""
+    player = Player()
+    verdict = verdict_of(player.ask("s2: open batch-0")[0])
+    assert (verdict.status, verdict.reason) == (Status.REFUSED, Reason.NO_GENESIS)
+    assert player.cell.sessions == {}
+
+
+def test_a_defect_of_the_check_refuses_and_uses_the_number_up() -> None:
+    """An exception while judging is answered, not raised: the session goes on, and nothing else changed."""
+    player = prepare()
+    row = player.cell.jobs.row_of(1)
+    assert row is not None
+    spec, player.cell.jobs.specs[row] = player.cell.jobs.specs[row], None
+    outcome = player.ask("s2: place 1 0>0")[0]
+    assert (outcome.status, outcome.reason, outcome.granted) == (Status.REFUSED, Reason.DEFECT, 0)
+    player.cell.jobs.specs[row] = spec
+    assert player.ask("s2: place 1 0>0")[0].status == Status.COMMITTED
+    invariants.check(player.cell)
+
+
+def test_the_arena_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that the cell has no rows left for is refused; what needs none is not."""
+    monkeypatch.setattr(apply_jobs, "MAX_TASK_ROWS", 6)
+    player = prepare()
+    before = state_of(player.cell)
+    assert player.ask("s2: submit web count=3")[0].reason == Reason.LIMIT
+    assert player.ask("s2: submit sort count=7 cpu=1000 memory=1")[0].reason == Reason.LIMIT
+    assert player.ask("s2: submit sort count=4 cpu=1000 memory=2 replace")[0].reason == Reason.LIMIT
+    assert player.ask("s2: submit sort count=4 cpu=1000 memory=2")[0].reason == Reason.JOB_EXISTS
+    assert state_of(player.cell) == before
+    assert player.ask("s2: submit web count=2")[0].status == Status.COMMITTED
+    assert player.ask("s2: submit sort count=4 cpu=1000 memory=1")[0].status == Status.COMMITTED
+    assert player.ask("s2: submit sort count=3 cpu=1000 memory=1")[0].status == Status.COMMITTED
