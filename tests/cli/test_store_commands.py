@@ -56,7 +56,7 @@ def test_overwritten_page_is_found(page: int, state: Path, omega: Omega) -> None
     """A page of the database that is overwritten is found, whichever it is."""
     path = state / "cell.db"
     data = bytearray(path.read_bytes())
-    data[page * 4096 : (page + 1) * 4096] = bytes(range(1, 257)) * 16
+    data[page * 4096 : (page + 1) * 4096] = b"damaged!" * 512
     path.write_bytes(data)
     check_damaged(omega("store", "verify", str(path)))
 
