@@ -1,5 +1,5 @@
-"""The programs that a cell consists of; each is run as ``python -m omegacell.api.processes.NAME``.
+"""The programs that a cell consists of, each started with ``python -m omegacell.api.processes.<name>``.
 
-They wire the rooms together (a log under a scheduler, a link under an agent) and hold no logic of their own.
-`omegacell.api.up` starts them on one machine; a person may start each by hand.
+`omega up` starts them all on one machine; across machines each is started by itself. Every one of them may be killed
+at any time and started again. Errors are one line on standard error and an exit code (`omegacell.api.errors`).
 """

@@ -1,80 +1,68 @@
-"""The agent of this machine, or one process that plays many simulated ones, on a link to the API.
-
-``python -m omegacell.api.processes.agent --state DIR --api HOST:PORT --token-file FILE``
-
-The machine offers what it really has unless told otherwise. SIGTERM ends the agent; its tasks go on under the
-machine's supervisor, and the next agent over the same state folder finds them. With ``--simulated N`` nothing real is
-run: N machines with the driver ``simulated`` appear, for trying out and for measuring.
-"""
+"""The agent of this machine, or of many simulated ones: ``python -m omegacell.api.processes.agent``."""
 
 import argparse
 import asyncio
-import logging
-import sys
-from collections.abc import Callable, Sequence
+import signal
 from pathlib import Path
-from typing import Final
 
 from omegacell.agent.daemon import AgentSettings, run_agent
 from omegacell.agent.drivers.exec_driver import ExecSettings
 from omegacell.agent.resources import Overrides
-from omegacell.agent.simulated_agent import make_offers, run_simulated
 from omegacell.api.agent_link import GrpcConnector
+from omegacell.api.processes.shell import add_api_options, read_token, run_program
 from omegacell.api.quantities import parse_bytes, parse_cpu
-from omegacell.core.errors import OmegaError, UsageError
-
-SIMULATED_CAPACITY: Final = (32_000, 128 << 30, 1 << 40)
-"""What a simulated machine has unless told otherwise: milli-CPU, bytes of memory, bytes of disk."""
+from omegacell.api.wiring import FleetShape, make_fleet, run_fleet
+from omegacell.core.errors import UsageError
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Run the agent, or the simulated machines, until SIGTERM or SIGINT.
-
-    Raises:
-        OmegaError: an argument is wrong, or the state folder cannot be used.
-    """
-    connector = GrpcConnector(arguments.api, _read_token(arguments.token_file))
-    attributes = tuple(_read_attribute(text) for text in arguments.attribute)
-    cpu_milli = _quantity("--cpu", arguments.cpu, parse_cpu)
-    memory_bytes = _quantity("--memory", arguments.memory, parse_bytes)
-    disk_bytes = _quantity("--disk", arguments.disk, parse_bytes)
+def main() -> None:
+    """Read the arguments and be an agent until SIGTERM or SIGINT; tasks go on without it."""
+    parser = argparse.ArgumentParser(prog="omega agent", description="Run the tasks that a cell wants of this machine.")
+    add_api_options(parser)
+    parser.add_argument("--state", required=True, type=Path, help="the folder of this agent and of its tasks")
+    parser.add_argument("--name", help="the machine's name; by default the host's, or what simulated names begin with")
+    parser.add_argument("--cpu", type=_cpu, help="CPUs to offer, as in 4 or 500m; by default all")
+    parser.add_argument("--memory", type=_bytes, help="memory to offer, as in 8Gi; by default all but a reserve")
+    parser.add_argument("--disk", type=_bytes, help="disk to offer; by default what is free but a reserve")
+    parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help="what jobs may ask for")
+    parser.add_argument("--allow-root", action="store_true", help="let tasks run as root")
+    parser.add_argument("--no-cgroups", action="store_true", help="limit by rlimits even where cgroups can be had")
+    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="play so many machines instead")
+    arguments = parser.parse_args()
+    connector = GrpcConnector(arguments.api, read_token(arguments.token_file))
     if arguments.simulated:
-        given = (cpu_milli, memory_bytes, disk_bytes)
-        capacity = tuple(
-            amount if number is None else number for number, amount in zip(given, SIMULATED_CAPACITY, strict=True)
-        )
-        prefix = arguments.name or "sim"
-        offers = make_offers(arguments.simulated, prefix=prefix, capacity=capacity, attributes=attributes)
-        asyncio.run(run_simulated(offers, connector))
+        asyncio.run(_simulate(arguments, connector))
         return
-    overrides = Overrides(
-        name=arguments.name,
-        cpu_milli=cpu_milli,
-        memory_bytes=memory_bytes,
-        disk_bytes=disk_bytes,
-        attributes=attributes,
-    )
     settings = AgentSettings(
-        state=str(arguments.state), overrides=overrides, exec=ExecSettings(is_root_allowed=arguments.allow_root)
+        state=str(arguments.state),
+        overrides=Overrides(
+            name=arguments.name,
+            cpu_milli=arguments.cpu,
+            memory_bytes=arguments.memory,
+            disk_bytes=arguments.disk,
+            attributes=tuple(_read_attribute(text) for text in arguments.attribute),
+        ),
+        exec=ExecSettings(is_root_allowed=arguments.allow_root),
+        use_cgroups=not arguments.no_cgroups,
     )
     asyncio.run(run_agent(settings, connector))
 
 
-def _quantity(option: str, text: str | None, parse: Callable[[object], int]) -> int | None:
-    try:
-        return None if text is None else parse(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: {error}") from error
-
-
-def _read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--token-file {path}: cannot be read ({error})") from error
-    if not token:
-        raise UsageError(f"--token-file {path}: it is empty, expected the cell's token")
-    return token
+async def _simulate(arguments: argparse.Namespace, connector: GrpcConnector) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    default = FleetShape(count=arguments.simulated)
+    shape = FleetShape(
+        count=arguments.simulated,
+        prefix=arguments.name or default.prefix,
+        capacity=(
+            arguments.cpu or default.capacity[0],
+            arguments.memory or default.capacity[1],
+            arguments.disk or default.capacity[2],
+        ),
+    )
+    await run_fleet(make_fleet(shape, arguments.state), connector, stop=stop)
 
 
 def _read_attribute(text: str) -> tuple[str, str]:
@@ -84,32 +72,13 @@ def _read_attribute(text: str) -> tuple[str, str]:
     return name, value
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of this program's arguments."""
-    parser = argparse.ArgumentParser(prog="omegacell-agent", description="Run the agent of this machine.")
-    parser.add_argument("--state", type=Path, required=True, help="folder of this agent and its tasks")
-    parser.add_argument("--api", action="append", required=True, help="HOST:PORT of an API server; may be repeated")
-    parser.add_argument("--token-file", type=Path, required=True, help="file that holds the cell's token")
-    parser.add_argument("--name", help="the machine's name, or the prefix of simulated ones")
-    parser.add_argument("--cpu", help="CPU to offer, such as 1.5 or 1500m; what the machine has if not given")
-    parser.add_argument("--memory", help="memory to offer, such as 8Gi")
-    parser.add_argument("--disk", help="disk to offer, such as 100Gi")
-    parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
-    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="play N machines instead")
-    parser.add_argument("--allow-root", action="store_true", help="let tasks run as root")
-    return parser
+def _cpu(text: str) -> int:
+    return parse_cpu(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse arguments, run, and say in one line what went wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        run(make_parser().parse_args(arguments))
-    except OmegaError as error:
-        sys.stderr.write(f"omega: {error}\n")
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+def _bytes(text: str) -> int:
+    return parse_bytes(text)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("omega agent", main)

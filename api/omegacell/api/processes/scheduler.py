@@ -1,24 +1,19 @@
-"""One instance of one scheduler, in a process of its own beside the cell.
+"""One instance of a scheduler: ``python -m omegacell.api.processes.scheduler TARGET``.
 
-``python -m omegacell.api.processes.scheduler --store URL --name NAME --author AUTHOR TARGET``
-
-A plug-in that cannot be loaded is named in one line; its jobs stay pending with that line as the reason, and after a
-while the process ends, so that whoever supervises it loads the plug-in anew. What hangs is fenced from outside, by
-killing this process.
+A plug-in that cannot be loaded is named in one line, and its jobs are told so: the process stays and says for each of
+them why it is pending. With ``--fail`` it ends instead.
 """
 
 import argparse
 import logging
 import secrets
 import signal
-import sys
-import threading
 from collections.abc import Sequence
 from types import FrameType
-from typing import Final
 
-from omegacell.api.processes.log_port import LogPort
-from omegacell.core.errors import OmegaError, PluginError
+from omegacell.api.processes.shell import run_program
+from omegacell.api.wiring import ReplicaPort
+from omegacell.core.errors import PluginError
 from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup
 from omegacell.schedulers.loop import Loop, LoopSettings
 from omegacell.schedulers.registry import load_scheduler
@@ -26,98 +21,58 @@ from omegacell.schedulers.runner import Runner, SystemClock
 from omegacell.schedulers.view import CellView
 from omegacell.store.engines import open_store
 from omegacell.store.proposer import draw_session
-from omegacell.store.sqlite_database import Access
-
-RELOAD_AFTER_S: Final = 10.0
-"""How long the jobs of a plug-in that cannot be loaded are told so before the process ends."""
 
 _LOG = logging.getLogger(__name__)
 
 
-class Unloadable:
-    """Stands in for a plug-in that cannot be loaded: every decision says why."""
+class BrokenScheduler:
+    """Stands in for a plug-in that cannot be loaded; places nothing, and says why.
+
+    Args:
+        error: What went wrong.
+    """
 
     def __init__(self, error: PluginError) -> None:
-        """Answer everything with ``error``."""
         self._error = error
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
-        """Place nothing.
-
-        Raises:
-            PluginError: always, the one that loading raised.
-        """
+        """Raise what went wrong; the loop tells the job."""
         raise self._error
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the scheduler until SIGTERM or SIGINT; return the exit code.
-
-    Raises:
-        OmegaError: the store cannot be used, or the cell cannot be folded.
-    """
-    failure: PluginError | None = None
-    scheduler: Scheduler
+def main() -> None:
+    """Read the arguments and schedule until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="omega scheduler", description="Run one instance of a scheduler.")
+    parser.add_argument("target", help="an installed name, module:Class or file.py:Class")
+    parser.add_argument("--store", required=True, metavar="URL", help="the cell's store")
+    parser.add_argument("--name", required=True, help="the scheduler's name, which jobs give")
+    parser.add_argument("--author", required=True, help="this instance's name in the log, as in batch-0")
+    parser.add_argument("--seed", type=int, help="what its random numbers follow from; by default random")
+    parser.add_argument("--fail", action="store_true", help="end when the plug-in cannot be loaded")
+    arguments = parser.parse_args()
     try:
-        scheduler = load_scheduler(arguments.target)
+        scheduler: Scheduler = load_scheduler(arguments.target)
     except PluginError as error:
-        failure = error
-        scheduler = Unloadable(error)
-    with open_store(arguments.store, access=Access.EXISTING) as store:
-        port = LogPort(store)
-        settings = LoopSettings(instance=arguments.author, scheduler=arguments.name, seed=secrets.randbits(63))
+        if arguments.fail:
+            raise
+        _LOG.error("%s", error)
+        scheduler = BrokenScheduler(error)
+    seed = secrets.randbits(63) if arguments.seed is None else arguments.seed
+    settings = LoopSettings(instance=arguments.author, scheduler=arguments.name, seed=seed)
+    with open_store(arguments.store) as store:
+        port = ReplicaPort(store)
         loop = Loop(scheduler, port.cell, settings=settings, clock=SystemClock(), draw_session=draw_session)
         runner = Runner(loop, port)
-        _halt_on_signals(runner, port)
-        if failure is not None:
-            _say(failure)
-            _halt_after(RELOAD_AFTER_S, runner, port)
+
+        def halt(number: int, frame: FrameType | None) -> None:
+            runner.halt()
+            store.wake()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, halt)
+        _LOG.info("scheduler %s (%s) begins at revision %d", arguments.author, arguments.target, port.cell.revision)
         runner.run()
-    if failure is not None:
-        _say(failure)
-        return 1
-    return 0
-
-
-def _say(error: OmegaError) -> None:
-    sys.stderr.write(f"omega: {error}\n")
-    sys.stderr.flush()
-
-
-def _halt_on_signals(runner: Runner, port: LogPort) -> None:
-    def halt(number: int, frame: FrameType | None) -> None:
-        runner.halt()
-        # Not in the handler itself: the thread that it interrupted may hold the lock that waking takes.
-        threading.Thread(target=port.wake, name="halt", daemon=True).start()
-
-    signal.signal(signal.SIGTERM, halt)
-    signal.signal(signal.SIGINT, halt)
-
-
-def _halt_after(seconds: float, runner: Runner, port: LogPort) -> None:
-    def halt() -> None:
-        runner.halt()
-        port.wake()
-
-    timer = threading.Timer(seconds, halt)
-    timer.daemon = True
-    timer.start()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse arguments, run, and say in one line what went wrong."""
-    parser = argparse.ArgumentParser(prog="omegacell-scheduler", description="Run one instance of one scheduler.")
-    parser.add_argument("--store", required=True, help="URL of the log, such as sqlite:///var/lib/omega/cell.db")
-    parser.add_argument("--name", required=True, help="the name that jobs give as their scheduler")
-    parser.add_argument("--author", required=True, help="this instance's own name, such as batch-0")
-    parser.add_argument("target", help="an installed name, module:Class, or file.py:Class")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        return run(parser.parse_args(arguments))
-    except OmegaError as error:
-        _say(error)
-        return 6
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program("omega scheduler", main)

@@ -38,19 +38,21 @@ from omegacell.core.outcomes import Outcome, Reason
 from omegacell.core.units import Revision, SessionId
 from omegacell.core.validate import check_transaction
 from omegacell.store.log import Store
-from omegacell.store.proposer import Prepared, Proposal, Session
+from omegacell.store.proposer import Prepared, Proposal, Session, batches
 from omegacell.store.replica import Folded, Replica
 
 _LOG = logging.getLogger(__name__)
 
 SLICE_S: Final = 0.005
 """How long folding may hold the loop before it lets others in; a single large entry may take longer."""
-SLICE_ENTRIES: Final = 8
+SLICE_ENTRIES: Final = 1
 HEAD_TRUST_S: Final = 5.0
 WAIT_S: Final = 1.0
 MAX_QUEUED: Final = 50_000
 """Transactions that may wait for the next append."""
 MAX_TRANSACTIONS_PER_APPEND: Final = 2_048
+MAX_TRANSACTIONS_PER_ENTRY: Final = 48
+"""An entry is folded whole: these take a few milliseconds."""
 MAX_APPENDS: Final = 5
 MAX_SESSIONS: Final = 3
 
@@ -287,8 +289,7 @@ class CellHost:
         """
         outcomes: tuple[Outcome, ...] = ()
         for _ in range(MAX_SESSIONS):
-            prepared = self.session.prepare(proposals)
-            outcomes = await self._append(prepared)
+            outcomes = await self._append(self._prepare(proposals))
             if not self.session.is_lost(outcomes):
                 break
             self.session.abandon()
@@ -297,28 +298,56 @@ class CellHost:
         self._appended_at = time.monotonic()
         return outcomes
 
-    async def _append(self, prepared: Prepared) -> tuple[Outcome, ...]:
+    def _prepare(self, proposals: Sequence[Proposal]) -> list[Prepared]:
+        """Number and encode proposals as entries that are short to fold.
+
+        Raises:
+            OmegaError: One of them breaks a limit; the session is left, as numbers may have been used.
+        """
+        try:
+            return [
+                self.session.prepare(proposals[first : first + MAX_TRANSACTIONS_PER_ENTRY])
+                for first in range(0, len(proposals), MAX_TRANSACTIONS_PER_ENTRY)
+            ]
+        except OmegaError:
+            self.session.abandon()
+            raise
+
+    async def _append(self, entries: Sequence[Prepared]) -> tuple[Outcome, ...]:
+        """Append entries in one commit, and return what became of their transactions."""
+        appends = [append for prepared in entries for append in prepared.appends]
+        known: dict[int, tuple[Outcome, ...]] = {}
         try:
             lost: StoreError | None = None
             for _ in range(MAX_APPENDS):
                 try:
-                    await asyncio.to_thread(self.store.append, prepared.appends)
+                    for batch in batches(appends):
+                        await asyncio.to_thread(self.store.append, batch)
                 except AnswerLostError as error:
                     lost = error
-                outcomes = await self._fold_to_outcomes(prepared)
+                outcomes = await self._fold_to_outcomes(entries, known)
                 if outcomes is not None:
                     return outcomes
             raise AnswerLostError(f"appended {MAX_APPENDS} times and did not arrive") from lost
         except StoreError as error:
-            outcomes = None if isinstance(error, DivergedError) else await self._fold_to_outcomes(prepared)
+            outcomes = None if isinstance(error, DivergedError) else await self._fold_to_outcomes(entries, known)
             if outcomes is not None:
                 return outcomes
             self.session.abandon()
             raise
 
-    async def _fold_to_outcomes(self, prepared: Prepared) -> tuple[Outcome, ...] | None:
+    async def _fold_to_outcomes(
+        self, entries: Sequence[Prepared], known: dict[int, tuple[Outcome, ...]]
+    ) -> tuple[Outcome, ...] | None:
+        """Return the outcomes of all entries, None while one is missing; ``known`` keeps those there are. Mutates."""
         await self._fold_all()
-        return self.session.outcomes_of(prepared, _NOTHING_FOLDED)
+        for prepared in entries:
+            if prepared.first_seq not in known:
+                found = self.session.outcomes_of(prepared, _NOTHING_FOLDED)
+                if found is None:
+                    return None
+                known[prepared.first_seq] = found
+        return tuple([outcome for prepared in entries for outcome in known[prepared.first_seq]])
 
 
 def _api_error(error: OmegaError) -> OmegaError:
