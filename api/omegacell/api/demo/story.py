@@ -17,7 +17,7 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.client import Client
 from omegacell.api.demo import jobs
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow
-from omegacell.api.records import Job, JobState, MachineState, Resources, Task
+from omegacell.api.records import Health, Job, JobState, MachineState, Resources, Task
 from omegacell.api.up.ephemeral import EphemeralCell
 from omegacell.core.jobs import TaskState
 
@@ -143,18 +143,18 @@ class Story:
         detail = f"pids {sorted(pids.values())}"
         self.check("every replica answers HTTP", is_held=len(pids) == jobs.SERVICE_COUNT, detail=detail)
         victim = 1
+        before = self._task(victim)
         os.kill(pids[victim], signal.SIGKILL)
-        task = await_seen(lambda: self._task(victim), _is_healthy_again)
+        task = await_seen(lambda: self._task(victim), lambda task: _is_replaced(before, task))
         again = self._ask_replicas([victim])
         detail = "not replaced"
         if task.last is not None and task.past:
             first = task.past[-1]
             gap_ms = (task.last.started_at_us - first.ended_at_us) // 1_000
             detail = f"attempt {first.attempt} ended by signal {first.signal}, the next one ran {gap_ms} ms later"
-        is_replaced = (
-            victim in again and again[victim] != pids[victim] and bool(task.past) and task.past[-1].signal == 9
-        )
-        self.check("a killed replica is replaced", is_held=is_replaced, detail=detail)
+        is_replaced = _is_replaced(before, task) and task.past[-1].signal == signal.SIGKILL
+        is_other = again.get(victim, pids[victim]) != pids[victim]
+        self.check("a killed replica is replaced", is_held=is_replaced and is_other, detail=detail)
 
     def _task(self, index: int) -> Task:
         return self._client.job(jobs.SERVICE_NAME).tasks[index]
@@ -280,8 +280,10 @@ def _has_run(job: Job) -> bool:
     return not _count(job, TaskState.PENDING) and not _count(job, TaskState.PLACED)
 
 
-def _is_healthy_again(task: Task) -> bool:
-    return bool(task.past) and task.state is TaskState.RUNNING and task.health.name == "HEALTHY"
+def _is_replaced(before: Task, now: Task) -> bool:
+    """Whether another attempt than before is at work, and well."""
+    is_well = now.state is TaskState.RUNNING and now.health is Health.HEALTHY
+    return is_well and now.last is not None and before.last is not None and now.last.attempt > before.last.attempt
 
 
 def _race_facts(row: HistoryRow) -> Mapping[str, Any]:
