@@ -107,9 +107,10 @@ class Cgroups:
         }
 
     def close(self) -> None:
-        """Remove our own folders when they are empty."""
+        """Remove our own folders, unless groups of running attempts are in them."""
         for hierarchy in self._hierarchies:
-            _remove_folder(hierarchy.folder)
+            with contextlib.suppress(OSError):
+                os.rmdir(hierarchy.folder)
 
 
 def find_hierarchies(name: str, parent: str = "") -> tuple[Hierarchy, ...]:

@@ -148,7 +148,7 @@ class Agent:
                 self._end_running(key)
         if stop_tasks:
             await self._hands.shutdown(_SHUTDOWN_GRACE_US)
-            self._cgroups.close()
+        self._cgroups.close()
         os.close(self._lock)
 
     # --- the link's ear

@@ -56,13 +56,13 @@ class LogSlice:
     data: bytes
 
 
-def find_first(fd: int) -> int:
-    """Return the offset of the first byte that is kept."""
+def find_first(fd: int, size: int) -> int:
+    """Return the offset of the first byte that is kept of a file that had ``size`` bytes a moment ago."""
     try:
         return os.lseek(fd, 0, os.SEEK_DATA)
     except OSError as error:
         if error.errno == errno.ENXIO:  # nothing is kept, or nothing was written
-            return os.fstat(fd).st_size
+            return size
         raise
 
 
@@ -89,12 +89,15 @@ def read_log(path: str, offset: int, limit_bytes: int = MAX_LOG_CHUNK_BYTES) -> 
         size = os.fstat(fd).st_size
         if offset > size:  # truncated: offsets have started anew
             offset = 0
-        first = find_first(fd)
-        if first <= offset:
-            return LogSlice(offset=offset, data=os.pread(fd, limit_bytes, offset))
-        data = os.pread(fd, limit_bytes, first)
-        cut = data.find(b"\n") + 1 if first > 0 else 0
-        return LogSlice(offset=first + cut, data=data[cut:])
+        first = find_first(fd, size)
+        while True:
+            start = max(offset, first)
+            data = os.pread(fd, limit_bytes, start)
+            first, before = find_first(fd, size), first
+            if first <= start:
+                break  # else it was freed while it was read: what was read may be of the hole
+        cut = data.find(b"\n") + 1 if before > offset else 0
+        return LogSlice(offset=start + cut, data=data[cut:])
     finally:
         os.close(fd)
 
@@ -109,7 +112,7 @@ def trim_log(path: str, keep_bytes: int) -> Trim:
         return Trim.FITS
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        first = find_first(fd)
+        first = find_first(fd, size)
         upto = (size - keep_bytes) // _BLOCK_BYTES * _BLOCK_BYTES
         if upto - first < max(keep_bytes // 4, _BLOCK_BYTES):
             return Trim.FITS

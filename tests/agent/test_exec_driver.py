@@ -1,0 +1,231 @@
+"""The exec driver: users, folders, files, limits, and what it refuses, with real processes."""
+
+import os
+import pwd
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from omegacell.agent.cgroups import Cgroups, Limits, find_hierarchies
+from omegacell.agent.drivers.exec_driver import ExecDriver, ExecSettings, StartRefusedError
+from omegacell.agent.messages import AttemptKey, WantedTask
+from omegacell.agent.payload import ExecConfig, InlineFile
+from omegacell.agent.supervisor.client import SupervisorClient
+from omegacell.agent.supervisor.records import ExitRecord, How
+from tests.agent.cell_end import exec_shape, key_of
+from tests.agent.test_supervisor import ends_of, play, read
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+
+
+def make_driver(state: str, cgroups: Cgroups | None = None, **fields: object) -> ExecDriver:
+    settings = ExecSettings(**{"is_root_allowed": True, **fields})  # type: ignore[arg-type]
+    return ExecDriver(state, settings, cgroups or Cgroups())
+
+
+def wanted(key: AttemptKey, *command: str, **fields: object) -> WantedTask:
+    resources = fields.pop("resources", (100, 0, 0))
+    config = ExecConfig(command=command, **fields)  # type: ignore[arg-type]
+    return WantedTask(key=key, shape=exec_shape(config=config, resources=resources), incarnation="i")
+
+
+def run(state: str, driver: ExecDriver, task: WantedTask) -> ExitRecord:
+    """Run a task to its end under a real supervisor; return how it ended."""
+    ends: dict[str, ExitRecord] = {}
+    key = str(task.key)
+
+    async def scenario(client: SupervisorClient) -> None:
+        assert await client.start([driver.prepare(task)]) == {}
+        ends.update(await ends_of(client, key))
+
+    play(os.path.join(state, "supervisor"), scenario)
+    return ends[key]
+
+
+@pytest.mark.root
+@needs_root
+def test_a_task_runs_as_its_user_with_nothing_of_root(state: str) -> None:
+    """User, group and supplementary groups are the named user's; its folder is its own, its output file is not."""
+    nobody = pwd.getpwnam("nobody")
+    task = wanted(key_of(1), "sh", "-c", "id -u; id -G; touch mine; stat -c %u . mine; rm ../stdout", user="nobody")
+    end = run(state, make_driver(state, is_root_allowed=False), task)
+    lines = read(f"{state}/tasks/1.0.1/stdout").split()
+    assert lines == [str(nobody.pw_uid), str(nobody.pw_gid), str(nobody.pw_uid), str(nobody.pw_uid)]
+    assert (end.how, end.code) == (How.EXITED, 1), "the outputs cannot be removed by the task"
+
+
+@pytest.mark.root
+@needs_root
+def test_without_a_user_root_is_not_what_runs_unless_allowed(state: str) -> None:
+    """An agent of root runs tasks that name no user as the default one, and as root only when it may."""
+    run(state, make_driver(state, is_root_allowed=False), wanted(key_of(1), "id", "-un"))
+    run(state, make_driver(state, is_root_allowed=True), wanted(key_of(2), "id", "-un"))
+    assert read(f"{state}/tasks/1.0.1/stdout") == "nobody\n"
+    assert read(f"{state}/tasks/2.0.1/stdout") == "root\n"
+
+
+REFUSALS = [
+    ({"user": "root"}, "user 'root': this cell does not let tasks run as root"),
+    ({"user": "no-such-user"}, "user 'no-such-user': no such user here"),
+    ({"files": (InlineFile(path="../x", content=b""),)}, "file '../x': expected a path inside the working folder"),
+    ({"files": (InlineFile(path="/x", content=b""),)}, "file '/x': expected a path inside the working folder"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REFUSALS)
+def test_refusals_say_why(state: str, fields: dict[str, object], message: str) -> None:
+    """What may not be had is refused before anything runs, in one line."""
+    with pytest.raises(StartRefusedError) as refusal:
+        make_driver(state, is_root_allowed=False).prepare(wanted(key_of(1), "true", **fields))
+    assert str(refusal.value) == message
+
+
+def test_a_payload_of_another_driver_is_refused(state: str) -> None:
+    """The exec driver runs only payloads with an exec part."""
+    task = WantedTask(key=key_of(1), shape=exec_shape("x", payload=b'{"version":1}'))
+    with pytest.raises(StartRefusedError, match="the part 'exec' is missing"):
+        make_driver(state).prepare(task)
+
+
+def test_inline_files_are_there_before_the_command(state: str) -> None:
+    """Files of the payload stand in the working folder, in folders of their own if need be, with their modes."""
+    files = (
+        InlineFile(path="bin/run.sh", content=b"#!/bin/sh\ncat data\n", mode=0o755),
+        InlineFile(path="data", content=b"\xff\x00ok"),
+    )
+    end = run(state, make_driver(state), wanted(key_of(1), "./bin/run.sh", files=files))
+    assert end.code == 0
+    with open(f"{state}/tasks/1.0.1/stdout", "rb") as file:
+        assert file.read() == b"\xff\x00ok"
+
+
+def test_the_environment_is_clean(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the agent's environment reaches a task; the job's is added, and cannot claim to be another job."""
+    monkeypatch.setenv("SECRET_OF_THE_AGENT", "x")
+    env = (("GREETING", "hello"), ("OMEGA_JOB", "liar"), ("LANG", "C"))
+    run(state, make_driver(state), wanted(key_of(1), "env", env=env))
+    seen = dict(line.split("=", 1) for line in read(f"{state}/tasks/1.0.1/stdout").splitlines())
+    work = f"{state}/tasks/1.0.1/work"
+    assert seen == {
+        "PATH": ExecSettings().path,
+        "HOME": work,
+        "TMPDIR": f"{work}/tmp",
+        "LANG": "C",
+        "GREETING": "hello",
+        "OMEGA_JOB": "job",
+        "OMEGA_TASK_INDEX": "0",
+        "OMEGA_ATTEMPT": "1",
+        "OMEGA_TASK_DIR": work,
+    }
+
+
+def test_without_cgroups_memory_is_an_rlimit(state: str) -> None:
+    """A task that takes more than it asked for gets no more memory, and the driver says what limits what."""
+    script = "x = bytearray(200 << 20)"
+    command = (sys.executable, "-I", "-S", "-c", script)
+    end = run(state, make_driver(state), wanted(key_of(1), *command, resources=(100, 64 << 20, 0)))
+    assert end.code == 1
+    assert "MemoryError" in read(f"{state}/tasks/1.0.1/stderr")
+    assert run(state, make_driver(state), wanted(key_of(2), *command, resources=(100, 512 << 20, 0))).code == 0
+    assert Cgroups().describe() == "cpu: not limited; memory: rlimit (data segment); pids: not limited"
+
+
+def test_what_was_wanted_is_found_again(state: str) -> None:
+    """A restarted agent reads from the attempt's folder what it had been asked to run."""
+    task = WantedTask(
+        key=key_of(1), shape=exec_shape("true", port_names=("http",)), ports=(("http", 80),), incarnation="i"
+    )
+    make_driver(state).prepare(task)
+    assert make_driver(state).load(task.key) == task
+    assert make_driver(state).load(key_of(2)) is None
+
+
+def test_garbage_is_collected_oldest_first_and_never_what_is_held(state: str) -> None:
+    """Above the number kept the oldest folders go; those of held attempts stay, however old."""
+    driver = make_driver(state, kept_folders=2)
+    for job in range(1, 7):
+        driver.prepare(wanted(key_of(job), "true"))
+        os.utime(f"{state}/tasks/{job}.0.1", (job, job))
+    assert driver.collect_garbage({"1.0.1"}) == ["2.0.1", "3.0.1", "4.0.1"]
+    assert sorted(os.listdir(f"{state}/tasks")) == ["1.0.1", "5.0.1", "6.0.1"]
+
+
+def test_garbage_is_collected_by_bytes(state: str) -> None:
+    """Folders go until what is left fits into the room for them."""
+    driver = make_driver(state, kept_bytes=3 << 20)
+    for job in range(1, 4):
+        driver.prepare(wanted(key_of(job), "true", files=(InlineFile(path="big", content=b"x" * (400 << 10)),)))
+        os.utime(f"{state}/tasks/{job}.0.1", (job, job))
+    assert driver.collect_garbage(set()) == ["1.0.1"]
+
+
+@pytest.fixture
+def cgroups(state: str) -> Iterator[Cgroups]:
+    """What this machine has of control groups; skipped where it has none for us."""
+    groups = Cgroups(find_hierarchies(f"omegacell-test-{os.path.basename(state)}"))
+    yield groups
+    for key in groups.list():
+        groups.remove(key)
+    groups.close()
+
+
+@pytest.mark.root
+def test_a_task_above_its_memory_is_killed_and_said_to_be(state: str, cgroups: Cgroups) -> None:
+    """In a control group with a memory limit, the kernel's kill is told apart from any other SIGKILL."""
+    if "memory" not in cgroups.controllers:
+        pytest.skip("no memory control group for this user here")
+    script = "x = bytearray(256 << 20)"
+    task = wanted(key_of(1), sys.executable, "-I", "-S", "-c", script, resources=(100, 32 << 20, 0))
+    end = run(state, make_driver(state, cgroups), task)
+    assert (end.how, end.code, end.is_oom) == (How.SIGNALED, 9, True)
+
+
+@pytest.mark.root
+def test_a_task_above_its_pids_cannot_fork(state: str, cgroups: Cgroups) -> None:
+    """The number of processes of a task is bounded where control groups can bound it."""
+    if "pids" not in cgroups.controllers:
+        pytest.skip("no pids control group for this user here")
+    script = "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done"
+    run(state, make_driver(state, cgroups), wanted(key_of(1), "sh", "-c", script, pids=5))
+    assert "fork" in read(f"{state}/tasks/1.0.1/stderr").lower()
+
+
+@pytest.mark.root
+def test_groups_have_their_limits_and_are_removed(state: str, cgroups: Cgroups) -> None:
+    """Weight, quota, memory and pids are written as the kernel wants them; an ended attempt leaves no group."""
+    if not cgroups.controllers:
+        pytest.skip("no control group for this user here")
+    limits = Limits(cpu_milli=1_500, memory_bytes=64 << 20, pids=10, is_cpu_capped=True)
+    folders = cgroups.create("1.0.1", limits)
+    expected = {
+        "cpu.shares": "1536",
+        "cpu.cfs_quota_us": "150000",
+        "memory.limit_in_bytes": str(64 << 20),
+        "cpu.weight": "150",
+        "cpu.max": "150000 100000",
+        "memory.max": str(64 << 20),
+        "pids.max": "10",
+    }
+    found = {
+        name: read(os.path.join(folder, name)).strip()
+        for folder in folders
+        for name in expected
+        if os.path.exists(os.path.join(folder, name)) and name.split(".")[0] in cgroups.controllers
+    }
+    assert found
+    assert found.items() <= expected.items()
+    cgroups.remove("1.0.1")
+    assert cgroups.list() == set()
+    assert not any(os.path.exists(folder) for folder in folders)
+
+
+@pytest.mark.root
+def test_a_process_cannot_leave_its_groups_by_a_session_of_its_own(state: str, cgroups: Cgroups) -> None:
+    """With control groups even a process without the mark, in a session of its own, ends with its task."""
+    if not cgroups.controllers:
+        pytest.skip("no control group for this user here")
+    script = "env -i setsid sleep 4711 & exit 0"
+    assert run(state, make_driver(state, cgroups), wanted(key_of(1), "sh", "-c", script)).code == 0
+    groups = cgroups.create("1.0.1", Limits(cpu_milli=0, memory_bytes=0, pids=0))
+    assert [read(os.path.join(folder, "cgroup.procs")) for folder in groups] == [""] * len(groups)
