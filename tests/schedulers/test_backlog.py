@@ -7,7 +7,7 @@ import pytest
 from omegacell.core.cell import Cell
 from omegacell.core.commands import CloseSession, OpenSession, Transaction
 from omegacell.core.units import Band, JobId, Revision, Role, SessionId
-from omegacell.schedulers.backlog import OLDEST_EVERY, SHAPES_PER_LOOK, Backlog, Standing
+from omegacell.schedulers.backlog import OLDEST_EVERY, QUEUES_PER_LOOK, Backlog, Standing
 from omegacell.schedulers.shares import live_instances, owner_of
 from omegacell.schedulers.testing import TestCell
 
@@ -31,7 +31,7 @@ class Waiting:
 
     def follow(self) -> None:
         delta = self.cell.drain_delta()
-        self.backlog.update(self.cell, delta.jobs)
+        self.backlog.update(self.cell, delta.jobs, now_us=0)
         self.backlog.note_machines(delta.machines)
 
     def taken(self, now_us: int = 0) -> Iterator[str]:
@@ -90,7 +90,7 @@ def test_a_delayed_job_comes_back_when_it_is_due() -> None:
     waiting.submit("flaky")
     entry = waiting.backlog.take(0)
     assert entry is not None
-    waiting.backlog.delay(entry, until_us=500)
+    waiting.backlog.delay(entry, until_us=500, now_us=0)
     assert waiting.backlog.next_due_us() == 500
     assert waiting.backlog.take(499) is None
     assert waiting.backlog.take(500) is entry
@@ -103,7 +103,7 @@ def test_a_delayed_job_that_is_scaled_up_is_tried_at_once() -> None:
     waiting.submit("flaky", count=3)
     entry = waiting.backlog.take(0)
     assert entry is not None
-    waiting.backlog.delay(entry, until_us=500)
+    waiting.backlog.delay(entry, until_us=500, now_us=0)
     waiting.submit("flaky", count=2)
     assert waiting.backlog.take(0) is None
     waiting.submit("flaky", count=4)
@@ -125,6 +125,44 @@ def test_parked_jobs_sleep_until_a_machine_with_room_changes() -> None:
     assert not waiting.backlog.wake_fitting(waiting.cell, now_us=0)
     assert list(waiting.taken()) == ["big-2", "big-1"]
     assert waiting.backlog.count(Standing.PARKED) == 1
+
+
+def test_a_job_that_does_not_use_its_room_leaves_it_to_the_next() -> None:
+    """Whether it is stopped, put off, or tried in vain: room never sleeps because the wrong job was woken."""
+    waiting = Waiting()
+    jobs = [waiting.submit(f"job-{number}", cpu_milli=2_000) for number in range(4)]
+    waiting.park_all()
+    waiting.test.add_machine("m", cpu_milli=2_000)
+    waiting.follow()
+    waiting.backlog.wake_fitting(waiting.cell, now_us=0)
+    assert waiting.backlog.count(Standing.READY) == 1
+    waiting.test.stop(jobs[0])
+    waiting.follow()
+    second = waiting.backlog.take(0)
+    assert second is not None
+    assert second.job == jobs[1]
+    waiting.backlog.delay(second, until_us=900, now_us=0)
+    third = waiting.backlog.take(0)
+    assert third is not None
+    assert third.job == jobs[2]
+    waiting.backlog.park(third, not_before_us=0)
+    waiting.backlog.wake_next(third, now_us=0)
+    assert list(waiting.taken()) == ["job-3"]
+    waiting.backlog.wake_next(third, now_us=0)
+    assert list(waiting.taken()) == []
+
+
+def test_a_gang_wakes_when_the_whole_cell_has_room_for_it() -> None:
+    """Not for less, and a larger gang of the same shape does not stand before a smaller one."""
+    waiting = Waiting(machines=1)
+    waiting.submit("large", count=4, cpu_milli=1_000, is_gang=True, priority=9)
+    waiting.submit("small", count=2, cpu_milli=1_000, is_gang=True)
+    waiting.submit("single", count=9, cpu_milli=1_000)
+    waiting.park_all()
+    waiting.test.add_machine("m")
+    waiting.follow()
+    waiting.backlog.wake_fitting(waiting.cell, now_us=0)
+    assert sorted(waiting.taken()) == ["single", "small"]
 
 
 def test_shapes_wake_apart() -> None:
@@ -167,14 +205,14 @@ def test_a_machine_that_changes_while_a_job_is_decided_on_wakes_it_after_parking
 def test_many_shapes_are_looked_at_in_slices() -> None:
     """One look is bounded and says that there is more; in the end every shape was compared."""
     waiting = Waiting()
-    shapes = SHAPES_PER_LOOK + 10
+    shapes = QUEUES_PER_LOOK + 10
     for number in range(shapes):
         waiting.submit(f"shape-{number:03}", cpu_milli=10 + number)
     waiting.park_all()
     waiting.test.add_machine("m", cpu_milli=1_000)
     waiting.follow()
     assert waiting.backlog.wake_fitting(waiting.cell, now_us=0)
-    assert waiting.backlog.count(Standing.READY) == SHAPES_PER_LOOK
+    assert waiting.backlog.count(Standing.READY) == QUEUES_PER_LOOK
     assert not waiting.backlog.wake_fitting(waiting.cell, now_us=0)
     assert waiting.backlog.count(Standing.READY) == shapes
 
@@ -250,13 +288,13 @@ def test_jobs_move_when_instances_come_and_go() -> None:
         waiting.submit(f"job-{number}")
     assert len(waiting.backlog) == 40
     open_session(waiting.test, 10, "test-1")
-    waiting.backlog.update_instances(waiting.cell)
+    waiting.backlog.update_instances(waiting.cell, now_us=0)
     expected = [f"job-{n}" for n in range(40) if owner_of(f"job-{n}", ("test-0", "test-1")) == "test-0"]
     assert 0 < len(expected) < 40
     assert len(waiting.backlog) == len(expected)
     closing = Transaction(session=SessionId(10), seq=2, seen=waiting.cell.revision, commands=(CloseSession(),))
     waiting.test.operator.port.append([closing])
-    waiting.backlog.update_instances(waiting.cell)
+    waiting.backlog.update_instances(waiting.cell, now_us=0)
     assert sorted(waiting.taken()) == sorted(f"job-{number}" for number in range(40))
 
 

@@ -36,7 +36,10 @@ class Ticker:
         self._tick_seen_us = now_us
 
     def note_heard(self, machines: ArrayLike, *, epochs: ArrayLike, now_us: int) -> None:
-        """Note heartbeats of machine rows, under the epochs they were registered with. Cost: O(rows given)."""
+        """Note heartbeats of machine rows, under the epochs they were registered with; a registration is one too.
+
+        Cost: O(rows given).
+        """
         rows = np.asarray(machines, np.int64)
         if rows.size:
             self._grow(int(rows.max()) + 1)
@@ -60,22 +63,21 @@ class Ticker:
             session: the caller's session, which holds its contacts.
             now_us: monotonic microseconds.
 
-        Cost: O(1) between ticks, O(machines) for a tick.
+        Cost: O(1) between ticks, O(machines) when one was folded and when one is due.
         """
+        self._grow(cell.machines.count)
         if cell.tick != self._tick_seen:
             self._tick_seen, self._tick_seen_us = cell.tick, now_us
+            self._let_go(cell.machines.contact_session, session)
         if cell.genesis is None or now_us < self.next_due_us():
             return None
-        self._grow(cell.machines.count)
-        known = slice(0, cell.machines.count)
-        holder = cell.machines.contact_session
-        is_ours = holder == session
-        self._forget_silent(holder, is_ours, now_us)
-        is_heard = self._heard_us[known] != _NEVER
-        is_current = self._epochs[known] == cell.machines.epoch
+        heard = self._heard_us[: cell.machines.count]
+        heard[now_us - heard > self._silent_after_us] = _NEVER
+        is_ours = cell.machines.contact_session == session
+        is_current = self._epochs[: cell.machines.count] == cell.machines.epoch
         is_up = cell.machines.state != MachineState.DOWN
-        gained = np.flatnonzero(is_heard & is_current & is_up & ~is_ours)[:CHANGES_PER_TICK]
-        lost = np.flatnonzero(is_ours & ~is_heard)[:CHANGES_PER_TICK]
+        gained = np.flatnonzero((heard != _NEVER) & is_current & is_up & ~is_ours)[:CHANGES_PER_TICK]
+        lost = np.flatnonzero(is_ours & (heard == _NEVER))[:CHANGES_PER_TICK]
         return Tick(
             after=cell.tick,
             dt_us=now_us - self._tick_seen_us,
@@ -84,12 +86,11 @@ class Ticker:
             lost_contact=lost.astype(np.int32),
         )
 
-    def _forget_silent(self, holder: NDArray[np.int64], is_ours: NDArray[np.bool_], now_us: int) -> None:
-        """Drop what was not heard for too long, and what another server took over: its agent has moved there."""
+    def _let_go(self, holder: NDArray[np.int64], session: SessionId) -> None:
+        """Drop the machines that another server took over since the last tick: their agents have moved there."""
         known = slice(0, len(holder))
-        heard = self._heard_us[known]
-        was_taken = self._was_ours[known] & ~is_ours & (holder != 0)
-        heard[was_taken | (now_us - heard > self._silent_after_us)] = _NEVER
+        is_ours = holder == session
+        self._heard_us[known][self._was_ours[known] & ~is_ours & (holder != 0)] = _NEVER
         self._was_ours[known] = is_ours
 
     def _grow(self, count: int) -> None:

@@ -6,8 +6,9 @@ Theory of operation. A job with pending tasks has an `Entry`, which stands in on
   whatever its priority, so that nothing starves.
 - DECIDING: taken, until the loop says what became of it.
 - DELAYED: until a time: a back-off after a conflict, a failed plug-in, or the delay before a restart.
-- PARKED: found no room. Parked jobs wait by shape; when machines change, one look per shape at the changed machines
-  tells how many tasks they take now, and that many are woken in order of priority. Nothing is woken by time alone.
+- PARKED: found no room. Parked jobs wait in queues by shape; when machines change, one look per queue at the changed
+  machines tells how many tasks they take now, and jobs are woken in order of priority until they cover that. A job
+  that was woken and does not use the room wakes the next of its queue. Nothing is woken by time alone.
 - ELSEWHERE: in the share of another instance.
 
 Heaps are cleaned lazily: an item counts only while its stamp is that of its entry. Updating costs O(touched jobs); only
@@ -15,10 +16,10 @@ a change of the live instances looks at every waiting job. Times are monotonic m
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,15 @@ from omegacell.schedulers.shares import live_instances, owner_of
 OLDEST_EVERY: Final = 10
 """Every so many decisions the oldest job is taken, whatever its priority."""
 
-SHAPES_PER_LOOK: Final = 64
-"""Parked shapes that one call of `Backlog.wake_fitting` compares with the machines that changed."""
+QUEUES_PER_LOOK: Final = 64
+"""Queues of parked jobs that one call of `Backlog.wake_fitting` compares with the machines that changed."""
+
+
+Queue: TypeAlias = tuple[Shape, int]
+"""Jobs that find room together: their shape, and the number of tasks of a gang, 0 for others."""
+
+Item: TypeAlias = tuple[tuple[int, int, int], int]
+"""An entry in a heap: its order, and its stamp when it was put there."""
 
 
 class Standing(IntEnum):
@@ -77,6 +85,25 @@ class Entry:
         return -self.spec.band, -self.spec.priority, self.job
 
 
+@dataclass(slots=True, eq=False)
+class _Parked:
+    """One queue of parked jobs: those that a machine that changed may help, and those tried since the last look."""
+
+    waiting: list[Item] = field(default_factory=list)
+    tried: list[Item] = field(default_factory=list)
+
+    def renew(self) -> None:
+        """Let all of them wait again, because machines changed."""
+        for item in self.tried:
+            heappush(self.waiting, item)
+        self.tried.clear()
+
+
+def queue_of(entry: Entry) -> Queue:
+    """Return the queue in which a job is parked."""
+    return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
+
+
 class Backlog:
     """Waiting jobs of one scheduler, those of this instance in order."""
 
@@ -86,11 +113,11 @@ class Backlog:
         self.instance = instance
         self._entries: dict[JobId, Entry] = {}
         self._instances: tuple[str, ...] = (instance,)
-        self._by_order: list[tuple[tuple[int, int, int], int]] = []
+        self._by_order: list[Item] = []
         self._by_age: list[tuple[int, int]] = []
         self._timers: list[tuple[int, int, int]] = []
-        self._parked: dict[Shape, list[tuple[tuple[int, int, int], int]]] = {}
-        self._looking: list[Shape] = []
+        self._parked: dict[Queue, _Parked] = {}
+        self._looking: list[Queue] = []
         self._looking_at: NDArray[np.int64] = np.empty(0, np.int64)
         self._changed: list[NDArray[np.int64]] = []
         self._stamps = 0
@@ -114,10 +141,10 @@ class Backlog:
         backlog = cls(scheduler=scheduler, instance=instance)
         backlog._instances = backlog._live(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
-        backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()])
+        backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
         return backlog
 
-    def update(self, cell: Cell, jobs: Iterable[JobId]) -> None:
+    def update(self, cell: Cell, jobs: Iterable[JobId], *, now_us: int) -> None:
         """Read jobs that were touched. Cost: O(jobs given)."""
         table = cell.jobs
         for job in jobs:
@@ -127,6 +154,7 @@ class Backlog:
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
+                    self.wake_next(entry, now_us=now_us)
             elif entry is None:
                 spec = table.spec_of(row)
                 if spec.scheduler == self.scheduler:
@@ -134,7 +162,7 @@ class Backlog:
             else:
                 self._reread(entry, table.spec_of(row), count)
 
-    def update_instances(self, cell: Cell) -> None:
+    def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
         instances = self._live(cell)
         if instances == self._instances:
@@ -144,6 +172,7 @@ class Backlog:
             is_mine = self._is_mine(entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
                 self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
+                self.wake_next(entry, now_us=now_us)
 
     def take(self, now_us: int) -> Entry | None:
         """Return the next job to decide on, now DECIDING, or None when none is ready."""
@@ -160,19 +189,18 @@ class Backlog:
         if entry.job in self._entries:
             self._stand(entry, Standing.READY)
 
-    def delay(self, entry: Entry, *, until_us: int) -> None:
-        """Let a job wait until a time."""
+    def delay(self, entry: Entry, *, until_us: int, now_us: int) -> None:
+        """Let a job wait until a time; what room it was woken for is the next one's."""
         if entry.job in self._entries:
-            entry.due_us = until_us
-            self._stand(entry, Standing.DELAYED)
-            heappush(self._timers, (until_us, entry.job, entry.stamp))
+            self._delay(entry, until_us)
+            self.wake_next(entry, now_us=now_us)
 
     def park(self, entry: Entry, *, not_before_us: int) -> None:
-        """Let a job wait until machines have room for its shape, and then still until a time."""
+        """Let a job wait until machines change and have room for its shape, and then still until a time."""
         if entry.job in self._entries:
             entry.due_us = not_before_us
             self._stand(entry, Standing.PARKED)
-            heappush(self._parked.setdefault(shape_of(entry.spec), []), (entry.order, entry.stamp))
+            self._parked.setdefault(queue_of(entry), _Parked()).tried.append((entry.order, entry.stamp))
 
     def note_machines(self, rows: NDArray[np.int64]) -> None:
         """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
@@ -182,7 +210,7 @@ class Backlog:
     def wake_fitting(self, cell: Cell, *, now_us: int) -> bool:
         """Wake parked jobs for which machines that changed have room; True when there is more to look at.
 
-        Cost: at most 64 shapes by the changed machines.
+        Cost: at most 64 queues by the changed machines.
         """
         if not self._looking and self._changed:
             self._looking_at = np.unique(np.concatenate(self._changed))
@@ -190,13 +218,14 @@ class Backlog:
             self._looking = list(reversed(self._parked))
         if self._looking:
             overlay = Overlay(cell)
-            for _ in range(min(SHAPES_PER_LOOK, len(self._looking))):
-                self._wake_shape(self._looking.pop(), overlay, now_us)
+            for _ in range(min(QUEUES_PER_LOOK, len(self._looking))):
+                self._wake_queue(self._looking.pop(), overlay, now_us)
         return bool(self._looking or self._changed)
 
-    def wake_next(self, spec: JobSpec, *, now_us: int) -> None:
-        """Wake the first parked job of a shape, because another of that shape has just found room."""
-        self._wake_parked(shape_of(spec), 1, now_us)
+    def wake_next(self, entry: Entry, *, now_us: int) -> None:
+        """Wake the next job of an entry's queue that was not tried since machines changed, if there is one."""
+        if self._counts[Standing.PARKED]:
+            self._wake_tasks(queue_of(entry), 1, now_us)
 
     def next_due_us(self) -> int | None:
         """Return when the first delayed job is due, or None."""
@@ -273,29 +302,44 @@ class Backlog:
             if self._is_current(job, stamp):
                 self._stand(self._entries[JobId(job)], Standing.READY)
 
-    def _wake_shape(self, shape: Shape, overlay: Overlay, now_us: int) -> None:
-        first = self._first_parked(shape)
-        if first is not None:
-            room = int(overlay.room(first.spec, self._looking_at).sum())
-            self._wake_parked(shape, room, now_us)
+    def _delay(self, entry: Entry, until_us: int) -> None:
+        entry.due_us = until_us
+        self._stand(entry, Standing.DELAYED)
+        heappush(self._timers, (until_us, entry.job, entry.stamp))
 
-    def _wake_parked(self, shape: Shape, room: int, now_us: int) -> None:
-        """Wake jobs of a shape in order until their tasks cover ``room``."""
+    def _wake_queue(self, queue: Queue, overlay: Overlay, now_us: int) -> None:
+        """Wake the jobs of a queue that the machines looked at have room for; a gang may use the other machines too."""
+        parked = self._parked.get(queue)
+        if parked is None:
+            return
+        parked.renew()
+        entry = self._first_parked(queue)
+        if entry is None:
+            del self._parked[queue]
+            return
+        room = int(overlay.room(entry.spec, self._looking_at).sum())
+        if room and entry.spec.is_gang:
+            whole = int(np.minimum(overlay.room(entry.spec), entry.count).sum())
+            room = whole if whole >= entry.count else 0
+        self._wake_tasks(queue, room, now_us)
+
+    def _wake_tasks(self, queue: Queue, room: int, now_us: int) -> None:
+        """Wake jobs of a queue in order until their tasks cover ``room``."""
         while room > 0:
-            entry = self._first_parked(shape)
+            entry = self._first_parked(queue)
             if entry is None:
                 return
             room -= entry.count
             if entry.due_us > now_us:
-                self.delay(entry, until_us=entry.due_us)
+                self._delay(entry, entry.due_us)
             else:
                 self._stand(entry, Standing.READY)
 
-    def _first_parked(self, shape: Shape) -> Entry | None:
-        heap = self._parked.get(shape, [])
+    def _first_parked(self, queue: Queue) -> Entry | None:
+        parked = self._parked.get(queue)
+        if parked is None:
+            return None
+        heap = parked.waiting
         while heap and not self._is_current(heap[0][0][2], heap[0][1]):
             heappop(heap)
-        if not heap:
-            self._parked.pop(shape, None)
-            return None
-        return self._entries[JobId(heap[0][0][2])]
+        return self._entries[JobId(heap[0][0][2])] if heap else None

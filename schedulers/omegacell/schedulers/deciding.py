@@ -48,6 +48,7 @@ class Decision:
         result: what it came to.
         commands: what to append; empty when there is nothing new to say.
         claims: how many claims are in it.
+        has_left_room: it is SHORT, though machines had room for what it did not place.
         from_us, to_us: wall stamps of its beginning and end.
     """
 
@@ -55,8 +56,16 @@ class Decision:
     result: Result
     commands: tuple[Scheduling, ...]
     claims: int
+    has_left_room: bool
     from_us: int
     to_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    result: Result
+    commands: tuple[Scheduling, ...]
+    has_left_room: bool = False
 
 
 class Decider:
@@ -98,24 +107,31 @@ class Decider:
         return [
             Decision(
                 entry=entry,
-                result=result,
-                commands=commands,
-                claims=sum(len(each.indices) for each in commands if isinstance(each, Place)),
+                result=part.result,
+                commands=part.commands,
+                claims=sum(len(each.indices) for each in part.commands if isinstance(each, Place)),
+                has_left_room=part.has_left_room,
                 from_us=from_us + took_us * place // len(parts),
                 to_us=from_us + took_us * (place + 1) // len(parts),
             )
-            for place, (entry, (result, commands)) in enumerate(zip(entries, parts, strict=True))
+            for place, (entry, part) in enumerate(zip(entries, parts, strict=True))
         ]
 
     def give_up(self, entry: Entry, task_count: int, note: str) -> Decision:
         """Say that a job is not tried for now, and why."""
         now_us = self._clock.wall_us()
         said = Unplaced(job=entry.job, task_count=task_count, note=note)
-        return Decision(entry=entry, result=Result.GAVE_UP, commands=(said,), claims=0, from_us=now_us, to_us=now_us)
+        return Decision(
+            entry=entry,
+            result=Result.GAVE_UP,
+            commands=(said,),
+            claims=0,
+            has_left_room=False,
+            from_us=now_us,
+            to_us=now_us,
+        )
 
-    def _conclude(
-        self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell
-    ) -> tuple[Result, tuple[Scheduling, ...]]:
+    def _conclude(self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell) -> _Part:
         """Turn checked claims into commands; a gang that was not claimed whole is not claimed at all."""
         group = claims.group
         is_whole = len(claims.indices) == group.count
@@ -127,7 +143,7 @@ class Decider:
             )
             commands = (place,)
         if is_whole:
-            return Result.PLACED, commands
+            return _Part(Result.PLACED, commands)
         left = group.count - (len(claims.indices) if commands else 0)
         lacks = tentative.lacks(group.spec)
         said = Unplaced(
@@ -135,14 +151,13 @@ class Decider:
         )
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
-        return Result.SHORT, commands
+        room = int(np.minimum(tentative.view().room(group), left).sum())
+        return _Part(Result.SHORT, commands, has_left_room=room >= (left if group.spec.is_gang else 1))
 
-    def _fail(
-        self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell
-    ) -> tuple[Result, tuple[Scheduling, ...]]:
+    def _fail(self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell) -> _Part:
         lack = Lack(reason=Reason.PLUGIN_FAILED, dimension=-1, machine_count=cell.machines.count)
         said = Unplaced(job=group.job, task_count=group.count, lacks=(lack,), note=failure)
-        return Result.FAILED, (said,) if self._is_news(entry, said, cell) else ()
+        return _Part(Result.FAILED, (said,) if self._is_news(entry, said, cell) else ())
 
     def _is_news(self, entry: Entry, said: Unplaced, cell: Cell) -> bool:
         """Whether a reason is to be appended: another one at once, the same with other numbers now and then."""

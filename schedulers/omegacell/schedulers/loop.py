@@ -145,9 +145,10 @@ class Loop:
         """Bring the backlog up to the cell. Cost: O(touched)."""
         if delta.is_ticked:
             self._elapsed_seen = (self.cell.elapsed, self._clock.monotonic_us())
-        self._backlog.update(self.cell, delta.jobs)
+        now_us = self._clock.monotonic_us()
+        self._backlog.update(self.cell, delta.jobs, now_us=now_us)
         if delta.is_sessions_changed:
-            self._backlog.update_instances(self.cell)
+            self._backlog.update_instances(self.cell, now_us=now_us)
         self._backlog.note_machines(delta.machines)
 
     def _next_action(self) -> Action:
@@ -262,7 +263,7 @@ class Loop:
         is_gang = entry.spec.is_gang
         indices, next_due = find_due(self.cell, row, elapsed=elapsed, limit=entry.count if is_gang else limit)
         if next_due is not None and (is_gang or not len(indices)):
-            self._backlog.delay(entry, until_us=now_us + max(1, next_due - elapsed))
+            self._backlog.delay(entry, until_us=now_us + max(1, next_due - elapsed), now_us=now_us)
             return None
         attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
         tries = entry.conflicts + entry.misses

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from omegacell.core.commands import Place
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.backlog import Backlog, Entry
@@ -23,6 +24,8 @@ class Settler:
 
     def settle(self, decision: Decision, outcome: Outcome | None) -> None:
         """Settle a decision that was appended; for an outcome that nobody remembers the cell shows what is left."""
+        if outcome is None or outcome.granted < decision.claims:
+            self._note_unclaimed(decision)
         if outcome is None or outcome.reason in TRY_AGAIN:
             self._backlog.give_back(decision.entry)
         elif outcome.reason is not Reason.NONE or outcome.status is Status.MALFORMED:
@@ -31,6 +34,12 @@ class Settler:
             self._settle_conflict(decision.entry)
         else:
             self._settle_granted(decision)
+
+    def _note_unclaimed(self, decision: Decision) -> None:
+        """Let jobs that were parked because of this decision's claims look again: the claims were not granted."""
+        for command in decision.commands:
+            if isinstance(command, Place):
+                self._backlog.note_machines(command.machines.astype(np.int64))
 
     def settle_unsaid(self, decision: Decision) -> None:
         """Settle a decision that had nothing new to append."""
@@ -45,7 +54,7 @@ class Settler:
             case Result.PLACED:
                 entry.conflicts = entry.misses = entry.failures = 0
                 self._backlog.give_back(entry)
-                self._backlog.wake_next(entry.spec, now_us=self._clock.monotonic_us())
+                self._backlog.wake_next(entry, now_us=self._clock.monotonic_us())
             case Result.GAVE_UP:
                 entry.conflicts = 0
                 self._delay(entry, LONG_WAIT_US)
@@ -60,7 +69,10 @@ class Settler:
         entry.conflicts = entry.failures = 0
         entry.misses = 1 if decision.claims else entry.misses + 1
         delay_us = AFTER_MISS.delay_us(entry.misses, self._rng)
-        self._backlog.park(entry, not_before_us=self._clock.monotonic_us() + delay_us)
+        now_us = self._clock.monotonic_us()
+        self._backlog.park(entry, not_before_us=now_us + delay_us)
+        if decision.has_left_room:
+            self._backlog.wake_next(entry, now_us=now_us)
 
     def _settle_failed(self, entry: Entry) -> None:
         entry.failures += 1
@@ -75,4 +87,5 @@ class Settler:
             self._backlog.give_back(entry)
 
     def _delay(self, entry: Entry, delay_us: int) -> None:
-        self._backlog.delay(entry, until_us=self._clock.monotonic_us() + delay_us)
+        now_us = self._clock.monotonic_us()
+        self._backlog.delay(entry, until_us=now_us + delay_us, now_us=now_us)
