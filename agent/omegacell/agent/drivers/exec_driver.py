@@ -49,7 +49,7 @@ class ExecSettings:
 
     is_root_allowed: bool = False
     default_user: str = "nobody"
-    kept_folders: int = 200
+    kept_folders: int = 10_000
     kept_bytes: int = 1 << 30
     path: str = _SAFE_PATH
 
