@@ -1,7 +1,5 @@
 """The core and its slow twin agree on random histories: every outcome, and everything a cell holds."""
 
-from pathlib import Path
-
 import pytest
 
 from omegacell.core import invariants
@@ -11,14 +9,13 @@ from omegacell.core.outcomes import Reason, Status
 from omegacell.store.codec import encode_entry
 from tests.support.histories import Entry, number, shrink, write_history
 from tests.support.oracle import Oracle
-from tests.support.oracle_duel import explain, find_difference, fold_entries
+from tests.support.oracle_duel import explain, find_difference_of, fold_entries
 from tests.support.oracle_format import is_well_formed
 from tests.support.oracle_mirror import differences, picture_of_cell, picture_of_twin, verdict_of
 from tests.support.oracle_state import Verdict
 from tests.support.transcripts import fold_entry, read_transaction, write_transaction
 
 CHUNKS = 20
-SEEDS = Path(__file__).parent.parent / "testdata" / "core" / "seeds.txt"
 
 
 @pytest.mark.timeout(600)
@@ -26,16 +23,7 @@ SEEDS = Path(__file__).parent.parent / "testdata" / "core" / "seeds.txt"
 def test_core_and_twin_agree(chunk: int, histories: int) -> None:
     """On every history of the chunk the two give the same outcomes and hold the same state."""
     for seed in range(chunk, histories, CHUNKS):
-        if find_difference(write_history(seed)):
-            pytest.fail(explain(seed))
-
-
-def test_core_and_twin_agree_on_every_seed_that_once_failed() -> None:
-    """A seed that showed a mistake stays; it is looked at after every transaction."""
-    seeds = [int(line.split()[0]) for line in SEEDS.read_text().splitlines() if line and not line.startswith("#")]
-    assert len(seeds) > 3
-    for seed in seeds:
-        if find_difference(write_history(seed), every=1):
+        if find_difference_of(seed):
             pytest.fail(explain(seed))
 
 

@@ -18,8 +18,9 @@ from omegacell.core.units import Atomicity, Detection, Revision, Role, SessionId
 from omegacell.store.codec import encode_entry
 from tests.support.history_commands import CommandWriter
 from tests.support.oracle import Oracle
+from tests.support.oracle_state import Verdict
 
-LENGTHS = (15, 25, 25, 40)
+LENGTHS = (10, 20, 20, 35)
 LAGS = (0, 0, 0, 0, 1, 1, 2, 3, 5, 9)
 AUTHORS = ("batch-0", "batch-1", "service-0", "api-0")
 BASE_STAMP_US = 1_700_000_000_000_000
@@ -42,6 +43,9 @@ class Entry:
     advance: int = 0
     revision: int = 1
     raw: bytes | None = None
+
+
+Watch = Callable[[Entry, list[Verdict], Oracle], None]
 
 
 def number(entries: Sequence[Entry]) -> list[Entry]:
@@ -67,9 +71,9 @@ def number(entries: Sequence[Entry]) -> list[Entry]:
     return numbered
 
 
-def write_history(seed: int) -> list[Entry]:
-    """Write the history of a seed."""
-    return _HistoryWriter(random.Random(seed)).write()
+def write_history(seed: int, watch: Watch | None = None) -> list[Entry]:
+    """Write the history of a seed; ``watch`` sees every entry, what the twin said of it, and the twin after it."""
+    return _HistoryWriter(random.Random(seed), watch).write()
 
 
 def shrink(entries: list[Entry], fails: Callable[[list[Entry]], bool]) -> list[Entry]:
@@ -96,8 +100,9 @@ def shrink(entries: list[Entry], fails: Callable[[list[Entry]], bool]) -> list[E
 class _HistoryWriter:
     """Writes one history; the twin folds along."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, watch: Watch | None) -> None:
         self.rng = rng
+        self.watch = watch
         self.twin = Oracle()
         self.entries: list[Entry] = []
         self.commands = CommandWriter(rng, self.twin.state)
@@ -127,10 +132,15 @@ class _HistoryWriter:
         first = max(1, before + 1 + skip)
         numbered = tuple(replace(each, seq=first + at, position=at) for at, each in enumerate(transactions))
         revision = self.twin.state.revision + 1
-        for each in numbered:
-            self.twin.apply_transaction(each)
+        verdicts = [self.twin.apply_transaction(each) for each in numbered]
         advance = max(0, self._last_seq(session) - before)
-        self.entries.append(Entry(transactions=numbered, skip=skip, advance=advance, revision=revision))
+        self._keep(Entry(transactions=numbered, skip=skip, advance=advance, revision=revision), verdicts)
+
+    def _keep(self, entry: Entry, verdicts: list[Verdict]) -> None:
+        """Keep an entry that the twin has folded, and show it."""
+        self.entries.append(entry)
+        if self.watch is not None:
+            self.watch(entry, verdicts, self.twin)
 
     def _last_seq(self, session: int) -> int:
         known = self.twin.state.sessions.get(session)
@@ -198,5 +208,5 @@ class _HistoryWriter:
         for _ in range(self.rng.choice((1, 1, 3))):
             data[self.rng.randrange(len(data))] = self.rng.randrange(256)
         raw = bytes(data[: self.rng.choice((len(data), len(data), len(data) - 1))])
-        self.twin.apply(raw)
-        self.entries.append(Entry(raw=raw))
+        verdicts = self.twin.apply(raw)
+        self._keep(Entry(raw=raw), verdicts)
