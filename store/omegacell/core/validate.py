@@ -81,7 +81,9 @@ def check_transaction(transaction: Transaction) -> None:
         raise MalformedError("a transaction holds scheduling commands or exactly one other")
     if any(isinstance(command, OpenSession) for command in rest):
         raise MalformedError("OpenSession may only stand first")
-    if isinstance(commands[-1], Genesis) and (len(commands) > 1 or transaction.seq != 1 or transaction.position):
+    if isinstance(transaction.last_command, Genesis) and (
+        len(commands) > 1 or transaction.seq != 1 or transaction.position
+    ):
         raise MalformedError("Genesis stands alone, first of its session and of its entry")
     for command in commands:
         _check_command(command)
