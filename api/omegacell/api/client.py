@@ -9,7 +9,7 @@ import collections
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
@@ -187,7 +187,7 @@ class Client:
         stream: records.LogStream = records.LogStream.STDOUT,
         offset: int = 0,
         follow: bool = False,
-    ) -> Iterator[records.LogPart]:
+    ) -> Generator[records.LogPart, None, None]:
         """Yield the output of a task ("job/index"), from a byte ``offset``, negative from the end.
 
         Args:

@@ -30,7 +30,9 @@ _INT: Final = re.compile(r"[-+]?\d{1,30}", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(\d{1,30}\.\d{0,30}|\.\d{1,30}|\d{1,30})([eE][-+]?\d{1,3})?", re.ASCII)
 _QUOTED: Final = frozenset("'\"|>")
 _STANDARD_TAG: Final = "tag:yaml.org,2002:"
-_PLAIN_TAGS: Final = frozenset(f"{_STANDARD_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null"))
+# What PyYAML finds in plain words; none of it is believed, see `plain_value`.
+_PLAIN_KINDS: Final = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
+_PLAIN_TAGS: Final = frozenset(f"{_STANDARD_TAG}{kind}" for kind in _PLAIN_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,9 @@ class _Builder:
         mark = _mark_of(node.start_mark)
         if self._count > MAX_NODES or len(path) > MAX_DEPTH:
             raise DocumentError(self._source, mark, f"aliases make more than {MAX_NODES} values of this file")
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace(_STANDARD_TAG, "!!")[:60]
+            raise DocumentError(self._source, mark, f"tag {tag!r}; expected plain values without tags")
         self._document.values[path] = mark
         match node:
             case yaml.MappingNode():
@@ -230,10 +235,6 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path_) -> Any:
         text = node.value
-        if node.tag not in _PLAIN_TAGS and not node.tag.startswith(_STANDARD_TAG):
-            raise DocumentError(
-                self._source, _mark_of(node.start_mark), f"tag {node.tag[:60]!r}; expected plain values without tags"
-            )
         if node.style in _QUOTED:
             return text
         value = plain_value(text)

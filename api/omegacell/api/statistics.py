@@ -108,29 +108,27 @@ class Recorder:
     """Remembers what was folded, as rows for people.
 
     Args:
-        rows: How many transactions and refused claims to remember.
+        after: The revision after which it begins.
+        rows: How many transactions to remember.
     """
 
-    def __init__(self, *, rows: int = ROWS_KEPT) -> None:
+    def __init__(self, *, after: int, rows: int = ROWS_KEPT) -> None:
         self._rows: deque[HistoryRow] = deque(maxlen=rows)
         self._conflicts: deque[ConflictRow] = deque(maxlen=CONFLICTS_KEPT)
         self._authors_by_session: dict[int, str] = {}
         self._author_at: deque[str] = deque(maxlen=AUTHORS_KEPT)
-        self._last_revision = 0
-        self.began_at = 0
-        """The first revision that was recorded; 0 before any."""
+        self._after = after
+        self._last_revision = after
 
     @property
     def oldest_revision(self) -> int:
         """The oldest revision whose row is remembered."""
-        return self._rows[0].revision if self._rows else self._last_revision + 1
+        return self._rows[0].revision if self._rows else self._after + 1
 
     def record(self, cell: Cell, applied: Iterable[Applied]) -> None:
         """Remember what was folded; the cell is the one after it."""
         for one in applied:
-            if not self.began_at:
-                self.began_at = one.revision
-            elif one.revision != self._last_revision + 1:  # a reload jumped over some
+            if one.revision != self._last_revision + 1:  # a reload jumped over some
                 self._author_at.clear()
             self._last_revision = one.revision
             author = self._author_of(cell, one.transaction)
@@ -141,11 +139,11 @@ class Recorder:
 
     def prepend(self, older: "Recorder") -> None:
         """Put what another recorder remembers of earlier revisions before what this one does."""
-        rows = [row for row in older._rows if row.revision < self.oldest_revision]
-        conflicts = [row for row in older._conflicts if row.revision < self.began_at or not self.began_at]
+        rows = [row for row in older._rows if row.revision <= self._after]
+        conflicts = [row for row in older._conflicts if row.revision <= self._after]
         self._rows = deque([*rows, *self._rows], maxlen=self._rows.maxlen)
         self._conflicts = deque([*conflicts, *self._conflicts], maxlen=self._conflicts.maxlen)
-        self.began_at = min(self.began_at, older.began_at) if self.began_at and older.began_at else older.began_at
+        self._after = older._after
 
     def history(self, query: HistoryQuery) -> tuple[HistoryRow, ...]:
         """Return transactions, newest first."""
@@ -247,7 +245,7 @@ def read_store(url: str, *, rows: int = ROWS_KEPT) -> StoreReading:
 
 def fold_history(replica: Replica, *, rows: int = ROWS_KEPT, upto: int | None = None) -> Recorder:
     """Fold a replica on to the log's head, or to a revision, and return what it passed. Mutates the replica."""
-    recorder = Recorder(rows=rows)
+    recorder = Recorder(after=replica.revision, rows=rows)
     while upto is None or replica.revision < upto:
         folded = replica.catch_up(256)
         if not folded.applied and not folded.is_reloaded:

@@ -32,9 +32,9 @@ class OverviewCalls:
 
     def __init__(self, host: CellHost) -> None:
         self._host = host
-        self._recorder = Recorder()
-        self._started_at_us = time.time_ns() // 1_000
         self._began_at = int(host.revision)
+        self._recorder = Recorder(after=self._began_at)
+        self._started_at_us = time.time_ns() // 1_000
         self._reaching_back = asyncio.Lock()
         self._has_reached_back = False
         host.listeners.append(self._on_folded)
