@@ -46,7 +46,7 @@ from omegacell.agent.messages import (
 )
 from omegacell.agent.payload import TaskPayload, parse_payload
 from omegacell.agent.reconcile import Reconciler
-from omegacell.agent.remembered import load_remembered, save_remembered
+from omegacell.agent.remembered import RememberedFile
 from omegacell.agent.resources import Machine, Overrides, Reserve, find_machine
 from omegacell.agent.stamps import wall_us
 from omegacell.agent.uplink import Uplink
@@ -105,7 +105,6 @@ class Agent:
         state = os.path.abspath(settings.state)
         os.makedirs(state, mode=0o711, exist_ok=True)
         self._lock = _take_lock(state)
-        self._state = state
         place = os.stat(state)
         name = f"omegacell-{place.st_dev:x}-{place.st_ino:x}"
         hierarchies = find_hierarchies(name, settings.cgroup_parent) if settings.use_cgroups else ()
@@ -114,7 +113,8 @@ class Agent:
         self.machine: Final[Machine] = find_machine(
             state, overrides=settings.overrides, reserve=settings.reserve, drivers=(DRIVER_NAME,)
         )
-        self._reconciler = Reconciler(self.machine.name, load_remembered(state))
+        self._remembered = RememberedFile(os.path.join(state, "remembered"))
+        self._reconciler = Reconciler(self.machine.name, self._remembered.load())
         self._hands = Hands(os.path.join(state, "supervisor"), self._driver, self._feed)
         self._uplink = Uplink(connector, self, self._read_logs)
         self._running: dict[AttemptKey, _Running] = {}
@@ -149,6 +149,7 @@ class Agent:
         if stop_tasks:
             await self._hands.shutdown(_SHUTDOWN_GRACE_US)
         self._cgroups.close()
+        self._remembered.close()
         os.close(self._lock)
 
     # --- the link's ear
@@ -173,7 +174,7 @@ class Agent:
         for action in self._reconciler.step(event):
             match action:
                 case Persist():
-                    save_remembered(self._state, action.remembered)
+                    self._remembered.save(action.remembered)
                 case SendRegister():
                     offer = self.machine.offer(dict(action.held), self._reconciler.remembered.incarnation)
                     self._uplink.send(Register(machines=(offer,)))

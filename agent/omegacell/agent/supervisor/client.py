@@ -124,7 +124,13 @@ class SupervisorClient:
 
     async def shutdown(self, grace_us: int) -> None:
         """End every task and the supervisor; returns when no process is left."""
-        await self._ask("shutdown", limit_s=grace_us / 1e6 + _ANSWER_LIMIT_S, grace_us=grace_us)
+        supervisor = os.pidfd_open(await self.hello())
+        try:
+            await self._ask("shutdown", limit_s=grace_us / 1e6 + _ANSWER_LIMIT_S, grace_us=grace_us)
+            # It has answered, and has yet to leave.
+            await _wait_readable(supervisor)
+        finally:
+            os.close(supervisor)
 
     async def events(self) -> AsyncIterator[AttemptStatus]:
         """Yield starts and ends as they happen, until the supervisor is gone."""
@@ -179,6 +185,18 @@ class SupervisorClient:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(SupervisorError("the supervisor is gone"))
+
+
+async def _wait_readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(fd, readable.set)
+    try:
+        await asyncio.wait_for(readable.wait(), _ANSWER_LIMIT_S)
+    except TimeoutError:
+        raise SupervisorError(f"the supervisor did not leave in {_ANSWER_LIMIT_S:.0f} s") from None
+    finally:
+        loop.remove_reader(fd)
 
 
 def _parse_statuses(answer: dict[str, object]) -> list[AttemptStatus]:
