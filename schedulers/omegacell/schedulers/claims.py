@@ -61,7 +61,7 @@ def _check_columns(placement: Placement) -> None:
         "machines": placement.machines,
     }
     for name, column in columns.items():
-        if not isinstance(column, np.ndarray) or column.ndim != 1 or not np.issubdtype(column.dtype, np.integer):
+        if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind not in "iu":
             raise PluginError(f"Placement.{name} must be a flat integer array")
         if len(column) != len(placement.machines):
             raise PluginError(f"Placement.{name} has {len(column)} claims, machines has {len(placement.machines)}")

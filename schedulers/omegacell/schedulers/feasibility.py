@@ -27,7 +27,8 @@ def shape_of(spec: JobSpec) -> Shape:
 
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
-    fits: NDArray[np.bool_] = find_ranks(rows) < overlay.room(spec, rows)
+    room = overlay.room(spec, rows)
+    fits: NDArray[np.bool_] = room > 0 if len(rows) == 1 else find_ranks(rows) < room
     return fits
 
 

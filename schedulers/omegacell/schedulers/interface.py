@@ -80,7 +80,7 @@ class Placement:
         ([0, 1], [7, 7])
         """
         rows = np.asarray(machines)
-        if rows.ndim != 1 or (rows.size and not np.issubdtype(rows.dtype, np.integer)):
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
             raise ValueError(f"machines must be a flat array of machine rows, not {rows.dtype} of shape {rows.shape}")
         if len(rows) > group.count:
             raise ValueError(f"{len(rows)} machines for {group.count} pending tasks of job {group.spec.name!r}")

@@ -17,7 +17,7 @@ is in `settling`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 import numpy as np
@@ -217,7 +217,7 @@ class Loop:
         self, chosen: list[tuple[Entry, TaskGroup]], tentative: Tentative, *, deadline_us: int
     ) -> list[Decision]:
         entries = [entry for entry, _ in chosen]
-        groups = [replace(group, number=number) for number, (_, group) in enumerate(chosen)]
+        groups = [group for _, group in chosen]
         first, group = entries[0], groups[0]
         if first.conflicts >= self._limits.conflicts:
             note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
@@ -237,7 +237,7 @@ class Loop:
             entry = self._backlog.take(now_us)
             if entry is None:
                 break
-            group = self._group_of(entry, now_us, limit=room)
+            group = self._group_of(entry, now_us, number=len(chosen), limit=room)
             if group is None:
                 continue
             is_alone = bool(entry.failures) or group.count > self._limits.claims
@@ -251,7 +251,7 @@ class Loop:
                 break
         return chosen or None
 
-    def _group_of(self, entry: Entry, now_us: int, *, limit: int) -> TaskGroup | None:
+    def _group_of(self, entry: Entry, now_us: int, *, number: int, limit: int) -> TaskGroup | None:
         """Return the tasks of a job that are due; when none is, put the job off and return None.
 
         A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
@@ -267,7 +267,7 @@ class Loop:
             return None
         attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
         tries = entry.conflicts + entry.misses
-        return TaskGroup(number=0, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
+        return TaskGroup(number=number, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
 
     # --- appending ---
 
