@@ -78,6 +78,24 @@ def test_service_spreads_before_it_stacks() -> None:
     assert sorted(Counter(machines_of(test)).values()) == [3, 4, 4]
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=12), st.integers(1, 20))
+@settings(max_examples=60)
+def test_service_is_as_even_as_room_allows(machines: list[tuple[int, int]], count: int) -> None:
+    """After scaling up, a machine may hold two tasks fewer than another only if it has no room for one more."""
+    test = TestCell(machines=0)
+    for number, (some, more) in enumerate(machines):
+        test.add_machine(f"m{number}", cpu_milli=(some + more) * 100)
+    job = test.submit("web", count=1, cpu_milli=100)
+    test.run(ServiceScheduler())
+    test.submit("web", count=count, cpu_milli=100)
+    test.go()
+    holds = Counter(machines_of(test))
+    room = Overlay(test.operator.cell).room(test.operator.cell.jobs.spec_of(0))
+    for row in range(len(machines)):
+        assert not room[row] or max(holds.values(), default=0) <= holds[row] + 1
+    assert test.placed(job) == min(count, sum(some + more for some, more in machines))
+
+
 def test_service_takes_the_least_loaded_machines() -> None:
     """With room everywhere the emptier machines are taken."""
     test = TestCell(machines=4, cpu_milli=1_000)

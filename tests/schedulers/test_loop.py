@@ -1,11 +1,13 @@
 """The optimistic loop: sync, decide, append, read the outcome, resync, retry; counted, limited, idle when it can be."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from omegacell.core.commands import ExpireSession, Place, Reincarnate, Renew, Transaction, Unplaced
+from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, SECOND_US, SUSPENSION_US, Atomicity, Detection, Revision
 from omegacell.schedulers.actions import Append, Done, Folded, Reloaded, Wait
@@ -373,6 +375,32 @@ def test_a_new_incarnation_ends_every_session_and_the_loop_goes_on() -> None:
     job = test.submit("after")
     test.go()
     assert (instance.statistics.sessions, test.placed(job)) == (2, 1)
+
+
+def test_a_cell_that_takes_no_session_of_this_name_ends_the_process() -> None:
+    """Opening is tried a few times, and then the error names the instance instead of filling the log."""
+    test = TestCell()
+    instance = test.join(BatchScheduler(), name="no\nname")
+    with pytest.raises(InvariantError, match=r"refused 10 sessions of 'no\\nname' in a row"):
+        test.go()
+    assert instance.statistics.sessions == 10
+
+
+def test_a_transaction_that_the_cell_cannot_read_costs_a_session_and_not_the_loop() -> None:
+    """Should this loop write what breaks the format, the job waits and the others go on in a new session."""
+    test = TestCell(machines=4)
+    instance = test.join(BatchScheduler())
+    test.go()
+    jobs = [test.submit(f"job-{number}") for number in range(3)]
+    test.turn(instance)
+    assert isinstance(instance.action, Append)
+    first, *others = instance.action.transactions
+    instance.action = Append(transactions=(replace(first, commands=()), *others))
+    test.go(for_us=0)
+    assert [test.placed(job) for job in jobs] == [0, 1, 1]
+    test.go()
+    assert [test.placed(job) for job in jobs] == [1, 1, 1]
+    assert instance.statistics.sessions == 2
 
 
 def test_a_suspended_author_pauses() -> None:

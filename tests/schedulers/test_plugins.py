@@ -88,6 +88,37 @@ def test_a_bad_answer_is_named_and_harms_nobody_else(answer: Answer, words: str)
     assert (instance.statistics.failures, instance.statistics.disagreements) == (1, 0)
 
 
+class UnspeakableError(Exception):
+    """An error that cannot even be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "\x1b[31mred\x7f", "\ud800 half a letter", "x" * 9_000, "", 7, UnspeakableError()]
+)
+def test_whatever_a_plug_in_says_is_one_line_that_the_log_takes(text: object) -> None:
+    """Control characters, half letters and novels in a note or an error end as a short printable line."""
+
+    class Talking(BatchScheduler):
+        def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+            if pending[0].spec.name == "fails":
+                raise text if isinstance(text, Exception) else ValueError(text)
+            ctx.explain(pending[0], cast(str, text))
+            return NOTHING
+
+    test = TestCell(machines=1)
+    jobs = [test.submit("fails"), test.submit("explains")]
+    instance = test.join(Talking())
+    test.go(for_us=SECOND_US // 4)
+    assert (instance.statistics.refused, instance.statistics.sessions) == (0, 1)
+    for job in jobs:
+        assert test.why(job)
+        assert test.why(job).isprintable()
+        assert len(test.why(job)) < 1_100
+
+
 def test_a_job_whose_scheduler_fails_backs_off_and_recovers() -> None:
     """It is asked again after a second, then two, then four; the reason is not repeated; a good answer ends it."""
     answers: list[int] = []

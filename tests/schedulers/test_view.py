@@ -1,10 +1,12 @@
 """What a scheduler sees: read-only columns, the core's own predicate, and tentative claims that stay its own."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from omegacell.core.conflicts import Overlay
-from omegacell.core.jobs import Port
+from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.units import Band
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.testing import TestCell, make_group
@@ -104,3 +106,11 @@ def test_an_overlay_made_by_hand_will_do() -> None:
     """A view needs nothing but a cell and an overlay of it."""
     cell = TestCell(machines=1).operator.cell
     assert CellView(cell, Overlay(cell)).revision == cell.revision
+
+
+def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
+    """Whoever adds a field to a job's spec decides here whether machines are chosen by it."""
+    shape = {"driver", "resources", "ports"}
+    no_matter = {"name", "owner", "kind", "scheduler", "band", "priority", "count", "is_gang", "max_restarts"}
+    no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload"}
+    assert {field.name for field in fields(JobSpec)} == shape | no_matter

@@ -20,6 +20,7 @@ from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.claims import GroupClaims, check_placement
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
+from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import Tentative
 
 SAY_AGAIN_US = 5_000_000
@@ -187,12 +188,13 @@ def describe_failure(error: Exception, scheduler: object) -> str:
     ]
     where = ""
     if frames:
-        where = f" ({frames[-1].filename}:{frames[-1].lineno})"
+        where = f"({frames[-1].filename}:{frames[-1].lineno})"
     elif code is not None:
-        where = f" ({code.co_filename}:{code.co_firstlineno})"
-    text = " ".join(str(error).split())
+        where = f"({code.co_filename}:{code.co_firstlineno})"
     kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
-    return f"{type(scheduler).__name__}: {kind}{text}"[: MAX_TEXT_LENGTH - len(where)] + where
+    where = clean_note(where, limit=MAX_TEXT_LENGTH // 2)
+    text = clean_note(error, limit=MAX_TEXT_LENGTH // 4)
+    return clean_note(f"{type(scheduler).__name__}: {kind}{text} {where}")
 
 
 def _kinds(said: Unplaced) -> tuple[list[tuple[int, int]], str]:

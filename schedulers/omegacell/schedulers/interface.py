@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from omegacell.core.commands import Int32s
 from omegacell.core.jobs import JobSpec
-from omegacell.core.units import MAX_TEXT_LENGTH, Atomicity, Detection, JobId
+from omegacell.core.units import Atomicity, Detection, JobId
+from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import CellView
 
 
@@ -131,7 +132,7 @@ class Context:
 
     def explain(self, group: TaskGroup, note: str) -> None:
         """Say in a sentence why tasks of a group were not placed; ``omega job status`` shows it."""
-        self.notes[group.number] = note[:MAX_TEXT_LENGTH]
+        self.notes[group.number] = clean_note(note)
 
 
 @runtime_checkable

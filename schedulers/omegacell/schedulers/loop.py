@@ -25,7 +25,8 @@ import numpy as np
 from omegacell.core.cell import Cell
 from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
 from omegacell.core.deltas import Delta
-from omegacell.core.outcomes import Outcome, Reason
+from omegacell.core.errors import InvariantError
+from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog, Entry, Standing
@@ -35,6 +36,9 @@ from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
 from omegacell.schedulers.view import Tentative
+
+MAX_OPENINGS: Final = 10
+"""Sessions that the cell may refuse in a row before the process gives up."""
 
 _TRANSACTION_BYTES: Final = 160
 _CLAIM_BYTES: Final = 12
@@ -108,6 +112,7 @@ class Loop:
         self._settler = Settler(self._backlog, clock=clock, rng=self._jitter)
         self._session: SessionId | None = None
         self._seq = 0
+        self._openings = 0
         self._in_flight: tuple[Decision | None, ...] = ()
         self._elapsed_seen = (cell.elapsed, clock.monotonic_us())
         self._paused_until_us = 0
@@ -158,6 +163,7 @@ class Loop:
             return Done() if self._session is None else self._append_alone(CloseSession())
         if self._session is None:
             return self._open()
+        self._openings = 0
         now_us = self._clock.monotonic_us()
         has_more = self._backlog.wake_fitting(self.cell, now_us=now_us)
         decisions = [] if now_us < self._paused_until_us else self._decide(now_us)
@@ -169,6 +175,12 @@ class Loop:
 
     def _open(self) -> Append:
         self._session, self._seq = self._draw_session(), 0
+        if self._openings >= MAX_OPENINGS:
+            raise InvariantError(
+                f"the cell refused {self._openings} sessions of {self.settings.instance!r} in a row; "
+                "its name or that of its scheduler may be none that a cell takes"
+            )
+        self._openings += 1
         opening = OpenSession(author=self.settings.instance, role=Role.SCHEDULER, scheduler=self.settings.scheduler)
         self.statistics.sessions += 1
         return self._append_alone(opening)
@@ -317,7 +329,7 @@ class Loop:
         decisions, self._in_flight = self._in_flight, ()
         assert len(outcomes) == len(decisions), f"{len(outcomes)} outcomes for {len(decisions)} transactions"
         for decision, outcome in zip(decisions, outcomes, strict=True):
-            if outcome is not None and outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP):
+            if outcome is not None and _has_lost_session(outcome):
                 self._session = None
             if outcome is not None and outcome.reason is Reason.SUSPENDED:
                 self._pause()
@@ -330,3 +342,8 @@ class Loop:
         row = self.cell.authors.row_of(self.settings.instance)
         until = 0 if row is None else self.cell.authors.rows[row].suspended_until
         self._paused_until_us = self._clock.monotonic_us() + max(1, until - self.cell.elapsed)
+
+
+def _has_lost_session(outcome: Outcome) -> bool:
+    """Whether the session has ended, or its numbers no longer follow one another: a new one must be opened."""
+    return outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP) or outcome.status is Status.MALFORMED
