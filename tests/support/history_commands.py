@@ -294,7 +294,7 @@ class CommandWriter:
             return (-1, 0, ExitNote.NONE, at_us)
         ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
                 (-1, 9, ExitNote.OUT_OF_MEMORY), (-1, 0, ExitNote.START_FAILED), (-1, 9, ExitNote.FENCED),
-                (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
+                (0, 9, 0), (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
         return (*self.rng.choice(ends), at_us)
 
     def tick(self) -> Tick:

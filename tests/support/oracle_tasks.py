@@ -90,14 +90,14 @@ def remember_stopped(task: Task) -> None:
 
 def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) -> TaskState:
     """Say as what a reported exit counts."""
-    is_clean = exit_code == 0 and note == ExitNote.NONE
+    is_clean = exit_code == 0 and signal == 0 and note == ExitNote.NONE
     if task.stopping != Stopping.NO:
         if job.spec.kind == Kind.BATCH and is_clean:
             return TaskState.SUCCEEDED
         return TaskState.STOPPED if task.stopping == Stopping.STOP else TaskState.EVICTED
     if note == ExitNote.FENCED:
         return TaskState.LOST
-    return TaskState.SUCCEEDED if is_clean and signal == 0 else TaskState.FAILED
+    return TaskState.SUCCEEDED if is_clean else TaskState.FAILED
 
 
 def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
