@@ -119,6 +119,21 @@ def test_whatever_a_plug_in_says_is_one_line_that_the_log_takes(text: object) ->
         assert len(test.why(job)) < 1_100
 
 
+def test_a_plug_in_error_is_told_as_it_is() -> None:
+    """What stands in for a scheduler that cannot be loaded passes the registry's line on, with nothing added."""
+
+    class Broken(BatchScheduler):
+        def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+            raise PluginError("scheduler './mine.py' could not be imported: SyntaxError: bad (mine.py:3)")
+
+    test = TestCell(machines=1)
+    job = test.submit("job")
+    test.join(Broken())
+    test.go(for_us=SECOND_US // 4)
+    expected = "1 unplaced: 1 machines PLUGIN_FAILED, scheduler './mine.py' could not be imported: SyntaxError: bad"
+    assert test.why(job) == f"{expected} (mine.py:3)"
+
+
 def test_a_job_whose_scheduler_fails_backs_off_and_recovers() -> None:
     """It is asked again after a second, then two, then four; the reason is not repeated; a good answer ends it."""
     answers: list[int] = []

@@ -93,11 +93,8 @@ class Decider:
         """
         from_us, began_us = self._clock.wall_us(), self._clock.monotonic_us()
         context = Context(rng=self._rng, now_us=from_us, clock=self._clock.monotonic_us, deadline_us=deadline_us)
-        try:
-            placement = self.scheduler.place(groups, tentative.view(), context)
-            claims = check_placement(placement, groups, cell=cell, overlay=tentative.overlay)
-        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything; its jobs wait with the reason
-            failure = describe_failure(error, self.scheduler)
+        claims, failure = self._ask(groups, context, tentative, cell=cell)
+        if failure:
             parts = [self._fail(entry, group, failure, cell=cell) for entry, group in zip(entries, groups, strict=True)]
         else:
             parts = [
@@ -117,6 +114,21 @@ class Decider:
             )
             for place, (entry, part) in enumerate(zip(entries, parts, strict=True))
         ]
+
+    def _ask(
+        self, groups: Sequence[TaskGroup], context: Context, tentative: Tentative, *, cell: Cell
+    ) -> tuple[list[GroupClaims], str]:
+        """Call the scheduler and check its answer; return the claims of each group, or none and what went wrong."""
+        try:
+            placement = self.scheduler.place(groups, tentative.view(), context)
+        except PluginError as error:
+            return [], clean_note(error) or describe_failure(error, self.scheduler)
+        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything; its jobs wait with the reason
+            return [], describe_failure(error, self.scheduler)
+        try:
+            return check_placement(placement, groups, cell=cell, overlay=tentative.overlay), ""
+        except PluginError as error:
+            return [], describe_failure(error, self.scheduler)
 
     def give_up(self, entry: Entry, task_count: int, note: str) -> Decision:
         """Say that a job is not tried for now, and why."""
@@ -175,7 +187,8 @@ class Decider:
 def describe_failure(error: Exception, scheduler: object) -> str:
     """Return one line that names the scheduler's class, what was wrong, and the place in the plug-in's own file.
 
-    That is the innermost line that ran there, or where ``place`` begins when its answer was wrong.
+    That is the innermost line that ran there, or where ``place`` begins when its answer was wrong. (A `PluginError`
+    that a plug-in raises itself is taken as it is: it says all this already.)
 
     >>> describe_failure(ValueError("no such rack"), object())
     'object: ValueError: no such rack'
