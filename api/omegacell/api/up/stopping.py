@@ -8,6 +8,7 @@ from typing import Final
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import warn
+from omegacell.api.contexts import read_contexts
 from omegacell.api.errors import ExitCode
 from omegacell.api.up.folder import StateFolder, default_state, find_holder
 from omegacell.api.up.tasks import end_tasks
@@ -16,9 +17,16 @@ LIMIT_S: Final = 60.0
 POLL_S: Final = 0.05
 
 
-def down(cell: str, *, state: Path | None) -> None:
-    """Stop a cell; what a killed `omega up` left running is stopped too."""
-    folder = StateFolder((state or default_state(cell)).expanduser().absolute())
+def down(cell: str | None, *, state: Path | None) -> None:
+    """Stop a cell; what a killed `omega up` left running is stopped too.
+
+    Without a name the one that other commands would talk to is meant; without a state folder, that of its context.
+    """
+    known = read_contexts()
+    cell = cell or known.current or "local"
+    context = known.by_name.get(cell)
+    found = Path(context.state_folder) if context is not None and context.state_folder else default_state(cell)
+    folder = StateFolder((state or found).expanduser().absolute())
     if not folder.path.is_dir():
         raise CommandError(f"there is no cell in {folder.path}", code=ExitCode.NOT_FOUND)
     holder = find_holder(folder)

@@ -72,8 +72,9 @@ def up(
 @app.command("down", epilog=examples("omega down", "omega down --cell lab"))
 def down(
     cell: Annotated[
-        str, typer.Option("--cell", envvar="OMEGA_CELL", help="The cell's name.", metavar="NAME")
-    ] = "local",
+        str | None,
+        typer.Option("--cell", envvar="OMEGA_CELL", help="The cell's name; else the current one.", metavar="NAME"),
+    ] = None,
     state: StateOption = None,
 ) -> None:
     """Stop a cell of this machine, as Ctrl-C would."""
