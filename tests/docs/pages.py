@@ -4,6 +4,7 @@ A block runs when a comment stands before it:
 
     <!-- run -->            the commands of a ``sh`` or ``console`` block must exit with 0
     <!-- run: exit 1 -->    the last one must exit with 1
+    <!-- run: example -->   likewise, and what they print differs from run to run: a line counts up to its first colon
     <!-- file: NAME -->     the block is written to this file in the folder where the page runs
 
 In a ``console`` block lines that begin with ``$`` are commands and the lines after one are what it printed. The two are
@@ -13,7 +14,7 @@ line for any text. The machine that runs the page is called ``node-1`` in it, an
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _MARK = re.compile(
     r"^<!-- (?P<verb>run|file)(?:: (?P<argument>[^\n]+?))? -->\n+```(?P<language>\w*)\n(?P<body>.*?)^```$",
@@ -31,12 +32,14 @@ class Command:
         text: what is typed.
         printed: the lines that it prints; None when the page does not say.
         exit_code: what it must exit with.
+        is_example: whether what it prints is one of many ways.
     """
 
     line: int
     text: str
     printed: tuple[str, ...] | None
     exit_code: int = 0
+    is_example: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +67,13 @@ def find_steps(page: str) -> list[Step]:
         if match["verb"] == "file":
             steps.append(PageFile(line=line, name=argument, content=body))
             continue
-        exits = re.fullmatch(r"(?:exit (\d+))?", argument)
-        if exits is None or match["language"] not in ("sh", "console"):
+        asked = re.fullmatch(r"(?:exit (\d+)|(example))?", argument)
+        if asked is None or match["language"] not in ("sh", "console"):
             raise ValueError(f"line {line}: {match['verb']} {argument!r} before a block of {match['language']!r}")
         commands = _read_session(body, line) if match["language"] == "console" else [_whole(body, line)]
-        last = commands.pop()
-        commands.append(
-            Command(line=last.line, text=last.text, printed=last.printed, exit_code=int(exits[1] or 0)),
-        )
-        steps += commands
+        if asked[2]:
+            commands = [replace(command, is_example=True) for command in commands]
+        steps += [*commands[:-1], replace(commands[-1], exit_code=int(asked[1] or 0))]
     return steps
 
 
@@ -113,6 +114,20 @@ def find_difference(expected: Sequence[str], actual: Sequence[str], names: Mappi
     return "expected (by shape)\n  " + "\n  ".join(wanted) + "\nprinted\n  " + "\n  ".join(printed)
 
 
+def find_missing(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
+    """Return the lines of an example that have no like in what was printed; a line counts up to its first colon.
+
+    >>> find_missing(["ok  it was killed: pid 7", "nothing lost", "..."], ["ok  it was killed: pid 9", "one lost"])
+    ['nothing lost']
+    """
+    printed = {_before_colon(line) for line in actual}
+    return [shape_of(line) for line in expected if line != "..." and _before_colon(line) not in printed]
+
+
+def _before_colon(line: str) -> str:
+    return shape_of(line).partition(":")[0]
+
+
 def _is_like(wanted: Sequence[str], printed: Sequence[str]) -> bool:
     if not wanted:
         return not printed
@@ -133,5 +148,5 @@ def shape_of(line: str) -> str:
 
 def _rename(line: str, names: Mapping[str, str]) -> str:
     for name, stand_in in names.items():
-        line = line.replace(name, stand_in)
+        line = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", stand_in, line)
     return line
