@@ -40,9 +40,7 @@ class Served:
         self._thread = threading.Thread(target=self._run, name="server")
         self._thread.start()
         assert self._ready.wait(LIMIT_S)
-        if self._error is not None:
-            self._thread.join(LIMIT_S)
-            raise self._error
+        self._check()
 
     @property
     def running(self) -> Running:
@@ -61,6 +59,10 @@ class Served:
                 self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(LIMIT_S)
         assert not self._thread.is_alive()
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what the server died of."""
         if self._error is not None:
             raise self._error
 

@@ -76,13 +76,12 @@ class Processes:
         for process in self.running.values():
             process.kill()
             process.wait(LIMIT_S)
-        for process in psutil.process_iter(["pid", "cmdline"]):
-            if process.info["pid"] != os.getpid() and any(
-                str(self.folder) in word for word in process.info["cmdline"] or ()
-            ):
-                for child in process.children(recursive=True):
+        for other in psutil.process_iter(["pid", "cmdline"]):
+            is_own = any(str(self.folder) in word for word in other.info["cmdline"] or ())
+            if is_own and other.info["pid"] != os.getpid():
+                for child in other.children(recursive=True):
                     child.kill()
-                process.kill()
+                other.kill()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from omegacell.agent.payload import parse_payload
 from omegacell.api.documents import MAX_FILE_BYTES
 from omegacell.api.spec import JobFileError, json_schema, load_jobs, parse_jobs, salted_hash
-from omegacell.api.spec_model import JobFile
+from omegacell.api.spec_model import ExecPart, HealthPart, JobFile, LogsPart, SimulatedPart
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
@@ -231,3 +231,17 @@ def test_the_hash_of_a_payload_follows_from_its_salt() -> None:
     assert salted_hash(b"s" * 16, b"payload") == salted_hash(b"s" * 16, b"payload")
     assert salted_hash(b"s" * 16, b"payload") != salted_hash(b"t" * 16, b"payload")
     assert len(salted_hash(b"s" * 16, b"payload")) == 32
+
+
+def test_the_reference_is_right() -> None:
+    """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
+    text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        assert parse_jobs("jobfile.md", block.encode())
+    for field in JobFile.model_fields:
+        assert f"`{field}`" in text, field
+    for part, model in (("exec", ExecPart), ("simulated", SimulatedPart), ("health", HealthPart), ("logs", LogsPart)):
+        for field in model.model_fields:
+            assert f"`{part}.{field}`" in text, f"{part}.{field}"

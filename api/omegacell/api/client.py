@@ -138,7 +138,7 @@ class Client:
 
     def watch(
         self, names: Sequence[str] = (), *, after: records.At | None = None, timeout_s: float | None = None
-    ) -> Iterator[records.JobChanges]:
+    ) -> Generator[records.JobChanges, None, None]:
         """Yield jobs as they change: the newest state of each, not every state it went through.
 
         Without ``after`` the first item holds all of them as they are; with it, what changed since.
