@@ -132,13 +132,14 @@ async def serve(
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(_drop_when_cut_off(host, desk)))
         try:
-            async with _listening(settings, service, AgentService(desk)) as address:
-                with serve_metrics(settings.metrics_address, settings.token, host, desk) as metrics_address:
-                    _LOG.info("cell %s: API on %s", host.cell.name, address)
-                    if on_ready is not None:
-                        on_ready(Running(address=address, metrics_address=metrics_address, host=host, desk=desk))
-                    await stop.wait()
-                    desk.drop_all("the API server is stopping")
+            async with contextlib.AsyncExitStack() as stack:
+                address = await stack.enter_async_context(_listening(settings, service, AgentService(desk)))
+                metrics = stack.enter_context(serve_metrics(settings.metrics_address, settings.token, host, desk))
+                _LOG.info("cell %s: API on %s", host.cell.name, address)
+                if on_ready is not None:
+                    on_ready(Running(address=address, metrics_address=metrics, host=host, desk=desk))
+                await stop.wait()
+                desk.drop_all("the API server is stopping")
         finally:
             for task in running:
                 task.cancel()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from omegacell.agent import messages as agent
 from omegacell.core.cell import Cell
-from omegacell.core.commands import ExitNote, Inventory, Report, ReportKind
+from omegacell.core.commands import ExitNote, Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, OnPartition, Stopping, TaskState
@@ -21,6 +21,9 @@ from omegacell.core.units import Revision
 Rows = NDArray[np.int64]
 
 MAX_STARTS_PER_MESSAGE: Final = 20_000
+PORTS_ATTRIBUTE: Final = "ports"
+DEFAULT_PORTS: Final = (20_000, 29_999)
+"""Ports that the cell grants on a machine that does not say which; below Linux's own ephemeral ports."""
 
 _KIND_COUNT: Final = max(agent.ReportKind) + 1
 _INT32_MAX: Final = (1 << 31) - 1
@@ -90,6 +93,33 @@ def to_inventory(offer: agent.MachineOffer, *, row: int, epoch: int, incarnation
         indices=np.array([key.index for key in held], np.int32),
         attempts=np.array([key.attempt for key in held], np.int32),
     )
+
+
+def to_registration(offer: agent.MachineOffer) -> RegisterMachine:
+    """Return the command that registers a machine.
+
+    Raises:
+        MalformedError: What it says of its ports is no range.
+    """
+    first, last = _ports_of(dict(offer.attributes).get(PORTS_ATTRIBUTE, ""))
+    return RegisterMachine(
+        name=offer.name,
+        boot_id=offer.boot_id,
+        capacity=offer.capacity,
+        drivers=offer.drivers,
+        attributes=offer.attributes,
+        port_first=first,
+        port_last=last,
+    )
+
+
+def _ports_of(text: str) -> tuple[int, int]:
+    if not text:
+        return DEFAULT_PORTS
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) <= 65_535):
+        raise MalformedError(f"attribute {PORTS_ATTRIBUTE} is {text[:40]!r}; expected a range such as 20000-29999")
+    return int(first), int(last)
 
 
 def find_ends(parts: Sequence[agent.Reports]) -> Iterator[tuple[int, int, int, int]]:

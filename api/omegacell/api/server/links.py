@@ -32,6 +32,7 @@ from omegacell.api.server.link_columns import (
     find_ends,
     find_touched,
     to_inventory,
+    to_registration,
     to_report,
 )
 from omegacell.api.server.link_events import (
@@ -49,7 +50,7 @@ from omegacell.api.server.link_events import (
     Tell,
 )
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, RegisterMachine
+from omegacell.core.commands import Command
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec
@@ -57,9 +58,6 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 
 MAX_REPORTS_PER_TRANSACTION: Final = 10_000
-PORTS_ATTRIBUTE: Final = "ports"
-DEFAULT_PORTS: Final = (20_000, 29_999)
-"""Ports that the cell grants on a machine that does not say which; below Linux's own ephemeral ports."""
 
 
 # --- state
@@ -181,7 +179,7 @@ class Links:
 
     def _register(self, stream: int, offers: tuple[agent.MachineOffer, ...]) -> list[Action]:
         try:
-            commands = tuple([_registration_of(offer) for offer in offers])
+            commands = tuple([to_registration(offer) for offer in offers])
         except MalformedError as error:
             return [Drop(stream=stream, reason=str(error))]
         return [self._propose(_Registering(stream, offers), commands)] if commands else []
@@ -382,28 +380,6 @@ class Links:
 
 def _folded(stream: int, part: agent.Reports) -> Tell:
     return Tell(stream=stream, message=agent.ReportsFolded(batch=part.batch))
-
-
-def _registration_of(offer: agent.MachineOffer) -> RegisterMachine:
-    first, last = _ports_of(dict(offer.attributes).get(PORTS_ATTRIBUTE, ""))
-    return RegisterMachine(
-        name=offer.name,
-        boot_id=offer.boot_id,
-        capacity=offer.capacity,
-        drivers=offer.drivers,
-        attributes=offer.attributes,
-        port_first=first,
-        port_last=last,
-    )
-
-
-def _ports_of(text: str) -> tuple[int, int]:
-    if not text:
-        return DEFAULT_PORTS
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) <= 65_535):
-        raise MalformedError(f"attribute {PORTS_ATTRIBUTE} is {text[:40]!r}; expected a range such as 20000-29999")
-    return int(first), int(last)
 
 
 def _word_refusal(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-# ruff: noqa: N802, D102 - methods have the names of the proto, and are explained there
+# ruff: noqa: N802 - methods have the names of the proto, where they are explained
 """The service that users call: each method says which part answers, and how errors become statuses."""
 
 import logging
@@ -62,55 +62,70 @@ class CellService(CellServicer):
         self._overview = overview
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
+        """Submit a job."""
         return await _answer(self._jobs.submit(request), context)
 
     async def SubmitJobs(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.SubmitJobsResponse]:
+        """Submit batches of jobs."""
         async for answer in _stream(self._jobs.submit_stream(request_iterator), context):
             yield answer
 
     async def StopJob(self, request: pb.StopJobRequest, context: Any) -> pb.StopJobResponse:
+        """Stop a job."""
         return await _answer(self._jobs.stop(request), context)
 
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
+        """Return a job with tasks."""
         return await _answer(self._jobs.get(request), context)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> AsyncIterator[pb.ListJobsResponse]:
+        """Return jobs."""
         async for answer in _stream(self._jobs.find_all(request), context):
             yield answer
 
     async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> AsyncIterator[pb.WatchJobsResponse]:
+        """Return jobs as they change."""
         async for answer in _stream(self._jobs.watch(request), context):
             yield answer
 
     async def Logs(self, request: pb.LogsRequest, context: Any) -> AsyncIterator[pb.LogsResponse]:
+        """Return a task's output."""
         async for answer in _stream(self._machines.read_log(request), context):
             yield answer
 
     async def FetchPayload(self, request: pb.FetchPayloadRequest, context: Any) -> pb.FetchPayloadResponse:
+        """Return what a job's tasks run."""
         return await _answer(self._jobs.fetch_payload(request), context)
 
     async def ListMachines(
         self, request: pb.ListMachinesRequest, context: Any
     ) -> AsyncIterator[pb.ListMachinesResponse]:
+        """Return machines."""
         async for answer in _stream(self._machines.find_all(request), context):
             yield answer
 
     async def GetMachine(self, request: pb.GetMachineRequest, context: Any) -> pb.GetMachineResponse:
+        """Return a machine with its tasks."""
         return await _answer(self._machines.get(request), context)
 
     async def LoseMachine(self, request: pb.LoseMachineRequest, context: Any) -> pb.LoseMachineResponse:
+        """Declare a machine lost."""
         return await _answer(self._machines.lose(request), context)
 
     async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:
+        """Return figures of schedulers."""
         return await _answer(self._overview.schedulers(request), context)
 
     async def History(self, request: pb.HistoryRequest, context: Any) -> AsyncIterator[pb.HistoryResponse]:
+        """Return transactions, newest first."""
         async for answer in _stream(self._overview.history(request), context):
             yield answer
 
     async def Conflicts(self, request: pb.ConflictsRequest, context: Any) -> AsyncIterator[pb.ConflictsResponse]:
+        """Return refused claims, newest first."""
         async for answer in _stream(self._overview.conflicts(request), context):
             yield answer
 
     async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:
+        """Return the cell at a glance."""
         return await _answer(self._overview.status(request), context)
