@@ -14,8 +14,7 @@ CellOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--cell",
-        envvar="OMEGA_CELL",
-        help="Which cell, by the name it was started with; the last one started by default.",
+        help="Which cell, by the name it was started with; by default $OMEGA_CELL, else the last one started.",
         metavar="NAME",
     ),
 ]

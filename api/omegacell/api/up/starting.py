@@ -85,6 +85,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         write_context(
             Context(name=settings.cell, address=place.address, token=_token(place), state_folder=str(folder.path))
         )
+        epochs = _read_epochs(place)
         if settings.has_agent:
             supervisor.add(plan_agent(place))
         if settings.simulated:
@@ -92,7 +93,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         for plan in schedulers:
             for number in range(plan.count):
                 supervisor.add(plan_scheduler(place, plan, number))
-        _await_machines(supervisor, place, settings.simulated + settings.has_agent)
+        _await_machines(supervisor, place, epochs, settings.simulated + settings.has_agent)
         _announce(supervisor, place, settings, form)
         announcer.on_restart = lambda: folder.write_record(_record(supervisor, place, settings))
         fence = Fence(place.address, _token(place), supervisor)
@@ -194,8 +195,16 @@ def _give_up(how: Ended, place: Place) -> None:
     )
 
 
-def _await_machines(supervisor: Supervisor, place: Place, count: int) -> None:
-    """Wait until the machines have joined, so that what is said next is true; not for ever."""
+def _read_epochs(place: Place) -> dict[str, int]:
+    """Return how often each machine that the cell knows has registered."""
+    from omegacell.api.client import Client
+
+    with Client(place.address, _token(place)) as client:
+        return {machine.name: machine.epoch for machine in client.machines().machines}
+
+
+def _await_machines(supervisor: Supervisor, place: Place, before: dict[str, int], count: int) -> None:
+    """Wait until machines have joined anew and may take work, so that what is said next is true; not for ever."""
     from omegacell.api.client import Client
     from omegacell.api.records import MachineState
 
@@ -204,7 +213,11 @@ def _await_machines(supervisor: Supervisor, place: Place, count: int) -> None:
         while supervisor.asked is None and time.monotonic() < deadline:
             supervisor.step(until=time.monotonic() + READY_POLL_S)
             with contextlib.suppress(ApiError):  # it may be starting again
-                if client.status(stale=True).machine_counts.get(MachineState.UP, 0) >= count:
+                if client.status(stale=True).machine_counts.get(MachineState.UP, 0) < count:
+                    continue
+                machines = client.machines(stale=True).machines
+                up = [each for each in machines if each.state is MachineState.UP]
+                if sum(1 for each in up if each.epoch > before.get(each.name, 0)) >= count:
                     return
     if supervisor.asked is None:
         warn(f"not all of {count} machines joined within {JOIN_LIMIT_S:g} s; see {place.folder.logs}")

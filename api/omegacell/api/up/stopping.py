@@ -1,8 +1,8 @@
 """`omega down`: stops a cell of this machine from another terminal."""
 
 import os
+import select
 import signal
-import time
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,6 @@ from omegacell.api.up.folder import StateFolder, default_state, find_holder
 from omegacell.api.up.tasks import end_tasks
 
 LIMIT_S: Final = 60.0
-POLL_S: Final = 0.05
 
 
 def down(cell: str | None, *, state: Path | None) -> None:
@@ -37,10 +36,15 @@ def down(cell: str | None, *, state: Path | None) -> None:
             + (f"; ended {count} tasks that it had left running" if count else "")
         )
         return
-    os.kill(holder, signal.SIGTERM)
-    deadline = time.monotonic() + LIMIT_S
-    while find_holder(folder) == holder:
-        if time.monotonic() > deadline:
-            raise CommandError(f"omega up (pid {holder}) did not stop within {LIMIT_S:g} s; see {folder.logs}")
-        time.sleep(POLL_S)
+    try:
+        descriptor = os.pidfd_open(holder)
+    except ProcessLookupError:
+        return  # it ended just now
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        ended, _, _ = select.select([descriptor], [], [], LIMIT_S)
+    finally:
+        os.close(descriptor)
+    if not ended:
+        raise CommandError(f"omega up (pid {holder}) did not stop within {LIMIT_S:g} s; see {folder.logs}")
     warn(f"cell {cell} is down")

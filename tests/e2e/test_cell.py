@@ -1,0 +1,172 @@
+"""One cell of real processes, used as a person would: through the `omega` command."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omegacell.api.cli.actions.jobs import EXAMPLE
+from omegacell.api.errors import ExitCode
+from omegacell.api.up.ephemeral import CellShape, EphemeralCell
+from tests.e2e.looking import await_seen
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.yaml"))
+HELLO = "name: {name}\ncount: {count}\nresources: {{cpu: 20m, memory: 16Mi}}\ntask:\n  exec: {{script: '{script}'}}\n"
+
+
+@pytest.fixture(scope="module")
+def cell(place: Path) -> Iterator[EphemeralCell]:
+    """Give a cell with this machine and ten simulated ones."""
+    with EphemeralCell(place, CellShape(schedulers="batch=1,service=1", simulated=10, name="e2e")) as running:
+        yield running
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> str:
+    """Give the path of a job file to be written."""
+    return str(tmp_path / "job.yaml")
+
+
+def write(path: str, name: str, *, script: str = "echo hi", count: int = 1) -> str:
+    Path(path).write_text(HELLO.format(name=name, count=count, script=script))
+    return path
+
+
+def test_run_waits_and_logs_show(cell: EphemeralCell, job: str) -> None:
+    """A job is run, waited for, looked at, and its output read, on both streams."""
+    write(job, "first", script="echo out $OMEGA_TASK_INDEX; echo err >&2", count=3)
+    done = cell.command("run", job)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "succeeded" in done.stdout
+    assert cell.command("logs", "first/2").stdout == "out 2\n"
+    assert cell.command("logs", "first/2", "--stderr").stdout == "err\n"
+    assert cell.command("logs", "first/1", "--attempt", "1", "-f").stdout == "out 1\n"
+    detail = cell.ask("job", "status", "first")
+    assert [task["last"]["exit_code"] for task in detail["tasks"]] == [0, 0, 0]
+
+
+def test_failed_job_is_told(cell: EphemeralCell, job: str) -> None:
+    """A job that fails makes `omega run` fail, with the task and its exit code."""
+    done = cell.command("run", write(job, "broken", script="exit 7"))
+    assert done.returncode == ExitCode.FAILED
+    assert "omega: broken failed: 1 of 1 tasks; task 0 on " in done.stderr
+    assert "ended with 7" in done.stderr
+
+
+def test_signal_is_told_from_exit_code(cell: EphemeralCell, job: str) -> None:
+    """A task killed by a signal shows the signal."""
+    assert cell.command("run", write(job, "killed", script="kill -KILL $$")).returncode == ExitCode.FAILED
+    (task,) = cell.ask("job", "status", "killed")["tasks"]
+    assert (task["last"]["signal"], task["last"]["exit_code"]) == (9, -1)
+    assert "SIGKILL" in cell.command("job", "status", "killed").stdout
+
+
+def test_same_job_again(cell: EphemeralCell, job: str) -> None:
+    """The same job changes nothing, another count scales, another spec needs --replace."""
+    assert cell.command("run", "-d", write(job, "again", script="sleep 60")).returncode == ExitCode.OK
+    (first,) = json.loads(cell.command("run", "-d", job, "-o", "json").stdout)["submitted"]
+    assert first["change"] == "unchanged"
+    (second,) = json.loads(
+        cell.command("run", "-d", write(job, "again", script="sleep 60", count=2), "-o", "json").stdout
+    )["submitted"]
+    assert second["change"] == "scaled"
+    refused = cell.command("run", "-d", write(job, "again", script="sleep 61"))
+    assert refused.returncode == ExitCode.REFUSED
+    assert "again" in refused.stderr
+    (third,) = json.loads(cell.command("run", "-d", "--replace", job, "-o", "json").stdout)["submitted"]
+    assert third["change"] == "replaced"
+    stopped = cell.command("job", "stop", "again")
+    assert (stopped.returncode, stopped.stdout.split()[-1]) == (ExitCode.OK, "stopped")
+
+
+def test_pending_says_why(cell: EphemeralCell, job: str) -> None:
+    """A job that fits nowhere stays pending with one dominant reason, and machines counted for every reason."""
+    Path(job).write_text("name: huge\nresources: {cpu: 1000}\ntask:\n  exec: {command: /bin/true}\n")
+    done = cell.command("run", job, "--timeout", "3")
+    assert done.returncode == ExitCode.FAILED
+    assert "omega job stop huge" in done.stderr
+    pending = cell.ask("job", "status", "huge")["pending"]
+    assert pending["task_count"] == 1
+    assert sum(lack["machine_count"] for lack in pending["lacks"]) == 11
+    assert {lack["reason"].lower() for lack in pending["lacks"]} == {"resources", "driver_missing"}
+    assert "1 pending: " in cell.command("job", "status", "huge").stdout
+    assert cell.command("job", "stop", "huge").returncode == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("job", "status", "nope"),
+        ("job", "stop", "nope"),
+        ("logs", "nope/0"),
+        ("logs", "first/99"),
+        ("machine", "status", "nope"),
+        ("machine", "lost", "nope"),
+    ],
+    ids=" ".join,
+)
+def test_unknown_things(cell: EphemeralCell, arguments: tuple[str, ...]) -> None:
+    """What is not there is said to be not there, in one line."""
+    done = cell.command(*arguments)
+    assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, ""), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_wrong_token(cell: EphemeralCell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong token is refused, and said to be the token."""
+    monkeypatch.setenv("OMEGA_ADDR", cell.client.address)
+    monkeypatch.setenv("OMEGA_TOKEN", "wrong" * 8)
+    done = cell.command("job", "list")
+    assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
+    assert "token" in done.stderr
+
+
+def test_second_up_on_the_same_state(cell: EphemeralCell) -> None:
+    """A second `omega up` on the same state folder says that one is up, and changes nothing."""
+    done = cell.command("up", "--state", str(cell.state.path))
+    assert done.returncode == ExitCode.STORE
+    assert f"pid {cell.pid}" in done.stderr
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run(cell: EphemeralCell, path: Path) -> None:
+    """Every job file in docs/examples does what it says."""
+    done = cell.command("run", str(path), "--timeout", "60")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert cell.command("job", "stop", path.stem).returncode == ExitCode.OK
+
+
+def test_example_of_the_schema_runs(cell: EphemeralCell, job: str) -> None:
+    """What `omega job schema --example` prints is a job that runs."""
+    Path(job).write_text(EXAMPLE.replace("name: hello ", "name: example "))
+    done = cell.command("run", job)
+    assert done.returncode == ExitCode.OK, done.stderr
+
+
+def test_books_agree(cell: EphemeralCell, tmp_path: Path) -> None:
+    """The running cell and a copy of its store give the same answer about conflicts."""
+    copy = tmp_path / "copy.db"
+    live = cell.ask("conflicts")
+    assert cell.command("store", "backup", str(cell.state.path), str(copy)).returncode == ExitCode.OK
+    offline = cell.ask("conflicts", "--store", str(copy))
+    names = ("author", "placements", "committed", "conflicted", "disagreed", "no_fit", "refusals")
+    assert [[row[name] for name in names] for row in live["schedulers"]] == [
+        [row[name] for name in names] for row in offline["schedulers"]
+    ]
+    assert live["refused_claims"] == offline["refused_claims"]
+    assert cell.command("store", "verify", str(copy)).returncode == ExitCode.OK
+
+
+def test_history_and_machines(cell: EphemeralCell) -> None:
+    """The log and the machines can be read in every form."""
+    machines = cell.ask("machine", "list")["machines"]
+    assert sorted({machine["state"] for machine in machines}) == ["up"]
+    name = machines[-1]["name"]
+    assert cell.ask("machine", "status", name)["machine"]["name"] == name
+    kinds = {row["kind"] for row in cell.ask("history", "-n", "1000")["transactions"]}
+    assert {"genesis", "register", "submit", "place", "report"} <= kinds
+    assert "SCHEDULER" in cell.command("cell", "status").stdout
+    await_seen(lambda: cell.ask("scheduler", "list")["schedulers"], lambda rows: len(rows) == 2)

@@ -1,0 +1,121 @@
+"""A cell stops cleanly, survives its own death, and restarts what dies."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from omegacell.api.errors import ExitCode
+from omegacell.api.records import Job
+from omegacell.api.up.ephemeral import CellShape, EphemeralCell
+from omegacell.core.jobs import TaskState
+from tests.e2e.looking import KILL_ROUNDS, LONG, await_seen, processes_in, task_processes, task_supervisor
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+SERVICE = (
+    "name: {name}\nkind: service\ncount: 2\nresources: {{cpu: 20m, memory: 16Mi}}\ngrace: 1s\n"
+    "task:\n  exec: {{command: /bin/sleep, args: ['600']}}\n"
+)
+
+
+def submit(cell: EphemeralCell, name: str) -> None:
+    path = cell.folder / f"{name}.yaml"
+    path.write_text(SERVICE.format(name=name))
+    done = cell.command("run", str(path), "--timeout", "60")
+    assert done.returncode == ExitCode.OK, done.stderr
+
+
+def is_running(job: Job) -> bool:
+    return job.counts.get(TaskState.RUNNING, 0) == job.spec.count
+
+
+def test_stop_leaves_nothing_and_start_brings_it_back(place: Path) -> None:
+    """Ctrl-C ends tasks and processes alike; the next start places the tasks again, and counts no failure."""
+    cell = EphemeralCell(place / "stop", CellShape(name="stop"))
+    with cell:
+        submit(cell, "steady")
+        assert cell.stop() == ExitCode.OK
+        assert [process.cmdline() for process in processes_in(cell.folder)] == []
+        cell.start()
+        job = cell.client.wait_job("steady", until=is_running, timeout_s=60)
+        assert job.counts.get(TaskState.FAILED, 0) == 0
+        tasks = cell.client.job("steady").tasks
+        assert [(task.restarts, [past.state for past in task.past]) for task in tasks] == [(0, [TaskState.LOST])] * 2
+
+
+def test_killed_up_is_survived(place: Path) -> None:
+    """kill -9 of `omega up` takes its processes along and leaves the tasks; the next one takes them over."""
+    cell = EphemeralCell(place / "killed", CellShape(name="killed"))
+    with cell:
+        submit(cell, "steady")
+        before = task_processes(cell.state.path)
+        assert len(before) == 2
+        cell.kill()
+        await_seen(lambda: [each.name() for each in processes_in(cell.folder)], lambda names: len(names) == 3)
+        cell.start()
+        job = cell.client.wait_job("steady", until=is_running, timeout_s=60)
+        assert task_processes(cell.state.path) == before
+        assert [task.last.attempt for task in cell.client.job("steady").tasks if task.last] == [1, 1]
+        assert job.spec.count == 2
+
+
+def test_down_ends_what_a_killed_up_left(place: Path) -> None:
+    """`omega down` stops a cell, and the tasks of one whose `omega up` was killed."""
+    cell = EphemeralCell(place / "down", CellShape(name="down"))
+    cell.start()
+    submit(cell, "steady")
+    cell.kill()
+    assert task_supervisor(cell.state.path)
+    done = cell.command("down", "--cell", "down", "--state", str(cell.state.path))
+    assert (done.returncode, "ended 2 tasks" in done.stderr) == (ExitCode.OK, True), done.stderr
+    assert [process.cmdline() for process in processes_in(cell.folder)] == []
+
+
+def test_detached(place: Path) -> None:
+    """`omega up -d` comes back when the cell is up; `omega down` stops it."""
+    cell = EphemeralCell(place / "detached", CellShape(name="detached"))
+    cell.folder.mkdir()
+    state = ("--cell", "detached", "--state", str(cell.state.path))
+    done = cell.command("up", "-d", *state)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert cell.command("cell", "status").returncode == ExitCode.OK
+    assert cell.command("down", *state).returncode == ExitCode.OK
+    assert [process.cmdline() for process in processes_in(cell.folder)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_of_that_name\n", "nothing_of_that_name"),
+        ("class Mine:\n    def place(self, pending, cell, ctx):\n        raise ValueError('oh no')\n", "oh no"),
+    ],
+    ids=["cannot be loaded", "raises"],
+)
+def test_broken_plugin_harms_nobody(text: str, words: str, place: Path) -> None:
+    """A plug-in that does not load, or raises, is named; its jobs stay pending with that reason; others go on."""
+    folder = place / f"plugin-{len(text)}"
+    folder.mkdir()
+    folder.chmod(0o711)
+    (folder / "mine.py").write_text(text)
+    shape = CellShape(schedulers=f"batch=1,{folder}/mine.py:Mine=1", name="plugin")
+    with EphemeralCell(folder, shape) as cell:
+        (folder / "job.yaml").write_text(SERVICE.format(name="mine") + "scheduler: mine\n")
+        assert cell.command("run", "-d", str(folder / "job.yaml")).returncode == ExitCode.OK
+        (folder / "other.yaml").write_text("name: other\nscheduler: batch\ntask:\n  exec: {command: /bin/true}\n")
+        assert cell.command("run", str(folder / "other.yaml")).returncode == ExitCode.OK
+        await_seen(lambda: str(cell.ask("job", "status", "mine")["pending"]), lambda pending: words in pending)
+
+
+@pytest.mark.skipif(KILL_ROUNDS < LONG, reason=f"waits for a minute: runs with KILL_ROUNDS={LONG}")
+def test_schedulers_that_hang_are_fenced(place: Path) -> None:
+    """A scheduler that is stopped in its tracks is killed once its session is over, and a new one does the work."""
+    folder = place / "hang"
+    with EphemeralCell(folder, CellShape(schedulers="batch=1", name="hang")) as cell:
+        before = cell.processes()["batch-0"]
+        os.kill(before, signal.SIGSTOP)
+        after = await_seen(lambda: cell.processes()["batch-0"], lambda pid: pid != before, limit_s=180)
+        assert after != before
+        (folder / "job.yaml").write_text("name: other\ntask:\n  exec: {command: /bin/true}\n")
+        assert cell.command("run", str(folder / "job.yaml")).returncode == ExitCode.OK
