@@ -31,7 +31,7 @@ RULES: Final = 1
 """The highest ``rules`` number whose outcomes this version can compute."""
 
 MAX_QUANTITY: Final = 1 << 50
-"""No quantity of a resource, and no time in microseconds, is above this."""
+"""No quantity of a resource and no duration is above this; wall stamps go up to 2^60."""
 
 MAX_ENTRY_BYTES: Final = 1 << 20
 """An encoded entry is at most this long, in every engine."""
