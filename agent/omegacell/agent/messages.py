@@ -40,15 +40,19 @@ class AttemptKey:
         """
         return f"{self.job_id}.{self.index}.{self.attempt}"
 
-    @classmethod
-    def parse(cls, text: str) -> "AttemptKey":
+    @staticmethod
+    def parse(text: str) -> "AttemptKey":
         """Return the key that ``str`` wrote.
 
         >>> AttemptKey.parse("7.0.2")
         AttemptKey(job_id=7, index=0, attempt=2)
         """
         job_id, index, attempt = text.split(".")
-        return cls(job_id=JobId(int(job_id)), index=int(index), attempt=int(attempt))
+        return _make_key(int(job_id), int(index), int(attempt))
+
+
+def _make_key(job_id: int, index: int, attempt: int) -> AttemptKey:
+    return AttemptKey(job_id=JobId(job_id), index=index, attempt=attempt)
 
 
 class HeldState(IntEnum):
@@ -80,16 +84,7 @@ class ReportKind(IntEnum):
     """Its health check failed as often as its spec allows."""
 
 
-ENDS: Final = frozenset(
-    {
-        ReportKind.EXITED,
-        ReportKind.SIGNALED,
-        ReportKind.OUT_OF_MEMORY,
-        ReportKind.FENCED,
-        ReportKind.UNKNOWN,
-        ReportKind.START_FAILED,
-    }
-)
+ENDS: Final = frozenset(ReportKind) - {ReportKind.STARTED, ReportKind.HEALTHY, ReportKind.UNHEALTHY}
 """Kinds after which the attempt is over."""
 
 
@@ -205,16 +200,10 @@ class Reports:
         """Yield the rows; for tools and tests, as columns are faster."""
         messages = dict(self.messages)
         for place, row in enumerate(self.rows):
-            key = AttemptKey(job_id=JobId(self.job_ids[place]), index=self.indexes[place], attempt=self.attempts[place])
-            yield TaskReport(
-                row=MachineRow(row),
-                epoch=self.epochs[place],
-                key=key,
-                kind=ReportKind(self.kinds[place]),
-                code=self.codes[place],
-                at_us=self.at_us[place],
-                message=messages.get(place, ""),
-            )
+            key = _make_key(self.job_ids[place], self.indexes[place], self.attempts[place])
+            epoch, code, at_us = self.epochs[place], self.codes[place], self.at_us[place]
+            text, kind = messages.get(place, ""), ReportKind(self.kinds[place])
+            yield TaskReport(row=MachineRow(row), epoch=epoch, key=key, kind=kind, code=code, at_us=at_us, message=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +254,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The machine may not register; it tries again later, after ``reason`` was shown to people."""
+    """Some machines may not register; they try again later."""
 
     names: tuple[str, ...]
     reason: str
@@ -298,7 +287,7 @@ class TaskShape:
 class Wanted:
     """What is to run, as columns over starts and columns over stops.
 
-    A stop ends an attempt that runs, and forgets one that has ended: after it, the machine need not remember it.
+    A stop ends an attempt that runs, and lets the machine forget one that has ended.
 
     Attributes:
         incarnation: of the log.
@@ -338,22 +327,14 @@ class Wanted:
         ports = dict(self.start_ports)
         for place, row in enumerate(self.start_rows):
             shape = self.shapes[self.start_shapes[place]]
-            key = AttemptKey(
-                job_id=JobId(self.start_job_ids[place]),
-                index=self.start_indexes[place],
-                attempt=self.start_attempts[place],
-            )
+            key = _make_key(self.start_job_ids[place], self.start_indexes[place], self.start_attempts[place])
             named = tuple(zip(shape.port_names, ports.get(place, ()), strict=True))
             yield MachineRow(row), WantedTask(key=key, shape=shape, ports=named, incarnation=self.incarnation)
 
     def stops(self) -> Iterator[tuple[MachineRow, AttemptKey]]:
         """Yield the stops one by one."""
         for place, row in enumerate(self.stop_rows):
-            key = AttemptKey(
-                job_id=JobId(self.stop_job_ids[place]),
-                index=self.stop_indexes[place],
-                attempt=self.stop_attempts[place],
-            )
+            key = _make_key(self.stop_job_ids[place], self.stop_indexes[place], self.stop_attempts[place])
             yield MachineRow(row), key
 
 

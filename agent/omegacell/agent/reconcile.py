@@ -15,7 +15,7 @@ Rules:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, assert_never
 
@@ -43,19 +43,17 @@ from omegacell.agent.events import (
 )
 from omegacell.agent.messages import (
     ENDS,
-    MAX_REPORTS_PER_MESSAGE,
     AttemptKey,
     HeldState,
     Lease,
     Registered,
     Rejected,
     ReportKind,
-    Reports,
     ReportsFolded,
-    TaskReport,
     Wanted,
     WantedTask,
 )
+from omegacell.agent.outbox import Fact, Outbox
 from omegacell.core.units import MachineRow
 
 MAX_RETIRED: Final = 64
@@ -78,17 +76,6 @@ class _Attempt:
     is_end_folded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fact:
-    """A report that the cell has not folded yet."""
-
-    key: AttemptKey
-    kind: ReportKind
-    code: int
-    at_us: int
-    message: str
-
-
 @dataclass(slots=True, kw_only=True)
 class _Registration:
     """What holds as long as one link does."""
@@ -97,31 +84,6 @@ class _Registration:
     epoch: int
     lease_us: int
     is_wanted_known: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class _Outbox:
-    """Facts until they are folded: unsent, or in a batch that was sent on this link."""
-
-    unsent: list[_Fact] = field(default_factory=list)
-    sent: dict[int, list[_Fact]] = field(default_factory=dict)
-    next_batch: int = 1
-
-    def add(self, fact: _Fact) -> None:
-        if fact.kind in (ReportKind.HEALTHY, ReportKind.UNHEALTHY):
-            # Only the last verdict matters, and an agent that is alone for days must not grow.
-            health = (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
-            self.unsent = [old for old in self.unsent if old.key != fact.key or old.kind not in health]
-        self.unsent.append(fact)
-
-    def reopen(self) -> None:
-        """Take back what was sent on a link that is gone."""
-        self.unsent = [fact for batch in sorted(self.sent) for fact in self.sent[batch]] + self.unsent
-        self.sent = {}
-
-    def keep_only(self, keys: Iterable[AttemptKey]) -> None:
-        kept = frozenset(keys)
-        self.unsent = [fact for fact in self.unsent if fact.key in kept]
 
 
 class Reconciler:
@@ -142,7 +104,7 @@ class Reconciler:
         self._has_inventory = False
         self._is_link_open = False
         self._registration: _Registration | None = None
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
 
     @property
     def remembered(self) -> Remembered:
@@ -157,7 +119,7 @@ class Reconciler:
     @property
     def unfolded_count(self) -> int:
         """How many reports the cell has not folded yet."""
-        return len(self._outbox.unsent) + sum(len(batch) for batch in self._outbox.sent.values())
+        return len(self._outbox)
 
     def keys(self) -> list[AttemptKey]:
         """Return the attempts that are there or wanted."""
@@ -246,9 +208,8 @@ class Reconciler:
 
     def _on_wanted(self, event: Wanted) -> list[Action]:
         registration = self._registration
-        if registration is None or event.incarnation != self._remembered.incarnation:
-            return []
-        if event.revision < self._remembered.revision:
+        known = self._remembered
+        if registration is None or event.incarnation != known.incarnation or event.revision < known.revision:
             return []
         row = registration.row
         starts = {task.key: task for its_row, task in event.starts() if its_row == row}
@@ -260,19 +221,18 @@ class Reconciler:
             stops = [key for its_row, key in event.stops() if its_row == row]
             for key, task in starts.items():
                 self._wanted[key] = task
-                self._link_task(key)
+                self._index(key)
             for key in stops:
                 self._wanted.pop(key, None)
-                self._unlink_task(key)
+                self._index(key)
             touched = {*starts, *stops}
         else:
             return []
         for key in starts:
             self._report_again(key)
         actions: list[Action] = []
-        if event.revision > self._remembered.revision:
-            old = self._remembered
-            self._remembered = Remembered(incarnation=old.incarnation, revision=event.revision, retired=old.retired)
+        if event.revision > known.revision:
+            self._remembered = replace(known, revision=event.revision)
             actions.append(Persist(remembered=self._remembered))
         return actions + self._settle(sorted(touched))
 
@@ -335,27 +295,19 @@ class Reconciler:
 
     def _note(self, key: AttemptKey, end: End) -> None:
         if self._attempts[key].incarnation == self._remembered.incarnation:
-            self._outbox.add(_Fact(key=key, kind=end.kind, code=end.code, at_us=end.at_us, message=end.message))
+            self._outbox.add(Fact(key=key, kind=end.kind, code=end.code, at_us=end.at_us, message=end.message))
 
     # --- reports
 
     def _send(self) -> list[Action]:
-        registration = self._registration
-        if registration is None:
+        if self._registration is None:
             return []
-        actions: list[Action] = []
-        while self._outbox.unsent:
-            facts = self._outbox.unsent[:MAX_REPORTS_PER_MESSAGE]
-            del self._outbox.unsent[:MAX_REPORTS_PER_MESSAGE]
-            batch = self._outbox.next_batch
-            self._outbox.next_batch += 1
-            self._outbox.sent[batch] = facts
-            actions.append(SendReports(reports=Reports.of(batch, [_to_report(fact, registration) for fact in facts])))
-        return actions
+        row, epoch = self._registration.row, self._registration.epoch
+        return [SendReports(reports=reports) for reports in self._outbox.take(row, epoch)]
 
     def _on_folded(self, event: ReportsFolded) -> list[Action]:
         ended = []
-        for fact in self._outbox.sent.pop(event.batch, []):
+        for fact in self._outbox.acknowledge(event.batch):
             attempt = self._attempts.get(fact.key)
             if attempt is not None and fact.kind in ENDS:
                 attempt.is_end_folded = True
@@ -406,45 +358,31 @@ class Reconciler:
             return True
         return self._has_wanted and (key not in self._wanted or max(self._siblings(key)) != key)
 
-    # --- attempts of one task, wanted or there
+    # --- what is wanted, and what is there
 
     def _siblings(self, key: AttemptKey) -> list[AttemptKey]:
+        """Return all attempts of a task, wanted or there, in order."""
         return sorted(self._by_task.get((key.job_id, key.index), ()))
 
     def _want(self, wanted: dict[AttemptKey, WantedTask]) -> None:
-        old, self._wanted = self._wanted, wanted
-        for key in old:
-            self._unlink_task(key)
-        for key in wanted:
-            self._link_task(key)
+        touched = [*self._wanted, *wanted]
+        self._wanted = wanted
+        for key in touched:
+            self._index(key)
 
     def _add(self, key: AttemptKey, attempt: _Attempt) -> None:
         self._attempts[key] = attempt
-        self._link_task(key)
+        self._index(key)
 
     def _drop(self, key: AttemptKey) -> None:
         del self._attempts[key]
-        self._unlink_task(key)
+        self._index(key)
 
-    def _link_task(self, key: AttemptKey) -> None:
-        self._by_task.setdefault((key.job_id, key.index), set()).add(key)
-
-    def _unlink_task(self, key: AttemptKey) -> None:
-        task = (key.job_id, key.index)
-        if key in self._wanted or key in self._attempts or task not in self._by_task:
-            return
-        self._by_task[task].discard(key)
-        if not self._by_task[task]:
-            del self._by_task[task]
-
-
-def _to_report(fact: _Fact, registration: _Registration) -> TaskReport:
-    return TaskReport(
-        row=registration.row,
-        epoch=registration.epoch,
-        key=fact.key,
-        kind=fact.kind,
-        code=fact.code,
-        at_us=fact.at_us,
-        message=fact.message,
-    )
+    def _index(self, key: AttemptKey) -> None:
+        siblings = self._by_task.setdefault((key.job_id, key.index), set())
+        if key in self._wanted or key in self._attempts:
+            siblings.add(key)
+        else:
+            siblings.discard(key)
+        if not siblings:
+            del self._by_task[key.job_id, key.index]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+from omegacell.agent.drivers.simulated_columns import Columns, SimulatedAttempt, Task, pick
 from omegacell.agent.messages import (
     ENDS,
     MAX_REPORTS_PER_MESSAGE,
@@ -44,25 +45,6 @@ _BUCKET_US: Final = 10_000
 _OFFERS_PER_MESSAGE: Final = 1_000
 _ENDS: Final = frozenset(int(kind) for kind in ENDS)
 
-_Task = tuple[int, int]
-"""Job and index."""
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One attempt on one machine; of each task only the newest is known."""
-
-    row: int
-    task: _Task
-    number: int
-    is_running: bool = True
-    is_wanted: bool = True
-    is_folded: bool = False
-    is_fenced: bool = True
-    end_kind: int = 0
-    end_code: int = 0
-    ended_at_us: int = 0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
@@ -72,40 +54,6 @@ class _Plan:
     exit_code: int
     has_health: bool
     failure: str
-
-
-class _Columns:
-    """Reports that are being gathered."""
-
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.job_ids: list[int] = []
-        self.indexes: list[int] = []
-        self.attempts: list[int] = []
-        self.kinds: list[int] = []
-        self.codes: list[int] = []
-        self.at_us: list[int] = []
-        self.messages: dict[int, str] = {}
-
-    def add(self, attempt: _Attempt, *, kind: int, code: int, at_us: int) -> None:
-        self.rows.append(attempt.row)
-        self.job_ids.append(attempt.task[0])
-        self.indexes.append(attempt.task[1])
-        self.attempts.append(attempt.number)
-        self.kinds.append(kind)
-        self.codes.append(code)
-        self.at_us.append(at_us)
-
-    def extend(self, other: "Reports | _Columns") -> None:
-        """Add all rows of others behind these."""
-        self.messages.update({len(self.rows) + place: text for place, text in dict(other.messages).items()})
-        self.rows += other.rows
-        self.job_ids += other.job_ids
-        self.indexes += other.indexes
-        self.attempts += other.attempts
-        self.kinds += other.kinds
-        self.codes += other.codes
-        self.at_us += other.at_us
 
 
 class Fleet:
@@ -119,7 +67,7 @@ class Fleet:
         self._offers = {offer.name: offer for offer in machines}
         self._names: dict[int, str] = {}
         self._epochs: dict[int, int] = {}
-        self._tasks: dict[int, dict[_Task, _Attempt]] = {}
+        self._tasks: dict[int, dict[Task, SimulatedAttempt]] = {}
         self._complete: set[int] = set()
         self._off: set[str] = set()
         self._revision = 0
@@ -127,11 +75,11 @@ class Fleet:
         self._lease_us = 0
         self._deadline_us: int | None = None
         self._is_open = False
-        self._gathered = _Columns()
+        self._gathered = Columns()
         self._sent: dict[int, Reports] = {}
         self._next_batch = 1
         self._plans: dict[TaskShape, _Plan] = {}
-        self._buckets: dict[int, list[_Attempt]] = {}
+        self._buckets: dict[int, list[SimulatedAttempt]] = {}
         self._due: list[int] = []
 
     # --- what happens
@@ -146,7 +94,7 @@ class Fleet:
         self._is_open = False
         self._complete = set()
         self._epochs = {}
-        later, self._gathered = self._gathered, _Columns()
+        later, self._gathered = self._gathered, Columns()
         for batch in sorted(self._sent):
             self._gathered.extend(self._sent.pop(batch))
         self._gathered.extend(later)
@@ -195,7 +143,7 @@ class Fleet:
         self._off.update(names)
         gone = set(self.missing_rows())
         kept = [place for place, row in enumerate(self._gathered.rows) if row not in gone]
-        self._gathered = _pick(self._gathered, kept)
+        self._gathered = pick(self._gathered, kept)
         for row in gone:
             self._tasks.pop(row, None)
             self._complete.discard(row)
@@ -217,7 +165,7 @@ class Fleet:
 
     # --- inside
 
-    def _find(self, row: int, task: _Task, number: int) -> _Attempt | None:
+    def _find(self, row: int, task: Task, number: int) -> SimulatedAttempt | None:
         tasks = self._tasks.get(row)
         attempt = tasks.get(task) if tasks is not None else None
         return attempt if attempt is not None and attempt.number == number else None
@@ -293,10 +241,10 @@ class Fleet:
                 continue
             if known is not None and known.is_running:
                 self._end(known, kind=ReportKind.SIGNALED, code=_SIGTERM, at_us=now_us)
-            attempt = tasks[task] = _Attempt(row, task, number, is_fenced=is_fenced[shape])
+            attempt = tasks[task] = SimulatedAttempt(row, task, number, is_fenced=is_fenced[shape])
             self._begin(attempt, plans[shape], now_us)
 
-    def _begin(self, attempt: _Attempt, plan: _Plan, now_us: int) -> None:
+    def _begin(self, attempt: SimulatedAttempt, plan: _Plan, now_us: int) -> None:
         gathered = self._gathered
         if plan.failure:
             gathered.messages[len(gathered.rows)] = plan.failure
@@ -313,20 +261,20 @@ class Fleet:
                 heapq.heappush(self._due, bucket)
             self._buckets[bucket].append(attempt)
 
-    def _want_again(self, attempt: _Attempt) -> None:
+    def _want_again(self, attempt: SimulatedAttempt) -> None:
         attempt.is_wanted = True
         if not attempt.is_running and attempt.is_folded:
             # Folded and wanted all the same: the cell does not know of its end.
             attempt.is_folded = False
             self._gathered.add(attempt, kind=attempt.end_kind, code=attempt.end_code, at_us=attempt.ended_at_us)
 
-    def _settle_unwanted(self, attempt: _Attempt, now_us: int) -> None:
+    def _settle_unwanted(self, attempt: SimulatedAttempt, now_us: int) -> None:
         if attempt.is_running:
             self._end(attempt, kind=ReportKind.SIGNALED, code=_SIGTERM, at_us=now_us)
         elif attempt.is_folded:
             del self._tasks[attempt.row][attempt.task]
 
-    def _end(self, attempt: _Attempt, *, kind: int, code: int, at_us: int) -> None:
+    def _end(self, attempt: SimulatedAttempt, *, kind: int, code: int, at_us: int) -> None:
         attempt.is_running = False
         attempt.end_kind, attempt.end_code, attempt.ended_at_us = kind, code, at_us
         self._gathered.add(attempt, kind=kind, code=code, at_us=at_us)
@@ -382,10 +330,10 @@ class Fleet:
         if any(row not in self._epochs for row in gathered.rows):
             ready = [place for place, row in enumerate(gathered.rows) if row in self._epochs]
             waiting = [place for place, row in enumerate(gathered.rows) if row not in self._epochs]
-            self._gathered = _pick(gathered, waiting)
-            gathered = _pick(gathered, ready)
+            self._gathered = pick(gathered, waiting)
+            gathered = pick(gathered, ready)
         else:
-            self._gathered = _Columns()
+            self._gathered = Columns()
         messages: list[Up] = []
         for start in range(0, len(gathered.rows), MAX_REPORTS_PER_MESSAGE):
             part = slice(start, start + MAX_REPORTS_PER_MESSAGE)
@@ -407,17 +355,3 @@ class Fleet:
             self._next_batch += 1
             messages.append(reports)
         return messages
-
-
-def _pick(columns: _Columns, places: list[int]) -> _Columns:
-    """Return some rows of the columns."""
-    picked = _Columns()
-    picked.rows = [columns.rows[place] for place in places]
-    picked.job_ids = [columns.job_ids[place] for place in places]
-    picked.indexes = [columns.indexes[place] for place in places]
-    picked.attempts = [columns.attempts[place] for place in places]
-    picked.kinds = [columns.kinds[place] for place in places]
-    picked.codes = [columns.codes[place] for place in places]
-    picked.at_us = [columns.at_us[place] for place in places]
-    picked.messages = {new: columns.messages[old] for new, old in enumerate(places) if old in columns.messages}
-    return picked
