@@ -29,7 +29,7 @@ from omegacell.api.up.plan import (
     plan_simulated,
 )
 from omegacell.api.up.supervisor import Supervisor, free_port
-from omegacell.core.errors import UsageError
+from omegacell.core.errors import StoreError, UsageError
 
 READY_LIMIT_S: Final = 60.0
 READY_POLL_S: Final = 0.05
@@ -95,7 +95,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
                 supervisor.add(plan_scheduler(place, plan, number))
         _await_machines(supervisor, place, epochs, settings.simulated + settings.has_agent)
         _announce(supervisor, place, settings, form)
-        announcer.on_restart = lambda: folder.write_record(_record(supervisor, place, settings))
+        announcer.on_restart = lambda: _write_again(_record(supervisor, place, settings), folder)
         fence = Fence(place.address, _token(place), supervisor)
         supervisor.run(fence.check)
         warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
@@ -250,6 +250,13 @@ def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[
         "processes": supervisor.pids(),
         "is_ready": True,
     }
+
+
+def _write_again(record: dict[str, Any], folder: StateFolder) -> None:
+    try:
+        folder.write_record(record)
+    except (StoreError, OSError) as error:
+        warn(f"cannot write down what runs ({error}); the cell goes on")
 
 
 def _stop(supervisor: Supervisor, folder: StateFolder) -> None:

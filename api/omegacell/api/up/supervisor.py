@@ -149,7 +149,12 @@ class Supervisor:
         self._wake_write.close()
 
     def _start(self, slot: _Slot) -> None:
-        slot.child = Child(slot.plan, self._folder.log_of(slot.plan.name))
+        try:
+            slot.child = Child(slot.plan, self._folder.log_of(slot.plan.name))
+        except OSError as error:
+            # A full disk or too many processes: it may pass, and the others must go on meanwhile.
+            self._put_off(slot, Ended(code=-1, signal=0, ran_s=0.0, last_words=f"cannot be started: {error}"))
+            return
         self._selector.register(slot.child.pidfd, selectors.EVENT_READ, slot.plan.name)
         self._watcher.started(slot.plan, slot.child.pid, again=slot.starts)
         slot.starts += 1
@@ -161,8 +166,11 @@ class Supervisor:
         how = self._reaped(child, pidfd)
         if how is None:
             return
-        delay_s = slot.restarts.delay_after(ran_s=how.ran_s)
         slot.child = None
+        self._put_off(slot, how)
+
+    def _put_off(self, slot: _Slot, how: Ended) -> None:
+        delay_s = slot.restarts.delay_after(ran_s=how.ran_s)
         slot.due_at = time.monotonic() + delay_s
         self._watcher.ended(slot.plan, how, delay_s=delay_s)
 
