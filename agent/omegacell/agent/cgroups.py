@@ -113,6 +113,12 @@ class Cgroups:
                 os.rmdir(hierarchy.folder)
 
 
+def group_name(state: str) -> str:
+    """Return the name of the group of an agent: unique on this machine to its state folder."""
+    place = os.stat(state)
+    return f"omegacell-{place.st_dev:x}-{place.st_ino:x}"
+
+
 def find_hierarchies(name: str, parent: str = "") -> tuple[Hierarchy, ...]:
     """Make our folder in every hierarchy that lets us, and return them.
 

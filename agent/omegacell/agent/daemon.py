@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from omegacell.agent.cgroups import Cgroups, find_hierarchies
+from omegacell.agent.cgroups import Cgroups, find_hierarchies, group_name
 from omegacell.agent.drivers.exec_driver import DRIVER_NAME, ExecDriver, ExecSettings
 from omegacell.agent.events import (
     DropLink,
@@ -105,9 +105,7 @@ class Agent:
         state = os.path.abspath(settings.state)
         os.makedirs(state, mode=0o711, exist_ok=True)
         self._lock = _take_lock(state)
-        place = os.stat(state)
-        name = f"omegacell-{place.st_dev:x}-{place.st_ino:x}"
-        hierarchies = find_hierarchies(name, settings.cgroup_parent) if settings.use_cgroups else ()
+        hierarchies = find_hierarchies(group_name(state), settings.cgroup_parent) if settings.use_cgroups else ()
         self._cgroups = Cgroups(hierarchies)
         self._driver = ExecDriver(state, settings.exec, self._cgroups)
         self.machine: Final[Machine] = find_machine(

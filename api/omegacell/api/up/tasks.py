@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from omegacell.agent.cgroups import Cgroups, find_hierarchies, group_name
 from omegacell.agent.supervisor.client import SupervisorClient, SupervisorError
 
 GRACE_US: Final = 5_000_000
@@ -22,7 +23,18 @@ def end_tasks(state: Path) -> int:
     Raises:
         SupervisorError: The supervisor does not answer, or could not end them.
     """
-    return asyncio.run(_end(str(state / "supervisor")))
+    count = asyncio.run(_end(str(state / "supervisor")))
+    if state.is_dir():
+        _remove_groups(state)
+    return count
+
+
+def _remove_groups(state: Path) -> None:
+    """Remove the control groups that limited the tasks; none of them holds a process any more."""
+    groups = Cgroups(find_hierarchies(group_name(str(state))))
+    for key in sorted(groups.list()):
+        groups.remove(key)
+    groups.close()
 
 
 async def _end(state: str) -> int:
