@@ -293,6 +293,85 @@ def test_restarts_are_held_back_and_other_tasks_are_not() -> None:
     assert instance.statistics.failures == 0
 
 
+def test_fresh_tasks_do_not_wait_for_the_delay_of_others() -> None:
+    """In a cell as young as this one, only the task that failed is held back."""
+    test = TestCell(machines=4, cpu_milli=1_000)
+    job = test.submit("web", kind=Kind.SERVICE, max_restarts=-1, restart_delay_us=60 * SECOND_US)
+    test.join(BatchScheduler())
+    test.go()
+    test.end(job, exit_code=1)
+    test.submit("web", count=3, kind=Kind.SERVICE, max_restarts=-1, restart_delay_us=60 * SECOND_US)
+    test.go(for_us=0)
+    assert test.placed(job) == 2
+
+
+def test_a_gang_restarts_together() -> None:
+    """Its tasks come due at different times, and are placed when the last is."""
+    test = TestCell(machines=4, cpu_milli=1_000)
+    job = test.submit("gang", count=4, is_gang=True, max_restarts=-1, restart_delay_us=40 * SECOND_US)
+    test.join(BatchScheduler())
+    test.go()
+    test.end(job, exit_code=1)
+    seen = set()
+    for _ in range(60):
+        test.operator.tick(SECOND_US)
+        test.go(for_us=0)
+        seen.add(test.placed(job))
+    assert seen == {0, 4}
+
+
+def test_a_gang_that_does_not_fit_into_this_append_goes_into_the_next() -> None:
+    """The bound on claims holds for gangs too, unless one alone is larger."""
+    test = TestCell(machines=10, cpu_milli=100_000)
+    jobs = [test.submit("small", count=5), test.submit("gang", count=8, is_gang=True)]
+    test.join(BatchScheduler(), limits=Limits(claims=10))
+    test.go()
+    assert [test.placed(job) for job in jobs] == [5, 8]
+    sizes = [
+        [len(each.commands[0].indices) for each in entry if isinstance(each.commands[0], Place)]
+        for entry in test.log.entries
+    ]
+    assert [size for size in sizes if size] == [[5], [8]]
+
+
+def test_room_that_one_job_leaves_goes_to_the_next_of_its_shape() -> None:
+    """A scheduler with a policy of its own does not want the job that was woken first; the other gets the room."""
+
+    class Picky(BatchScheduler):
+        def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+            return NOTHING if pending[0].spec.owner == "unloved" else super().place(pending, cell, ctx)
+
+    test = TestCell(machines=0)
+    unloved = test.submit("first", owner="unloved", priority=9)
+    other = test.submit("second")
+    instance = test.join(Picky())
+    test.go()
+    test.add_machine("m", cpu_milli=100)
+    test.go()
+    assert (test.placed(unloved), test.placed(other)) == (0, 1)
+    assert instance.statistics.decisions == 4
+
+
+def test_a_job_parked_behind_claims_that_were_refused_looks_again() -> None:
+    """A gang took all room in this append, so the next job found none; the gang lost, and what it would have taken on
+    machines that did not change is found free again."""
+    test = TestCell(machines=2, cpu_milli=1_000)
+    instance = test.join(BatchScheduler(), queue="late")
+    test.go()
+    gang = test.submit("gang", count=2, cpu_milli=1_000, is_gang=True, scheduler="late", priority=9)
+    single = test.submit("single", cpu_milli=1_000, scheduler="late")
+    test.turn(instance)
+    assert isinstance(instance.action, Append)
+    thief = test.submit("thief", cpu_milli=1_000, scheduler="thief")
+    test.join(First(), queue="thief")
+    for _ in range(2):
+        test.turn(test.instances[1])
+    assert test.placed(thief) == 1
+    test.go()
+    assert (test.placed(gang), test.placed(single)) == (0, 1)
+    assert instance.statistics.conflicts == 1
+
+
 # --- sessions ---
 
 

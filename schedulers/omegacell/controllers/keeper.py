@@ -8,6 +8,7 @@ from omegacell.controllers.forgetting import find_forgettable
 from omegacell.controllers.losses import find_losses
 from omegacell.controllers.sessions import find_expired
 from omegacell.controllers.ticks import Ticker
+from omegacell.controllers.unhealthy import find_unhealthy
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command
 from omegacell.core.units import SECOND_US, SessionId
@@ -17,7 +18,7 @@ SILENT_AFTER_US = 6 * SECOND_US
 
 
 class Keeper:
-    """Proposes ticks, losses, expiries and forgetting; each command is to be a transaction of its own.
+    """Proposes ticks, losses, expiries, evictions of unhealthy tasks, and forgetting; each command is to be a transaction of its own.
 
     ``ticker`` is told of heartbeats by whoever hears them.
     """
@@ -37,6 +38,7 @@ class Keeper:
             self.waiting_for_operator = losses.waiting
             commands += [losses.command] if losses.command is not None else []
             commands += find_expired(cell, own=session)
+            commands += find_unhealthy(cell)
             commands += find_forgettable(cell)
         tick = self.ticker.step(cell, session=session, now_us=now_us)
         return [*commands, tick] if tick is not None else commands

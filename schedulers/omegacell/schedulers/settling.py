@@ -54,7 +54,6 @@ class Settler:
             case Result.PLACED:
                 entry.conflicts = entry.misses = entry.failures = 0
                 self._backlog.give_back(entry)
-                self._backlog.wake_next(entry, now_us=self._clock.monotonic_us())
             case Result.GAVE_UP:
                 entry.conflicts = 0
                 self._delay(entry, LONG_WAIT_US)
