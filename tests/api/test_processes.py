@@ -14,7 +14,7 @@ import pytest
 
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, UnreachableError
-from omegacell.api.records import Job, JobState, LogStream, MachineState, Submission
+from omegacell.api.records import Health, Job, JobState, LogStream, MachineState, Submission
 from omegacell.api.spec import parse_jobs
 from omegacell.core.jobs import TaskState
 from tests.api.serving import SIMULATED, TOKEN, job, store_url
@@ -182,6 +182,38 @@ def test_a_followed_log_ends_with_its_attempt(cell: Processes) -> None:
         client.submit(talker)
         client.wait_job("talker", until=lambda each: bool(each.counts[TaskState.RUNNING]), timeout_s=LIMIT_S)
         assert b"".join(part.data for part in client.logs("talker/0", follow=True)) == b"1\n2\n3\n"
+
+
+def test_a_replica_whose_checks_fail_is_replaced(cell: Processes) -> None:
+    """A service's task that answers its health checks no longer is ended and placed again, at no cost in restarts."""
+    with cell.start_api() as client:
+        cell.start_scheduler("service")
+        cell.start_agent()
+        wait_machines(client, 1)
+        [web] = read_jobs(
+            "name: web\nkind: service\nports: {http: 0}\nresources: {memory: 128Mi}\ngrace: 1s\ntask:\n"
+            "  exec:\n    files: {index.html: hello}\n"
+            "    script: 'exec python3 -m http.server --bind 127.0.0.1 $OMEGA_PORT_HTTP 2>&1'\n"
+            "  health: {port: http, path: /index.html, interval: 100ms, grace: 5s, unhealthy_after: 2}\n"
+        )
+        client.submit(web)
+        client.wait_job("web", until=lambda each: each.healthy_count == 1, timeout_s=LIMIT_S)
+        [first] = client.job("web").tasks
+        assert first.last is not None
+        attempt = first.last.attempt
+        job_id = client.job("web").job.job_id
+        index = cell.folder / "agent" / "tasks" / f"{job_id}.0.{attempt}"
+        [page] = list(index.rglob("index.html"))
+        page.unlink()
+
+        def is_replaced() -> bool:
+            [task] = client.job("web").tasks
+            return task.last is not None and task.last.attempt > attempt and task.health is Health.HEALTHY
+
+        wait_until(is_replaced, "another attempt is healthy")
+        [task] = client.job("web").tasks
+        assert task.past[-1].state is TaskState.EVICTED
+        assert task.restarts == first.restarts
 
 
 def test_simulated_machines_take_work(cell: Processes) -> None:

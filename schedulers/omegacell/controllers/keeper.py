@@ -18,7 +18,7 @@ SILENT_AFTER_US = 6 * SECOND_US
 
 
 class Keeper:
-    """Proposes ticks, losses, expiries, evictions of unhealthy tasks, and forgetting; each command is to be a transaction of its own.
+    """Proposes ticks, losses, expiries, evictions of the unhealthy, and forgetting; each command is a transaction.
 
     ``ticker`` is told of heartbeats by whoever hears them.
     """
