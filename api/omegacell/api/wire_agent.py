@@ -5,16 +5,13 @@ it has sent, the reader keeps them until it is told to forget.
 """
 
 from collections.abc import Iterable
-from typing import TypeVar, assert_never, cast
+from typing import assert_never, cast
 
 from omegacell.agent import messages as agent
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow, Revision
 
-MAX_KEPT_SHAPES = 100_000
-
-_Number = TypeVar("_Number", bound=int)
 
 # --- up
 
