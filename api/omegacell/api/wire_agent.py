@@ -12,7 +12,6 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow, Revision
 
-
 # --- up
 
 
