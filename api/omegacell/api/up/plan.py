@@ -27,6 +27,7 @@ class UpSettings:
     schedulers: str
     simulated: int
     has_agent: bool
+    is_root_allowed: bool
     listen: str
 
 
@@ -152,9 +153,11 @@ def plan_api(place: Place) -> ChildPlan:
     return ChildPlan(name="api", title="API and controllers", argv=python("omegacell.api.processes.api", *arguments))
 
 
-def plan_agent(place: Place) -> ChildPlan:
+def plan_agent(place: Place, *, is_root_allowed: bool) -> ChildPlan:
     """Return how this machine's agent is started."""
     arguments = ("--state", str(place.folder.agent), *_api(place))
+    if is_root_allowed:
+        arguments += ("--allow-root",)
     return ChildPlan(
         name="agent", title="agent of this machine", argv=python("omegacell.api.processes.agent", *arguments)
     )

@@ -87,7 +87,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         )
         epochs = _read_epochs(place)
         if settings.has_agent:
-            supervisor.add(plan_agent(place))
+            supervisor.add(plan_agent(place, is_root_allowed=settings.is_root_allowed))
         if settings.simulated:
             supervisor.add(plan_simulated(place, settings.simulated))
         for plan in schedulers:
@@ -323,4 +323,6 @@ def _arguments(settings: UpSettings, folder: StateFolder) -> list[str]:
     arguments = [sys.executable, "-m", "omegacell.api.cli", "up", "--cell", settings.cell, "--state", str(folder.path)]
     arguments += ["--schedulers", settings.schedulers, "--simulated", str(settings.simulated)]
     arguments += ["--listen", settings.listen, "--agent" if settings.has_agent else "--no-agent"]
+    if settings.is_root_allowed:
+        arguments.append("--allow-root")
     return arguments if settings.store is None else [*arguments, "--store", settings.store]

@@ -41,6 +41,9 @@ def up(
         int, typer.Option("--simulated", help="Besides this machine, so many simulated ones.", min=0, max=100_000)
     ] = 0,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Whether this machine itself runs tasks.")] = True,
+    allow_root: Annotated[
+        bool, typer.Option("--allow-root", help="Let jobs of this cell run tasks as root on this machine.")
+    ] = False,
     listen: Annotated[
         str, typer.Option("--listen", help="Where the API listens; port 0 takes a free one.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
@@ -64,6 +67,7 @@ def up(
         schedulers=schedulers,
         simulated=simulated,
         has_agent=agent,
+        is_root_allowed=allow_root,
         listen=listen,
     )
     start(settings, form=output, detach=detach)
