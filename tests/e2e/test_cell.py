@@ -1,6 +1,8 @@
 """One cell of real processes, used as a person would: through the `omega` command."""
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +172,14 @@ def test_history_and_machines(cell: EphemeralCell) -> None:
     assert {"genesis", "register", "submit", "place", "report"} <= kinds
     assert "SCHEDULER" in cell.command("cell", "status").stdout
     await_seen(lambda: cell.ask("scheduler", "list")["schedulers"], lambda rows: len(rows) == 2)
+
+
+def test_metrics_are_served(cell: EphemeralCell) -> None:
+    """Prometheus gets the cell's figures over HTTP, with the token and not without."""
+    url = cell.state.read_record()["metrics"]
+    token = (cell.state.path / "token").read_text().strip()
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert b"omega_revision" in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(url, timeout=10)

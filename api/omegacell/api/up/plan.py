@@ -55,6 +55,7 @@ class Place:
         cell: the cell's name.
         store_url: the log.
         address: where the API listens.
+        metrics_address: where its metrics are.
         token_file: the file with the token of all calls.
     """
 
@@ -62,6 +63,7 @@ class Place:
     cell: str
     store_url: str
     address: str
+    metrics_address: str
     token_file: Path
 
 
@@ -147,6 +149,8 @@ def plan_api(place: Place) -> ChildPlan:
         place.cell,
         "--listen",
         place.address,
+        "--metrics",
+        place.metrics_address,
         "--token-file",
         str(place.token_file),
     )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from omegacell.api.cli.exits import CommandError
@@ -124,7 +125,8 @@ def _make_place(settings: UpSettings, folder: StateFolder, listen: tuple[str, in
         folder=folder,
         cell=settings.cell,
         store_url=settings.store or folder.store_url,
-        address=_choose_address(*listen, folder=folder),
+        address=_choose_address(*listen, remembered=folder.path / "port"),
+        metrics_address=_choose_address(listen[0], 0, remembered=folder.path / "metrics-port"),
         token_file=token_file,
     )
 
@@ -133,17 +135,17 @@ def _token(place: Place) -> str:
     return place.token_file.read_text().strip()
 
 
-def _choose_address(host: str, port: int, *, folder: StateFolder) -> str:
+def _choose_address(host: str, port: int, *, remembered: Path) -> str:
     """Return host and port; where the user leaves the port open, that of last time when it is free."""
     if port:
         return f"{host}:{port}"
     try:
-        last = (folder.path / "port").read_text().strip()
+        last = remembered.read_text().strip()
     except FileNotFoundError:
         last = ""
     number = _port_if_free(host.strip("[]"), int(last)) if last.isdigit() else 0
     number = number or free_port(host.strip("[]"))
-    write_whole(folder.path / "port", f"{number}\n")
+    write_whole(remembered, f"{number}\n")
     return f"{host}:{number}"
 
 
@@ -228,6 +230,7 @@ def _announce(supervisor: Supervisor, place: Place, settings: UpSettings, form: 
     place.folder.write_record(facts)
     rows = [
         ("API", f"{place.address} (token in the context file)"),
+        ("metrics", f"http://{place.metrics_address}/metrics"),
         ("state", str(place.folder.path)),
         ("logs", str(place.folder.logs)),
         *((name, f"pid {pid}") for name, pid in supervisor.pids().items()),
@@ -245,6 +248,7 @@ def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[
         "cell": settings.cell,
         "pid": os.getpid(),
         "address": place.address,
+        "metrics": f"http://{place.metrics_address}/metrics",
         "state": str(place.folder.path),
         "store": place.store_url,
         "processes": supervisor.pids(),
