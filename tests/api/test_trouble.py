@@ -41,12 +41,17 @@ class Moody(FaultyStore):
         super().__init__(MemoryStore(MemoryDisk()))
         self.is_full = threading.Event()
         self.is_gone = threading.Event()
+        self.may_append = threading.Event()
+        self.may_append.set()
+        self.is_appending = threading.Event()
 
     def append(self, batch: Sequence[Append]) -> list[Cursor]:
         if self.is_full.is_set():
             raise StoreFullError("no room on the disk of the test")
         if self.is_gone.is_set():
             raise StoreIOError("the disk of the test is gone")
+        self.is_appending.set()
+        assert self.may_append.wait(LIMIT_S)
         return super().append(batch)
 
     def head(self) -> Cursor:
@@ -156,3 +161,31 @@ def test_random_bytes_in_the_log_change_nothing(served: Served) -> None:
         assert after.at.revision >= before.at.revision + 1_000
         assert (after.job, after.tasks) == (before.job, before.tasks)
         assert client.submit(job("b")).change is Change.CREATED
+
+
+def test_a_server_stops_while_an_append_is_under_way() -> None:
+    """Who waits for an append when the server stops is told to try again; the server ends once the disk answers."""
+    with Moody() as store:
+        served = Served(store, ServerSettings(token=TOKEN))
+        errors: list[Exception] = []
+
+        def submit() -> None:
+            with served.client() as client:
+                try:
+                    client.submit(job("a"))
+                except UnreachableError as error:
+                    errors.append(error)
+
+        store.may_append.clear()
+        store.is_appending.clear()
+        submitting = threading.Thread(target=submit)
+        submitting.start()
+        assert store.is_appending.wait(LIMIT_S)
+        stopping = threading.Thread(target=served.stop)
+        stopping.start()
+        submitting.join(LIMIT_S)
+        store.may_append.set()
+        stopping.join(LIMIT_S)
+        assert not submitting.is_alive()
+        assert not stopping.is_alive()
+        assert len(errors) == 1

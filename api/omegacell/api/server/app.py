@@ -46,7 +46,7 @@ from omegacell.store.proposer import Proposal
 _LOG = logging.getLogger(__name__)
 
 STOP_GRACE_S: Final = 1.0
-MAX_CONCURRENT_CALLS: Final = 4_096
+MAX_CONCURRENT_CALLS: Final = 20_000
 
 SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

@@ -89,6 +89,7 @@ class CellHost:
         self.listeners: list[Callable[[Folded], None]] = []
         self.fold_s_worst = 0.0
         self._queue: deque[_Waiting] = deque()
+        self._underway: list[_Waiting] = []
         self._queued_count = 0
         self._has_proposals = asyncio.Event()
         self._news = asyncio.Event()
@@ -138,9 +139,11 @@ class CellHost:
         finally:
             self._stopping.set()
             self.store.wake()
-            for waiting in self._queue:
+            for waiting in (*self._underway, *self._queue):
                 if not waiting.answer.done():
-                    waiting.answer.set_exception(UnreachableError("the API server is stopping; try again"))
+                    waiting.answer.set_exception(
+                        UnreachableError("the API server is stopping; try again", reason="SERVER")
+                    )
 
     async def propose(self, proposal: Proposal) -> Outcome:
         """Append one transaction with whatever else waits, and return what became of it.
@@ -159,6 +162,8 @@ class CellHost:
             MalformedError: One of them breaks the format; nothing was appended.
             ApiError: The server cannot append now, or the store failed.
         """
+        if self._stopping.is_set():
+            raise UnreachableError("the API server is stopping; try again", reason="SERVER")
         if not self.can_write:
             raise UnreachableError(
                 f"this API server has not reached the cell's log for {HEAD_TRUST_S:g} s and takes no writes; try again",
@@ -252,7 +257,7 @@ class CellHost:
     async def _append_all(self) -> None:
         while True:
             await self._has_proposals.wait()
-            group = self._take()
+            group = self._underway = self._take()
             if not group:
                 self._has_proposals.clear()
                 continue
