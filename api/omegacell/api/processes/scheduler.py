@@ -37,7 +37,7 @@ class BrokenScheduler:
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Raise what went wrong; the loop tells the job."""
-        raise self._error
+        raise PluginError(str(self._error))
 
 
 def main() -> None:
