@@ -115,17 +115,19 @@ def plain_lines(table: Table) -> list[str]:
 
 
 def _draw(table: Table) -> None:
-    from rich import box
+    """Draw a table in colour. What is wider than the terminal is left to the terminal: cut words help nobody."""
     from rich.console import Console
-    from rich.table import Table as Drawn
     from rich.text import Text
 
-    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for name in table.columns:
-        drawn.add_column(name, justify="right" if name in table.right else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(text, style=STATE_STYLES.get(text, "")) for text in row))
-    Console(highlight=False).print(drawn)
+    drawn = Console(highlight=False, soft_wrap=True)
+    heading, *lines = plain_lines(table)
+    drawn.print(Text(heading, style="bold"))
+    for row, line in zip(table.rows, lines, strict=True):
+        text = Text(line)
+        for word in row:
+            if word in STATE_STYLES:
+                text.highlight_words([f" {word}"], STATE_STYLES[word])
+        drawn.print(text)
 
 
 def write(line: str) -> None:
@@ -173,12 +175,14 @@ def size(byte_count: int) -> str:
 
 
 def stamp(at_us: int) -> str:
-    """Return a wall stamp as local time to the millisecond; "-" for 0."""
+    """Return a wall stamp as local time, to the millisecond, with the date when it is not today; "-" for 0."""
     if not at_us:
         return "-"
     from datetime import datetime
 
-    return datetime.fromtimestamp(at_us / 1_000_000).astimezone().isoformat(sep=" ", timespec="milliseconds")[:23]
+    at = datetime.fromtimestamp(at_us / 1_000_000).astimezone()
+    is_today = at.date() == datetime.now().astimezone().date()
+    return (at.time() if is_today else at.replace(tzinfo=None)).isoformat(timespec="milliseconds").replace("T", " ")
 
 
 def ago(at_us: int) -> str:
