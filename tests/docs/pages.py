@@ -9,7 +9,8 @@ A block runs when a comment stands before it:
 
 In a ``console`` block lines that begin with ``$`` are commands and the lines after one are what it printed. The two are
 compared by shape: digits and the width of columns do not count, a line ``...`` stands for any lines, ``...`` inside a
-line for any text. The machine that runs the page is called ``node-1`` in it, and its state folder ``STATE``.
+line for any text. The machine that runs the page is called ``node-1`` in it. Commands find the cell's state folder in
+``$STATE``.
 """
 
 import re
@@ -79,7 +80,7 @@ def find_steps(page: str) -> list[Step]:
 
 def count_unread_marks(page: str) -> int:
     """Return how many comments look like marks and are none, because of a slip or because no block follows."""
-    return len(re.findall(r"<!--\s*(?:run|file)\b", page)) - len(_MARK.findall(page))
+    return len(re.findall(r"^\s*<!--\s*(?:run|file)\b", page, re.MULTILINE)) - len(_MARK.findall(page))
 
 
 def _whole(body: str, line: int) -> Command:

@@ -45,6 +45,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
         "XDG_CONFIG_HOME": str(folder / ".config"),
         "XDG_STATE_HOME": str(folder / ".state"),
         "NO_COLOR": "1",
+        "STATE": str(folder / ".state" / "omegacell" / "local"),
     }
     yield found
     for state in (folder / ".state" / "omegacell").glob("*"):
@@ -74,10 +75,7 @@ def run_shell(text: str, folder: Path, environment: dict[str, str]) -> "subproce
 @pytest.mark.parametrize("page", pages_that_run())
 def test_a_page_does_what_it_says(page: str, folder: Path, environment: dict[str, str]) -> None:
     """Every command of a page that is marked to run exits as the page says, and prints what stands there."""
-    names = {
-        str(folder / ".state" / "omegacell"): "STATE",
-        make_name(socket.gethostname()): "node-1",
-    }
+    names = {make_name(socket.gethostname()): "node-1"}
     for step in find_steps((REPOSITORY / page).read_text()):
         match step:
             case PageFile():
