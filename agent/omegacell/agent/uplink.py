@@ -110,6 +110,10 @@ class Uplink:
             self._is_open = False
             await link.close()
             self._ear.on_closed()
+        # A group that fails while it is being cancelled raises only its errors (until Python 3.13).
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise asyncio.CancelledError
         return session.was_registered
 
 

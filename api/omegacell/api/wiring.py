@@ -145,6 +145,10 @@ async def _play(fleet: Fleet, connector: Connector) -> None:
                 fleet.on_closed()
             finally:
                 await link.close()
+        # A group that fails while it is being cancelled raises only its errors (until Python 3.13).
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise asyncio.CancelledError
         for _ in range(10):  # tasks go on without a link
             fleet.on_time(wall_us(), boot_us())
             await asyncio.sleep(RETRY_S / 10)
