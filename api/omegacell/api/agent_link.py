@@ -29,6 +29,7 @@ class GrpcLink:
         self._call = call
         self._address = address
         self._reader = DownReader()
+        self._writing = asyncio.Lock()
 
     async def send(self, message: Up) -> None:
         """Send; returns when the message has been handed over.
@@ -36,10 +37,10 @@ class GrpcLink:
         Raises:
             LinkLostError: the link is gone.
         """
-        try:
-            await self._call.write(write_up(message))
-        except (grpc.RpcError, asyncio.InvalidStateError) as error:
-            raise self._lost(error) from error
+        # A write that is cancelled cancels the whole stream, and whoever sends may be cancelled (a reader of output).
+        writing = asyncio.create_task(self._write(write_up(message)))
+        writing.add_done_callback(_note_error)
+        await asyncio.shield(writing)
 
     async def receive(self) -> AsyncIterator[Down]:
         """Yield what comes, until the link is gone: then it raises LinkLostError."""
@@ -63,9 +64,22 @@ class GrpcLink:
         with contextlib.suppress(asyncio.CancelledError):
             await self._channel.close()
 
+    async def _write(self, message: pb.AgentUp) -> None:
+        async with self._writing:
+            try:
+                await self._call.write(message)
+            except (grpc.RpcError, asyncio.InvalidStateError) as error:
+                raise self._lost(error) from error
+
     def _lost(self, error: Exception) -> LinkLostError:
         words = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
         return LinkLostError(f"the link to {self._address} broke: {words}")
+
+
+def _note_error(writing: "asyncio.Task[None]") -> None:
+    """Take note of how a write ended that nobody waits for any more; the next one will fail the same way."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 class GrpcConnector:

@@ -182,6 +182,7 @@ class AgentDesk:
                     offset = chunk.offset + len(chunk.data)
                     limit = None if limit is None else max(0, limit - len(chunk.data))
                     if chunk.is_last:
+                        stream.readers.pop(request_id, None)  # nothing is left to cancel
                         return
             finally:
                 if stream.readers.pop(request_id, None) is not None and stream.number in self._streams:
