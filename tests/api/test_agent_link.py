@@ -28,10 +28,11 @@ def test_a_cancelled_send_leaves_the_link(served: Served) -> None:
     async def run() -> None:
         link = await GrpcConnector([served.running.address], TOKEN).connect()
         await register(link)
-        for size in (1, 1 << 20, 1 << 20):
-            chunk = agent.LogChunk(request_id=1, offset=0, data=bytes(size))
+        for turns in range(1, 8):
+            chunk = agent.LogChunk(request_id=1, offset=0, data=bytes(1 << 20))
             sending = asyncio.create_task(link.send(chunk))
-            await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
             sending.cancel()
             await asyncio.wait([sending])
         await link.send(agent.Heartbeat(sent_boot_us=41))
