@@ -1,6 +1,7 @@
 """One cell of real processes, used as a person would: through the `omega` command."""
 
 import json
+import random
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from omegacell.api.cli.actions.jobs import EXAMPLE
 from omegacell.api.errors import ExitCode
 from omegacell.api.up.ephemeral import CellShape, EphemeralCell
+from omegacell.store.engines import open_store
+from omegacell.store.log import Append
 from tests.e2e.looking import await_seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -183,3 +186,19 @@ def test_metrics_are_served(cell: EphemeralCell) -> None:
         assert b"omega_revision" in answer.read()
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_random_bytes_in_the_log_change_nothing(cell: EphemeralCell, job: str) -> None:
+    """Whatever anybody appends to a live cell's log, what is no transaction does nothing, and work goes on."""
+    before = cell.client.status()
+    rng = random.Random(7)
+    with open_store(cell.state.store_url) as store:
+        for _ in range(20):
+            store.append([Append(entry=rng.randbytes(rng.randint(1, 300)), session=1, first_seq=1) for _ in range(50)])
+    after = await_seen(cell.client.status, lambda status: status.at.revision >= before.at.revision + 1_000)
+    assert (after.job_count, after.task_counts, after.machine_counts) == (
+        before.job_count,
+        before.task_counts,
+        before.machine_counts,
+    )
+    assert cell.command("run", write(job, "after")).returncode == ExitCode.OK

@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,26 +13,6 @@ from omegacell.api.up.ephemeral import CellShape, EphemeralCell
 from tests.e2e.looking import await_seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.root]
-
-SIZE = "64m"
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """Give a file system of 64 MB, where this user may mount one."""
-    folder = Path(tempfile.mkdtemp(prefix="omega-small-"))
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0711", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        folder.rmdir()
-        pytest.skip(f"may not mount a small file system here: {done.stderr.strip() or 'mount failed'}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def fill(path: Path) -> None:

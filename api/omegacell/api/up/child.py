@@ -4,6 +4,7 @@ Not here: when it is started again (`restarts`), what it is (`plan`).
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,7 +105,7 @@ class Child:
             code=status if status >= 0 else -1,
             signal=-status if status < 0 else 0,
             ran_s=time.monotonic() - self.started_at,
-            last_words=read_last_line(self.log, after=self._log_start),
+            last_words=strip_name(read_last_line(self.log, after=self._log_start)),
         )
 
     def bound_log(self) -> None:
@@ -130,6 +131,15 @@ def read_last_line(path: Path, *, after: int = 0) -> str:
     except FileNotFoundError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def strip_name(line: str) -> str:
+    """Return an error line of one of our programs without the program's name in front.
+
+    >>> strip_name("omega: no room"), strip_name("omega scheduler: no such module"), strip_name("as it is")
+    ('no room', 'no such module', 'as it is')
+    """
+    return re.sub(r"^omega(?: [a-z-]+)?: ", "", line)
 
 
 def python(*arguments: str) -> tuple[str, ...]:

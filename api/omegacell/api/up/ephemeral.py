@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.client import Client
-from omegacell.api.up.child import read_last_line
+from omegacell.api.up.child import read_last_line, strip_name
 from omegacell.api.up.folder import StateFolder
 from omegacell.api.up.leash import leashed
 
@@ -104,7 +104,7 @@ class EphemeralCell:
             if record.get("is_ready") and record.get("pid") == process.pid:
                 return record
             time.sleep(POLL_S)
-        words = read_last_line(self._log).removeprefix("omega: ")
+        words = strip_name(read_last_line(self._log))
         self.kill()
         raise CommandError(f"the cell does not come up: {words or 'it says nothing'}; logs are in {self.state.logs}")
 

@@ -123,16 +123,20 @@ def check_cell_name(name: str) -> None:
 
 
 def scheduler_name(target: str) -> str:
-    """Return the name of a scheduler that was named by what to load: its own, or its class's in lower case.
+    """Return the name of a scheduler that was named by what to load: its own, its class's, or its file's.
 
     >>> scheduler_name("batch"), scheduler_name("./mine.py:Mine"), scheduler_name("lab.flow:FlowScheduler")
     ('batch', 'mine', 'flow')
+    >>> scheduler_name("./Tight_Fit.py")
+    'tight_fit'
 
     Raises:
         UsageError: No name can be made of it.
     """
     _, colon, class_name = target.rpartition(":")
     name = class_name.lower() if colon else target
+    if not colon and target.endswith(".py"):
+        name = Path(target).stem.lower()
     if colon and name.endswith("scheduler") and name != "scheduler":
         name = name.removesuffix("scheduler")
     if not _NAME.fullmatch(name):

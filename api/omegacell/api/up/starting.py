@@ -15,7 +15,7 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.api.contexts import Context, write_context
 from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, UnreachableError
-from omegacell.api.up.child import ChildPlan, Ended, read_last_line
+from omegacell.api.up.child import ChildPlan, Ended, read_last_line, strip_name
 from omegacell.api.up.fencing import Fence
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, write_whole
 from omegacell.api.up.plan import (
@@ -43,6 +43,7 @@ class Announcer:
     def __init__(self) -> None:
         self.ends: dict[str, Ended] = {}
         self.on_restart: Callable[[], None] = lambda: None
+        self.is_starting = True
         self._told: dict[str, str] = {}
 
     def started(self, plan: ChildPlan, pid: int, *, again: int) -> None:
@@ -53,8 +54,10 @@ class Announcer:
             warn(f"{plan.name} ({plan.title}) started again, pid {pid}")
 
     def ended(self, plan: ChildPlan, how: Ended, *, delay_s: float) -> None:
-        """Say how it ended; the same end again and again is said once."""
+        """Say how it ended; the same end again and again is said once. While the API starts, its end is the error."""
         self.ends[plan.name] = how
+        if self.is_starting:
+            return
         words = "" if how.signal else str(how)
         if words and words == self._told.get(plan.name):
             return
@@ -185,11 +188,12 @@ def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place) -> No
                         f"the API did not answer in {READY_LIMIT_S:g} s ({error}); see {log}"
                     ) from None
             else:
+                announcer.is_starting = False
                 return
 
 
 def _give_up(how: Ended, place: Place) -> None:
-    words = how.last_words.removeprefix("omega: ") or str(how)
+    words = how.last_words or str(how)
     known = how.code in ExitCode.__members__.values() and how.code > 0
     raise CommandError(
         words if known else f"the API cannot start: {how}; see {place.folder.log_of('api')}",
@@ -305,7 +309,7 @@ def _detach(settings: UpSettings, folder: StateFolder, form: Format) -> None:
             rows = [(name, f"pid {pid}") for name, pid in record["processes"].items()]
             show(record, form, Table(columns=("CELL", settings.cell), rows=[("API", record["address"]), *rows]))
             return
-    words = read_last_line(log, after=start).removeprefix("omega: ")
+    words = strip_name(read_last_line(log, after=start))
     code = process.returncode
     known = code in ExitCode.__members__.values()
     raise CommandError(words or f"ended with {code}; see {log}", code=ExitCode(code) if known else ExitCode.FAILED)
