@@ -66,6 +66,11 @@ class Place:
     metrics_address: str
     token_file: Path
 
+    @property
+    def token(self) -> str:
+        """What every call carries."""
+        return self.token_file.read_text().strip()
+
 
 def parse_schedulers(text: str) -> tuple[SchedulerPlan, ...]:
     """Return the schedulers that ``--schedulers`` asks for.
@@ -125,8 +130,8 @@ def check_cell_name(name: str) -> None:
 def scheduler_name(target: str) -> str:
     """Return the name of a scheduler that was named by what to load: its own, its class's, or its file's.
 
-    >>> scheduler_name("batch"), scheduler_name("./mine.py:Mine"), scheduler_name("lab.flow:FlowScheduler")
-    ('batch', 'mine', 'flow')
+    >>> [scheduler_name(target) for target in ("batch", "./mine.py:Mine", "./own.py", "lab.flow:FlowScheduler")]
+    ['batch', 'mine', 'own', 'flow']
     >>> scheduler_name("./Tight_Fit.py")
     'tight_fit'
 
@@ -134,7 +139,7 @@ def scheduler_name(target: str) -> str:
         UsageError: No name can be made of it.
     """
     _, colon, class_name = target.rpartition(":")
-    name = class_name.lower() if colon else target
+    name = class_name.lower() if colon else Path(target).name.removesuffix(".py")
     if not colon and target.endswith(".py"):
         name = Path(target).stem.lower()
     if colon and name.endswith("scheduler") and name != "scheduler":

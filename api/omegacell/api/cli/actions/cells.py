@@ -21,6 +21,7 @@ from omegacell.core.jobs import TaskState
 
 FOLLOW_PERIOD_S = 0.5
 FOLLOW_PAGE = 10_000
+MAX_NAMES = 3
 
 
 def show_status(form: Format, *, cell: str | None) -> None:
@@ -129,6 +130,11 @@ def _history_table(rows: Iterable[HistoryRow]) -> Table:
     return Table(columns=columns, rows=[_history_line(row) for row in rows], right=right, empty="no transactions")
 
 
+def _names(jobs: Sequence[str]) -> str:
+    more = f" and {len(jobs) - MAX_NAMES} more" if len(jobs) > MAX_NAMES else ""
+    return ", ".join(jobs[:MAX_NAMES]) + more
+
+
 def _history_line(row: HistoryRow) -> tuple[str, ...]:
     why = row.reason.lower() if row.reason.lower() != "none" else ""
     if row.conflicts:
@@ -137,7 +143,7 @@ def _history_line(row: HistoryRow) -> tuple[str, ...]:
         str(row.revision),
         row.author or "-",
         row.kind,
-        row.summary,
+        ": ".join(part for part in (_names(row.jobs), row.summary) if part),
         str(row.seen),
         row.status.lower(),
         str(row.granted),
