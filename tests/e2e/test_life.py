@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,24 @@ def test_broken_plugin_harms_nobody(text: str, words: str, place: Path) -> None:
         (folder / "other.yaml").write_text("name: other\nscheduler: batch\ntask:\n  exec: {command: /bin/true}\n")
         assert cell.command("run", str(folder / "other.yaml")).returncode == ExitCode.OK
         await_seen(lambda: str(cell.ask("job", "status", "mine")["pending"]), lambda pending: words in pending)
+        if "import" in text:
+            (line,) = [line for line in cell.said().splitlines() if words in line]
+            assert line.startswith("mine-0: scheduler ")
+
+
+def test_scheduler_run_beside_the_cell(place: Path) -> None:
+    """`omega scheduler run` adds a scheduler to a running cell, for jobs that name it, until SIGINT."""
+    folder = place / "beside"
+    with EphemeralCell(folder, CellShape(schedulers="batch=1", name="beside")) as cell:
+        target = "omegacell.schedulers.service:ServiceScheduler"
+        command = [sys.executable, "-m", "omegacell.api.cli", "scheduler", "run", target, "--name", "mine"]
+        with subprocess.Popen(command, env=cell.environment, stderr=subprocess.DEVNULL) as process:
+            (folder / "job.yaml").write_text("name: other\nscheduler: mine\ntask:\n  exec: {command: /bin/true}\n")
+            assert cell.command("run", str(folder / "job.yaml")).returncode == ExitCode.OK
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        rows = cell.ask("scheduler", "list")["schedulers"]
+        assert [row["placements"] for row in rows if row["scheduler"] == "mine"] == [1]
 
 
 @pytest.mark.skipif(KILL_ROUNDS < LONG, reason=f"waits for a minute: runs with KILL_ROUNDS={LONG}")

@@ -67,7 +67,7 @@ class Child:
     def __init__(self, plan: ChildPlan, log: Path) -> None:
         self.plan = plan
         self.log = log
-        self._log_start = log.stat().st_size if log.exists() else 0
+        self.log_start = log.stat().st_size if log.exists() else 0
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             self._process = subprocess.Popen(
@@ -105,7 +105,7 @@ class Child:
             code=status if status >= 0 else -1,
             signal=-status if status < 0 else 0,
             ran_s=time.monotonic() - self.started_at,
-            last_words=strip_name(read_last_line(self.log, after=self._log_start)),
+            last_words=strip_name(read_last_line(self.log, after=self.log_start)),
         )
 
     def bound_log(self) -> None:
@@ -115,7 +115,7 @@ class Child:
                 return
             self.log.with_suffix(".log.1").write_bytes(self.log.read_bytes())
             os.truncate(self.log, 0)
-            self._log_start = 0
+            self.log_start = 0
         except FileNotFoundError:
             # Someone tidied the folder; the process goes on writing to the deleted file, and no harm is done.
             return

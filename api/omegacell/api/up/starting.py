@@ -1,6 +1,5 @@
 """`omega up`: starts a cell on this machine, says how to reach it, and keeps it until it is asked to end."""
 
-import contextlib
 import os
 import secrets
 import signal
@@ -18,6 +17,7 @@ from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, Unrea
 from omegacell.api.up.child import ChildPlan, Ended, read_last_line, strip_name
 from omegacell.api.up.fencing import Fence
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, write_whole
+from omegacell.api.up.joining import JOIN_LIMIT_S, await_machines, await_schedulers, read_epochs
 from omegacell.api.up.plan import (
     Place,
     UpSettings,
@@ -34,7 +34,6 @@ from omegacell.core.errors import StoreError, UsageError
 
 READY_LIMIT_S: Final = 60.0
 READY_POLL_S: Final = 0.05
-JOIN_LIMIT_S: Final = 30.0
 
 
 class Announcer:
@@ -87,9 +86,9 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         place = _make_place(settings, folder, listen)
         _start_api(supervisor, announcer, place)
         write_context(
-            Context(name=settings.cell, address=place.address, token=_token(place), state_folder=str(folder.path))
+            Context(name=settings.cell, address=place.address, token=place.token, state_folder=str(folder.path))
         )
-        epochs = _read_epochs(place)
+        epochs = read_epochs(place)
         if settings.has_agent:
             supervisor.add(plan_agent(place, is_root_allowed=settings.is_root_allowed))
         if settings.simulated:
@@ -97,10 +96,11 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         for plan in schedulers:
             for number in range(plan.count):
                 supervisor.add(plan_scheduler(place, plan, number))
-        _await_machines(supervisor, place, epochs, settings.simulated + settings.has_agent)
+        await_machines(supervisor, place, epochs, settings.simulated + settings.has_agent)
+        await_schedulers(supervisor, place)
         _announce(supervisor, place, settings, form)
         announcer.on_restart = lambda: _write_again(_record(supervisor, place, settings), folder)
-        fence = Fence(place.address, _token(place), supervisor)
+        fence = Fence(place.address, place.token, supervisor)
         supervisor.run(fence.check)
         warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
         _stop(supervisor, folder)
@@ -132,10 +132,6 @@ def _make_place(settings: UpSettings, folder: StateFolder, listen: tuple[str, in
         metrics_address=_choose_address(listen[0], 0, remembered=folder.path / "metrics-port"),
         token_file=token_file,
     )
-
-
-def _token(place: Place) -> str:
-    return place.token_file.read_text().strip()
 
 
 def _choose_address(host: str, port: int, *, remembered: Path) -> str:
@@ -170,7 +166,7 @@ def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place) -> No
 
     supervisor.add(plan_api(place))
     deadline = time.monotonic() + READY_LIMIT_S
-    with Client(place.address, _token(place), timeout_s=5.0) as client:
+    with Client(place.address, place.token, timeout_s=5.0) as client:
         while True:
             supervisor.step(until=time.monotonic() + READY_POLL_S)
             if "api" in announcer.ends:
@@ -199,34 +195,6 @@ def _give_up(how: Ended, place: Place) -> None:
         words if known else f"the API cannot start: {how}; see {place.folder.log_of('api')}",
         code=ExitCode(how.code) if known else ExitCode.FAILED,
     )
-
-
-def _read_epochs(place: Place) -> dict[str, int]:
-    """Return how often each machine that the cell knows has registered."""
-    from omegacell.api.client import Client
-
-    with Client(place.address, _token(place)) as client:
-        return {machine.name: machine.epoch for machine in client.machines().machines}
-
-
-def _await_machines(supervisor: Supervisor, place: Place, before: dict[str, int], count: int) -> None:
-    """Wait until machines have joined anew and may take work, so that what is said next is true; not for ever."""
-    from omegacell.api.client import Client
-    from omegacell.api.records import MachineState
-
-    deadline = time.monotonic() + JOIN_LIMIT_S
-    with Client(place.address, _token(place), timeout_s=5.0) as client:
-        while supervisor.asked is None and time.monotonic() < deadline:
-            supervisor.step(until=time.monotonic() + READY_POLL_S)
-            with contextlib.suppress(ApiError):  # it may be starting again
-                if client.status(stale=True).machine_counts.get(MachineState.UP, 0) < count:
-                    continue
-                machines = client.machines(stale=True).machines
-                up = [each for each in machines if each.state is MachineState.UP]
-                if sum(1 for each in up if each.epoch > before.get(each.name, 0)) >= count:
-                    return
-    if supervisor.asked is None:
-        warn(f"not all of {count} machines joined within {JOIN_LIMIT_S:g} s; see {place.folder.logs}")
 
 
 def _announce(supervisor: Supervisor, place: Place, settings: UpSettings, form: Format) -> None:

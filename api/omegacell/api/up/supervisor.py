@@ -89,8 +89,13 @@ class Supervisor:
         return {
             name: slot.plan.author
             for name, slot in self._slots.items()
-            if slot.plan.author and slot.child is not None and slot.child.started_at < began
+            if slot.plan.author and slot.child is not None and slot.child.started_at <= began
         }
+
+    def log_start(self, name: str) -> int:
+        """Return where in its log a process began to write; 0 when it does not run."""
+        child = self._slots[name].child
+        return 0 if child is None else child.log_start
 
     def kill(self, name: str) -> None:
         """Kill a process that hangs; it is started again like one that died."""
