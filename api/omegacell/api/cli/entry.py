@@ -14,6 +14,8 @@ from omegacell.api.errors import ExitCode, exit_code_of
 # In the order of the help: each hangs its commands on the root.
 from omegacell.api.cli.commands import starting, jobs, cells, stores, benches  # isort: skip  # noqa: F401
 
+__all__ = ["app", "main", "run"]
+
 ERROR_LENGTH = 4_000
 """No error is longer; a message may carry what a user typed, and has a line for each thing that is wrong."""
 
