@@ -100,21 +100,26 @@ class Uplink:
         session = _Session(link, self._sending, self._read, self._missing)
         self._is_open = True
         self._ear.on_open()
+        # In a task of its own: a group cancels the task it is in when a member fails, and until Python 3.13 does not
+        # take that back, so that it could not be told from being cancelled from outside.
+        work = asyncio.create_task(self._work(session))
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(session.send_all(self._queue))
-                group.create_task(session.receive_all(self._ear, group))
+            await work
         except* LinkLostError as errors:
             _log.info("link lost: %s", errors.exceptions[0])
         finally:
             self._is_open = False
             await link.close()
             self._ear.on_closed()
-        # A group that fails while it is being cancelled raises only its errors (until Python 3.13).
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             raise asyncio.CancelledError
         return session.was_registered
+
+    async def _work(self, session: "_Session") -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(session.send_all(self._queue))
+            group.create_task(session.receive_all(self._ear, group))
 
 
 class _Session:
