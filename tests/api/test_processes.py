@@ -225,7 +225,7 @@ def test_simulated_machines_take_work(cell: Processes) -> None:
         client.submit(job("many", count=500, like=SIMULATED))
         ended = client.wait_job("many", until=is_ended, timeout_s=LIMIT_S)
         assert ended.counts[TaskState.SUCCEEDED] == 500
-        assert client.machine("sim-0000").machine.drivers == ("simulated",)
+        assert client.machine("sim-0001").machine.drivers == ("simulated",)
         assert client.schedulers().schedulers[0].placements == 500
 
 

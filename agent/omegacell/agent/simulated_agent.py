@@ -8,25 +8,32 @@ from typing import Final
 
 from omegacell.agent.drivers.simulated import DRIVER_NAME, Fleet
 from omegacell.agent.link import Connector
-from omegacell.agent.messages import Down, LogChunk, LogRequest, MachineOffer, Up
+from omegacell.agent.messages import Down, LogChunk, LogRequest, MachineOffer, Rejected, Up
 from omegacell.agent.stamps import boot_us, wall_us
 from omegacell.agent.uplink import Uplink
 
 _FENCE_CHECK_S: Final = 1.0
+_ASK_AGAIN_S: Final = 1.0
 
 
 def make_offers(
-    count: int, *, prefix: str, capacity: tuple[int, ...], attributes: Sequence[tuple[str, str]] = ()
+    count: int,
+    *,
+    prefix: str,
+    capacity: tuple[int, ...],
+    boot_id: str | None = None,
+    attributes: Sequence[tuple[str, str]] = (("simulated", "true"),),
 ) -> list[MachineOffer]:
-    """Return offers of ``count`` equal machines named ``<prefix>-00001`` and so on, of one boot.
+    """Return offers of ``count`` equal machines named ``<prefix>-0001`` and so on, of one boot.
 
     >>> make_offers(2, prefix="sim", capacity=(4000, 8 << 30, 0))[1].name
-    'sim-00002'
+    'sim-0002'
     """
-    boot = str(uuid.uuid4())
+    boot = str(uuid.uuid4()) if boot_id is None else boot_id
+    width = max(4, len(str(count)))
     return [
         MachineOffer(
-            name=f"{prefix}-{number:05d}",
+            name=f"{prefix}-{number:0{width}}",
             boot_id=boot,
             capacity=capacity,
             attributes=tuple(sorted(attributes)),
@@ -84,7 +91,9 @@ class SimulatedAgent:
         self._fleet.on_closed()
 
     def on_message(self, message: Down) -> None:
-        """Take a message from the API."""
+        """Take a message from the API; machines that were rejected ask again a little later."""
+        if isinstance(message, Rejected):
+            asyncio.get_running_loop().call_later(_ASK_AGAIN_S, self.switch_on, message.names)
         self._send(self._fleet.on_message(message, wall_us()))
         self._changed.set()
 

@@ -2,17 +2,21 @@
 
 import argparse
 import asyncio
-import signal
+import secrets
 from pathlib import Path
+from typing import Final
 
 from omegacell.agent.daemon import AgentSettings, run_agent
 from omegacell.agent.drivers.exec_driver import ExecSettings
 from omegacell.agent.resources import Overrides
+from omegacell.agent.simulated_agent import make_offers, run_simulated
 from omegacell.api.agent_link import GrpcConnector
 from omegacell.api.processes.shell import add_api_options, read_token, run_program
 from omegacell.api.quantities import parse_bytes, parse_cpu
-from omegacell.api.wiring import FleetShape, make_fleet, run_fleet
 from omegacell.core.errors import UsageError
+
+SIMULATED_CAPACITY: Final = (16_000, 64 << 30, 1 << 40)
+"""What a simulated machine offers unless told otherwise, base units."""
 
 
 def main() -> None:
@@ -31,7 +35,14 @@ def main() -> None:
     arguments = parser.parse_args()
     connector = GrpcConnector(arguments.api, read_token(arguments.token_file))
     if arguments.simulated:
-        asyncio.run(_simulate(arguments, connector))
+        capacity = (arguments.cpu, arguments.memory, arguments.disk)
+        offers = make_offers(
+            arguments.simulated,
+            prefix=arguments.name or "sim",
+            capacity=tuple(given or each for given, each in zip(capacity, SIMULATED_CAPACITY, strict=True)),
+            boot_id=_keep_boot_id(arguments.state),
+        )
+        asyncio.run(run_simulated(offers, connector))
         return
     settings = AgentSettings(
         state=str(arguments.state),
@@ -48,21 +59,13 @@ def main() -> None:
     asyncio.run(run_agent(settings, connector))
 
 
-async def _simulate(arguments: argparse.Namespace, connector: GrpcConnector) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    default = FleetShape(count=arguments.simulated)
-    shape = FleetShape(
-        count=arguments.simulated,
-        prefix=arguments.name or default.prefix,
-        capacity=(
-            arguments.cpu or default.capacity[0],
-            arguments.memory or default.capacity[1],
-            arguments.disk or default.capacity[2],
-        ),
-    )
-    await run_fleet(make_fleet(shape, arguments.state), connector, stop=stop)
+def _keep_boot_id(state: Path) -> str:
+    """Return the boot of simulated machines, the same after a restart: they come back, not others of their names."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = state / "boot-id"
+    if not path.exists():
+        path.write_text(secrets.token_hex(16), encoding="ascii")
+    return path.read_text(encoding="ascii")
 
 
 def _read_attribute(text: str) -> tuple[str, str]:
