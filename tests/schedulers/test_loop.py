@@ -555,3 +555,23 @@ def test_the_class_says_how_its_claims_are_judged(detection: Detection) -> None:
     [transaction] = written_by(test, instance)
     assert (transaction.detection, transaction.atomicity) == (detection, Atomicity.ALL_OR_NOTHING)
     assert transaction.seen > Revision(0)
+
+
+@pytest.mark.parametrize("is_gang", [False, True])
+def test_a_job_waits_for_a_silent_machine_and_goes_there_once_it_is_heard(is_gang: bool) -> None:
+    """Nothing is placed on a machine known to be silent; ticks that change no contact ask nobody; the tick that hears
+    the machine again wakes the job."""
+    test = TestCell(machines=2, cpu_milli=1_000)
+    test.operator.tick(lost_contact=[0])
+    job = test.submit("pair", count=2, cpu_milli=1_000, is_gang=is_gang)
+    test.run(BatchScheduler())
+    assert test.placed(job) == (0 if is_gang else 1)
+    assert "1 machines MACHINE_NOT_UP" in test.why(job)
+    decisions = test.instances[0].statistics.decisions
+    for _ in range(5):
+        test.operator.tick()
+        test.go()
+    assert test.instances[0].statistics.decisions == decisions
+    test.operator.tick(gained=[0])
+    test.go()
+    assert test.placed(job) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.outcomes import Reason
 from omegacell.core.units import Band
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.testing import TestCell, make_group
@@ -41,6 +42,22 @@ def test_room_and_fits_say_what_the_core_says() -> None:
     assert cell.offers("other").tolist() == [False] * 4 + [True]
     assert cell.names[3] == "big"
     assert cell.machine_count == 5
+
+
+def test_silent_machines_are_offered_no_work_and_count_as_not_up() -> None:
+    """A machine nobody has heard for a tick takes nothing here and lacks say so; the judge's own predicate still
+    grants it, and a tick that hears it gives it back."""
+    test = TestCell(machines=2, cpu_milli=1_000)
+    test.operator.tick(lost_contact=[0])
+    cell, group = view_of(test), make_group(cpu_milli=500)
+    assert cell.room(group).tolist() == [0, 2]
+    assert cell.room(group, np.array([1, 0])).tolist() == [2, 0]
+    assert not cell.tentative().try_claim(group, np.array([0]))
+    lacks = Tentative(test.operator.cell).lacks(group.spec)
+    assert [(lack.reason, lack.machine_count) for lack in lacks] == [(Reason.MACHINE_NOT_UP, 1)]
+    assert Overlay(test.operator.cell).room(group.spec).tolist() == [2, 2]
+    test.operator.tick(gained=[0])
+    assert view_of(test).room(group).tolist() == [2, 2]
 
 
 def test_tentative_claims_count_and_stay_where_they_were_made() -> None:

@@ -6,9 +6,10 @@ Theory of operation. A job with pending tasks has an `Entry`, which stands in on
   whatever its priority, so that nothing starves.
 - DECIDING: taken, until the loop says what became of it.
 - DELAYED: until a time: a back-off after a conflict, a failed plug-in, or the delay before a restart.
-- PARKED: found no room. Parked jobs wait in queues by shape; when machines change, one look per queue at the changed
-  machines tells how many tasks they take now, and jobs are woken in order of priority until they cover that. A job
-  that was woken and does not use the room wakes the next of its queue. Nothing is woken by time alone.
+- PARKED: found no room. Parked jobs wait in queues by shape; when machines change or are heard again after silence, one
+  look per queue at those machines tells how many tasks they take now, and jobs are woken in order of priority until
+  they cover that. A job that was woken and does not use the room wakes the next of its queue. Nothing is woken by time
+  alone.
 - ELSEWHERE: in the share of another instance.
 
 Heaps are cleaned lazily: an item counts only while its stamp is that of its entry. Updating costs O(touched jobs); only
@@ -28,7 +29,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.units import JobId
-from omegacell.schedulers.feasibility import Shape, shape_of
+from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of
 from omegacell.schedulers.shares import live_instances, owner_of
 
 OLDEST_EVERY: Final = 10
@@ -120,6 +121,7 @@ class Backlog:
         self._looking: list[Queue] = []
         self._looking_at: NDArray[np.int64] = np.empty(0, np.int64)
         self._changed: list[NDArray[np.int64]] = []
+        self._silent: NDArray[np.bool_] = np.empty(0, np.bool_)
         self._stamps = 0
         self._taken = 0
         self._counts = [0] * len(Standing)
@@ -140,6 +142,7 @@ class Backlog:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
         backlog = cls(scheduler=scheduler, instance=instance)
         backlog._instances = backlog._live(cell)
+        backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
         return backlog
@@ -207,6 +210,12 @@ class Backlog:
         if len(rows) and (self._counts[Standing.PARKED] or self._counts[Standing.DECIDING]):
             self._changed.append(rows)
 
+    def note_contact(self, cell: Cell) -> None:
+        """Remember machines that were silent and are heard again; to be called after ticks. Cost: O(machines)."""
+        silent = find_silent(cell)
+        self.note_machines(np.flatnonzero(self._silent & ~silent[: len(self._silent)]))
+        self._silent = silent
+
     def wake_fitting(self, cell: Cell, *, now_us: int) -> bool:
         """Wake parked jobs for which machines that changed have room; True when there is more to look at.
 
@@ -219,7 +228,7 @@ class Backlog:
         if self._looking:
             overlay = Overlay(cell)
             for _ in range(min(QUEUES_PER_LOOK, len(self._looking))):
-                self._wake_queue(self._looking.pop(), overlay, now_us)
+                self._wake_queue(self._looking.pop(), overlay, cell, now_us)
         return bool(self._looking or self._changed)
 
     def wake_next(self, entry: Entry, *, now_us: int) -> None:
@@ -307,7 +316,7 @@ class Backlog:
         self._stand(entry, Standing.DELAYED)
         heappush(self._timers, (until_us, entry.job, entry.stamp))
 
-    def _wake_queue(self, queue: Queue, overlay: Overlay, now_us: int) -> None:
+    def _wake_queue(self, queue: Queue, overlay: Overlay, cell: Cell, now_us: int) -> None:
         """Wake the jobs of a queue that the machines looked at have room for; a gang may use the other machines too."""
         parked = self._parked.get(queue)
         if parked is None:
@@ -317,9 +326,9 @@ class Backlog:
         if entry is None:
             del self._parked[queue]
             return
-        room = int(overlay.room(entry.spec, self._looking_at).sum())
+        room = int(find_room(overlay, entry.spec, self._looking_at, cell=cell).sum())
         if room and entry.spec.is_gang:
-            whole = int(np.minimum(overlay.room(entry.spec), entry.count).sum())
+            whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
             room = whole if whole >= entry.count else 0
         self._wake_tasks(queue, room, now_us)
 

@@ -1,6 +1,8 @@
 """Which machines take a task, and why the others do not, on whole columns.
 
-All answers come from the core's `Overlay`; nothing here decides what fits. `shape_of` names the part of a spec that
+All answers come from the core's `Overlay`; nothing here decides what fits. One hint is added that only proposers keep:
+machines that have been silent for a tick or more are offered nothing, because a task placed there waits for as long as
+the silence lasts. The judge knows no such rule, and would grant the claim. `shape_of` names the part of a spec that
 those answers depend on, so that they can be shared by jobs of one shape.
 """
 
@@ -9,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
@@ -25,6 +28,24 @@ def shape_of(spec: JobSpec) -> Shape:
     return spec.driver, spec.resources, spec.ports
 
 
+def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+    """Return which machines nobody has heard for a tick or more: ``(rows,)`` bool, all machines when None."""
+    holder, ticks = cell.machines.contact_session, cell.machines.silent_ticks
+    if rows is not None:
+        holder, ticks = holder[rows], ticks[rows]
+    silent: NDArray[np.bool_] = (holder == 0) & (ticks > 0)
+    return silent
+
+
+def find_room(
+    overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer] | None = None, *, cell: Cell
+) -> NDArray[np.int64]:
+    """Return how many tasks of one shape to offer each machine: what fits there, and 0 where it is silent."""
+    room = overlay.room(spec, rows)
+    room[find_silent(cell, rows)] = 0
+    return room
+
+
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
     room = overlay.room(spec, rows)
@@ -32,12 +53,14 @@ def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> 
     return fits
 
 
-def find_lacks(overlay: Overlay, spec: JobSpec) -> tuple[Lack, ...]:
-    """Count the machines that take no more task of a shape, by reason and dimension; the most frequent first.
+def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ...]:
+    """Count the machines that are offered no more task of a shape, by reason and dimension; the most frequent first.
 
-    Cost: O(machines).
+    Silent machines count as not up. Cost: O(machines).
     """
     reasons, dimensions = overlay.reasons(spec)
+    silent = find_silent(cell)
+    reasons[silent], dimensions[silent] = Reason.MACHINE_NOT_UP, -1
     kinds = reasons.astype(np.int64) * (RESOURCE_COUNT + 1) + dimensions + 1
     counts = np.bincount(kinds)
     lacks = [

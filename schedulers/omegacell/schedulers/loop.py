@@ -150,6 +150,7 @@ class Loop:
         """Bring the backlog up to the cell. Cost: O(touched)."""
         if delta.is_ticked:
             self._elapsed_seen = (self.cell.elapsed, self._clock.monotonic_us())
+            self._backlog.note_contact(self.cell)
         now_us = self._clock.monotonic_us()
         self._backlog.update(self.cell, delta.jobs, now_us=now_us)
         if delta.is_sessions_changed:

@@ -199,13 +199,21 @@ class Operator:
         )
         return MachineRow(registered.value)
 
-    def tick(self, duration_us: int = TICK_PERIOD_US) -> None:
-        """Let the clock and the cell's own time go on by at most two tick periods."""
+    def tick(
+        self, duration_us: int = TICK_PERIOD_US, *, gained: Sequence[int] = (), lost_contact: Sequence[int] = ()
+    ) -> None:
+        """Let the clock and the cell's own time go on by at most two tick periods; contact with machines changes."""
         self._clock.advance(duration_us)
         self.port.catch_up()
-        nothing = np.empty(0, np.int32)
+        gained_rows = np.array(gained, np.int32)
         self.must(
-            Tick(after=self.cell.tick, dt_us=duration_us, gained=nothing, gained_epochs=nothing, lost_contact=nothing)
+            Tick(
+                after=self.cell.tick,
+                dt_us=duration_us,
+                gained=gained_rows,
+                gained_epochs=self.cell.machines.epoch[gained_rows].astype(np.int32),
+                lost_contact=np.array(lost_contact, np.int32),
+            )
         )
 
     def _append(self, transaction: Transaction) -> Outcome:

@@ -1,7 +1,9 @@
 """The cell as a scheduler sees it: read-only columns, what fits where, and tentative claims.
 
-A `CellView` stands on an `Overlay` of the core, so "fits" here and "fits" in the judge are the same code. Nothing a
-scheduler does to a view reaches the cell. A view holds for one decision: columns change when the loop folds on.
+A `CellView` stands on an `Overlay` of the core, so "fits" here and "fits" in the judge are the same code. It offers
+less in one thing: machines that have been silent for a tick or more take nothing here, though the judge would grant
+them. That is a hint to proposers, not a rule of the cell: a claim on such a machine is let through. Nothing a scheduler
+does to a view reaches the cell. A view holds for one decision: columns change when the loop folds on.
 """
 
 from typing import Protocol, TypeVar
@@ -10,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.units import Band, JobId
-from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, shape_of
+from omegacell.schedulers.feasibility import Shape, find_lacks, find_room, shape_of
 
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -114,7 +117,7 @@ class CellView:
         return np.fromiter((pair in pairs for pairs in self._cell.machines.attributes), np.bool_, self.machine_count)
 
     def room(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
-        """Return how many tasks of a group's shape machines take now; 0 where none fits.
+        """Return how many tasks of a group's shape machines take now; 0 where none fits or the machine is silent.
 
         Args:
             group: whose shape.
@@ -124,11 +127,11 @@ class CellView:
             ``(rows,)`` int64, read-only. Cost: O(rows), and all machines are asked once per shape and state.
         """
         if rows is not None:
-            return _frozen(self._overlay.room(group.spec, rows))
+            return _frozen(find_room(self._overlay, group.spec, rows, cell=self._cell))
         shape = shape_of(group.spec)
         known = self._rooms.get(shape)
         if known is None:
-            known = self._rooms[shape] = _frozen(self._overlay.room(group.spec))
+            known = self._rooms[shape] = _frozen(find_room(self._overlay, group.spec, cell=self._cell))
         return known
 
     def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
@@ -159,7 +162,7 @@ class CellView:
         What this view answers from then on counts them in; the cell and other views do not change. Returns False, and
         takes nothing, when any does not fit. Cost: O(machines) the first time, then O(rows).
         """
-        if not find_fitting(self._overlay, group.spec, rows).all():
+        if not (find_ranks(rows) < self.room(group, rows)).all():
             return False
         if not self._is_own:
             self._own()
@@ -213,7 +216,7 @@ class Tentative:
         shape = shape_of(spec)
         known = self._lacks.get(shape)
         if known is None:
-            known = self._lacks[shape] = find_lacks(overlay, spec)
+            known = self._lacks[shape] = find_lacks(overlay, spec, cell=self._cell)
         return known
 
 

@@ -20,7 +20,7 @@ from omegacell.core.units import RESOURCE_NAMES, JobId
 
 HEALTHY: Final = 1
 _SENTENCES: Final = {
-    Reason.MACHINE_NOT_UP: "are not up",
+    Reason.MACHINE_NOT_UP: "are not up or not heard",
     Reason.DRIVER_MISSING: "do not offer the driver",
     Reason.PORT_IN_RANGE: "grant the port that it asks for to others",
     Reason.PORT_TAKEN: "have the port taken",
