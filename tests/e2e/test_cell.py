@@ -61,6 +61,12 @@ def test_failed_job_is_told(cell: EphemeralCell, job: str) -> None:
     assert "ended with 7" in done.stderr
 
 
+def test_trouble_is_shown_first(cell: EphemeralCell, job: str) -> None:
+    """When not all tasks are shown, the failed one is, wherever it stands."""
+    assert cell.command("run", write(job, "partly", script="test $OMEGA_TASK_INDEX != 2", count=4)).returncode == 1
+    assert [task["index"] for task in cell.ask("job", "status", "partly", "--tasks", "1")["tasks"]] == [2]
+
+
 def test_signal_is_told_from_exit_code(cell: EphemeralCell, job: str) -> None:
     """A task killed by a signal shows the signal."""
     assert cell.command("run", write(job, "killed", script="kill -KILL $$")).returncode == ExitCode.FAILED

@@ -120,13 +120,25 @@ class Client:
         """
         return JobId(self._call(self._stub.StopJob, pb.StopJobRequest(name=name)).job_id)
 
-    def job(self, name: str, *, first_index: int = 0, limit: int = 1000, stale: bool = False) -> records.JobDetail:
-        """Return a job with up to ``limit`` of its tasks from ``first_index`` on.
+    def job(
+        self,
+        name: str,
+        *,
+        first_index: int = 0,
+        limit: int = 1000,
+        trouble_first: bool = False,
+        stale: bool = False,
+    ) -> records.JobDetail:
+        """Return a job with up to ``limit`` (at most 100,000) of its tasks from ``first_index`` on, by index.
+
+        With ``trouble_first`` failed, pending, placed and running tasks come into the answer before those that rest.
 
         Raises:
             NotFoundError: There is no such job.
         """
-        request = pb.GetJobRequest(name=name, first_index=first_index, limit=limit, stale=stale)
+        request = pb.GetJobRequest(
+            name=name, first_index=first_index, limit=limit, stale=stale, trouble_first=trouble_first
+        )
         return wire.read_job_detail(self._call(self._stub.GetJob, request))
 
     def jobs(self, *, name_prefix: str = "", active_only: bool = False, stale: bool = False) -> records.JobList:

@@ -347,16 +347,18 @@ class TaskMessage(_message.Message):
     def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
-    __slots__ = ("name", "first_index", "limit", "stale")
+    __slots__ = ("name", "first_index", "limit", "stale", "trouble_first")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FIRST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIRST_FIELD_NUMBER: _ClassVar[int]
     name: str
     first_index: int
     limit: int
     stale: bool
-    def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ...) -> None: ...
+    trouble_first: bool
+    def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
     __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages")

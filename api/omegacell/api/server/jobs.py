@@ -14,6 +14,8 @@ from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
     find_job,
     find_state,
+    find_tasks,
+    find_trouble,
     view_at,
     view_job,
     view_past,
@@ -121,14 +123,16 @@ class JobCalls:
             await self._host.refresh()
         cell = self._host.cell
         row = self._row_of(request.name)
-        first, limit = request.first_index, min(request.limit or DEFAULT_TASKS, MAX_TASKS)
+        choose = find_trouble if request.trouble_first else find_tasks
+        limit = min(request.limit or DEFAULT_TASKS, MAX_TASKS)
+        rows = choose(cell, row, first_index=request.first_index, limit=limit)
         answer = pb.GetJobResponse(
             at=view_at(cell),
             job=view_job(cell, row),
             pending=view_pending(cell, row),
-            tasks=view_tasks(cell, row, first_index=first, limit=limit),
-            past=view_past(cell, row, first_index=first, limit=limit),
-            ports=view_ports(cell, row, first_index=first, limit=limit),
+            tasks=view_tasks(cell, row, rows),
+            past=view_past(cell, row, rows),
+            ports=view_ports(cell, row, rows),
         )
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]

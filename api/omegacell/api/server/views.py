@@ -19,6 +19,11 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.units import RESOURCE_NAMES, JobId
 
 HEALTHY: Final = 1
+_TROUBLE: Final = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
+_URGENCY: Final = np.array(
+    [_TROUBLE.index(state) if state in _TROUBLE else len(_TROUBLE) for state in TaskState], np.int8
+)
+"""By `TaskState`: which tasks are shown first when not all can be."""
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: "are not up or not heard",
     Reason.DRIVER_MISSING: "do not offer the driver",
@@ -79,32 +84,46 @@ def view_job(cell: Cell, row: int) -> pb.Job:
     return message
 
 
-def view_tasks(cell: Cell, row: int, *, first_index: int, limit: int) -> pb.Tasks:
-    """Return some of a job's tasks as columns."""
+def find_tasks(cell: Cell, row: int, *, first_index: int, limit: int) -> NDArray[np.int64]:
+    """Return the arena rows of up to ``limit`` of a job's tasks from an index on, ascending."""
     first, end = _range_of(cell, row, first_index, limit)
+    return np.arange(first, end, dtype=np.int64)
+
+
+def find_trouble(cell: Cell, row: int, *, first_index: int, limit: int) -> NDArray[np.int64]:
+    """Return the arena rows of up to ``limit`` of a job's tasks, ascending, those in trouble before the others.
+
+    Cost: O(tasks of the job), in numpy: 20 ms for a million.
+    """
+    first, end = _range_of(cell, row, first_index, int(cell.jobs.extent[row]))
+    order = np.argsort(_URGENCY[cell.tasks.state[first:end]], kind="stable")
+    return first + np.sort(order[:limit])
+
+
+def view_tasks(cell: Cell, row: int, rows: NDArray[np.int64]) -> pb.Tasks:
+    """Return some of a job's tasks, by their arena rows, as columns."""
     tasks = cell.tasks
     names = cell.machines.names
     offset = int(cell.jobs.offset[row])
     return pb.Tasks(
-        indices=range(first - offset, end - offset),
-        states=tasks.state[first:end].tolist(),
-        stopping=tasks.stopping[first:end].tolist(),
-        health=tasks.health[first:end].tolist(),
-        attempts=tasks.attempt[first:end].tolist(),
-        restarts=tasks.restarts[first:end].tolist(),
-        machines=[names[machine] if machine >= 0 else "" for machine in tasks.last_machine[first:end].tolist()],
-        exit_codes=tasks.exit_code[first:end].tolist(),
-        signals=tasks.signal[first:end].tolist(),
-        notes=tasks.note[first:end].tolist(),
-        placed_at_us=tasks.placed_at_us[first:end].tolist(),
-        started_at_us=tasks.started_at_us[first:end].tolist(),
-        ended_at_us=tasks.ended_at_us[first:end].tolist(),
+        indices=(rows - offset).tolist(),
+        states=tasks.state[rows].tolist(),
+        stopping=tasks.stopping[rows].tolist(),
+        health=tasks.health[rows].tolist(),
+        attempts=tasks.attempt[rows].tolist(),
+        restarts=tasks.restarts[rows].tolist(),
+        machines=[names[machine] if machine >= 0 else "" for machine in tasks.last_machine[rows].tolist()],
+        exit_codes=tasks.exit_code[rows].tolist(),
+        signals=tasks.signal[rows].tolist(),
+        notes=tasks.note[rows].tolist(),
+        placed_at_us=tasks.placed_at_us[rows].tolist(),
+        started_at_us=tasks.started_at_us[rows].tolist(),
+        ended_at_us=tasks.ended_at_us[rows].tolist(),
     )
 
 
-def view_past(cell: Cell, row: int, *, first_index: int, limit: int) -> list[pb.PastAttempt]:
+def view_past(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.PastAttempt]:
     """Return the ended attempts of some of a job's tasks, but for the last of tasks that rest."""
-    first, end = _range_of(cell, row, first_index, limit)
     offset = int(cell.jobs.offset[row])
     names = cell.machines.names
     return [
@@ -120,20 +139,19 @@ def view_past(cell: Cell, row: int, *, first_index: int, limit: int) -> list[pb.
             started_at_us=past.started_at_us,
             ended_at_us=past.ended_at_us,
         )
-        for task in range(first, end)
+        for task in rows.tolist()
         for past in cell.tasks.past.get(task, ())
     ]
 
 
-def view_ports(cell: Cell, row: int, *, first_index: int, limit: int) -> list[pb.TaskPorts]:
+def view_ports(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskPorts]:
     """Return the ports granted to some of a job's tasks."""
     spec = cell.jobs.spec_of(row)
     if not spec.ports:
         return []
-    first, end = _range_of(cell, row, first_index, limit)
     offset = int(cell.jobs.offset[row])
     found = []
-    for task in range(first, end):
+    for task in rows.tolist():
         numbers = cell.tasks.ports.get(task)
         if numbers:
             ports = [pb.Port(name=port.name, number=number) for port, number in zip(spec.ports, numbers, strict=True)]

@@ -28,8 +28,6 @@ task:
 
 STOP_LIMIT_S = 600.0
 PAGE = 10_000
-_TROUBLE = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
-"""Which tasks are shown first when not all can be."""
 
 
 def list_jobs(form: Format, *, cell: str | None) -> None:
@@ -58,28 +56,22 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
 def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> None:
     """Print one job with its tasks and their attempts."""
     with open_client(cell) as client:
-        detail = client.job(name, limit=PAGE)
-        tasks = list(detail.tasks)
-        while len(tasks) < detail.job.spec.count and (
-            more := client.job(name, first_index=len(tasks), limit=PAGE).tasks
-        ):
-            tasks += more
-    shown = sorted(sorted(tasks, key=_urgency)[:limit], key=lambda task: task.index)
+        detail = client.job(name, limit=limit or PAGE, trouble_first=limit > 0)
+        shown = list(detail.tasks)
+        while not limit and (more := client.job(name, first_index=len(shown), limit=PAGE).tasks):
+            shown += more
+    task_count = sum(detail.job.counts.values())
     facts = {
         "at": plain(detail.at),
         "job": plain(detail.job),
         "pending": plain(detail.pending),
-        "task_count": len(tasks),
-        "tasks": [plain(task) for task in (tasks if form is Format.TABLE else shown)],
+        "task_count": task_count,
+        "tasks": [plain(task) for task in shown] if form is not Format.TABLE else [],
     }
-    tables = [_head(detail.job), _attempts(shown, len(tasks))]
+    tables = [_head(detail.job), _attempts(shown, task_count)]
     if detail.pending is not None:
         tables.insert(1, _pending(detail))
     show(facts, form, *tables)
-
-
-def _urgency(task: Task) -> tuple[int, int]:
-    return (_TROUBLE.index(task.state) if task.state in _TROUBLE else len(_TROUBLE), task.index)
 
 
 def _counts(job: Job) -> tuple[int, int, int, int]:

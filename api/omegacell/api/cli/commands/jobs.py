@@ -81,7 +81,10 @@ def list_jobs(output: OutputOption = Format.TABLE, cell: CellOption = None) -> N
 def status(
     job: JobArgument,
     tasks: Annotated[
-        int, typer.Option("--tasks", help="Show at most so many tasks: those in trouble first.", min=0)
+        int,
+        typer.Option(
+            "--tasks", help="Show at most so many tasks, those in trouble first; 0 for all.", min=0, max=100_000
+        ),
     ] = 50,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,

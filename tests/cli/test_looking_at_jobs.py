@@ -1,0 +1,47 @@
+"""What the commands say of jobs, over a real API server without schedulers: everything submitted stays pending."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omegacell.api.client import Client
+from tests.api.serving import TOKEN, job, serving, store_url
+from tests.cli.conftest import Omega
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, omega: Omega) -> Iterator[Client]:
+    """Give a client of a server that `omega` commands of this process mean, too."""
+    with serving(store_url(tmp_path)) as served, served.client() as client:
+        monkeypatch.setenv("OMEGA_ADDR", served.running.address)
+        monkeypatch.setenv("OMEGA_TOKEN", TOKEN)
+        yield client
+
+
+def ask(omega: Omega, *arguments: str) -> Any:
+    said = omega(*arguments, "-o", "json")
+    assert said.code == 0, said
+    return json.loads(said.out)
+
+
+def test_status_asks_for_what_it_shows(client: Client, omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a job with very many tasks one answer of fifty is read, in every form; --tasks 0 gives all."""
+    client.submit(job("big", count=20_001))
+    limits: list[int] = []
+    get = Client.job
+
+    def noted(self: Client, name: str, **options: Any) -> Any:
+        detail = get(self, name, **options)
+        limits.append(len(detail.tasks))
+        return detail
+
+    monkeypatch.setattr(Client, "job", noted)
+    shown = ask(omega, "job", "status", "big")
+    assert (len(shown["tasks"]), shown["task_count"], limits) == (50, 20_001, [50])
+    assert "50 of 20001 tasks (--tasks N shows more)" in omega("job", "status", "big").out
+    assert [task["index"] for task in ask(omega, "job", "status", "big", "--tasks", "0")["tasks"]] == list(
+        range(20_001)
+    )
