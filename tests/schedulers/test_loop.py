@@ -6,10 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from omegacell.core.commands import ExpireSession, Place, Reincarnate, Renew, Transaction, Unplaced
+from omegacell.core.cell import Cell
+from omegacell.core.commands import ExpireSession, Place, Reincarnate, Renew, Tick, Transaction, Unplaced
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Kind, TaskState
-from omegacell.core.units import MAX_REFUSED_IN_A_ROW, SECOND_US, SUSPENSION_US, Atomicity, Detection, Revision
+from omegacell.core.units import (
+    MAX_REFUSED_IN_A_ROW,
+    SECOND_US,
+    SUSPENSION_US,
+    TICK_PERIOD_US,
+    Atomicity,
+    Detection,
+    Revision,
+)
 from omegacell.schedulers.actions import Append, Done, Folded, Reloaded, Wait
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
@@ -575,3 +584,32 @@ def test_a_job_waits_for_a_silent_machine_and_goes_there_once_it_is_heard(is_gan
     test.operator.tick(gained=[0])
     test.go()
     assert test.placed(job) == 2
+
+
+@pytest.mark.parametrize("skew_us", [0, -3_600 * SECOND_US, 3_600 * SECOND_US], ids=["right", "behind", "ahead"])
+def test_a_delay_runs_from_the_end_by_the_clock_and_not_from_the_last_tick(skew_us: int) -> None:
+    """With a delay of 2 s a task that failed just before a tick is tried again 2 s after its end; a machine whose clock
+    is wrong by an hour shifts that by what one tick may add, no further."""
+    test = TestCell(machines=1, cpu_milli=1_000)
+    job = test.submit("web", kind=Kind.SERVICE, max_restarts=-1, restart_delay_us=2 * SECOND_US)
+    test.run(BatchScheduler())
+    test.clock.advance(1_990_000)
+    test.end(job, exit_code=1, skew_us=skew_us)
+    waited_us = 0
+    while not test.placed(job):
+        assert waited_us < 10 * SECOND_US
+        test.clock.advance(10_000)
+        waited_us += 10_000
+        if waited_us % TICK_PERIOD_US == 10_000:
+            test.operator.must(tick_after(test.operator.cell))
+        test.go(for_us=0)
+    if skew_us:
+        assert waited_us <= 2 * SECOND_US + 2 * TICK_PERIOD_US
+    else:
+        assert 2 * SECOND_US <= waited_us <= 2 * SECOND_US + 10_000
+
+
+def tick_after(cell: Cell) -> Tick:
+    """Return the tick that is due a period after the last."""
+    nothing = np.empty(0, np.int32)
+    return Tick(after=cell.tick, dt_us=TICK_PERIOD_US, gained=nothing, gained_epochs=nothing, lost_contact=nothing)

@@ -274,9 +274,15 @@ class Loop:
         elapsed_seen, seen_at_us = self._elapsed_seen
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
         is_gang = entry.spec.is_gang
-        indices, next_due = find_due(self.cell, row, elapsed=elapsed, limit=entry.count if is_gang else limit)
-        if next_due is not None and (is_gang or not len(indices)):
-            self._backlog.delay(entry, until_us=now_us + max(1, next_due - elapsed), now_us=now_us)
+        indices, held_us = find_due(
+            self.cell,
+            row,
+            elapsed=elapsed,
+            wall_us=self._clock.wall_us(),
+            limit=entry.count if is_gang else limit,
+        )
+        if held_us is not None and (is_gang or not len(indices)):
+            self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
             return None
         attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
         tries = entry.conflicts + entry.misses

@@ -93,8 +93,11 @@ class TestCell:
         """Stop a job."""
         self.operator.must(StopJob(job=job))
 
-    def end(self, job: JobId, *, exit_code: int = 0) -> int:
-        """Let every placed or running task of a job end with an exit code; return how many there were."""
+    def end(self, job: JobId, *, exit_code: int = 0, skew_us: int = 0) -> int:
+        """Let every placed or running task of a job end with an exit code; return how many there were.
+
+        ``skew_us`` is by how much the clock of their machines is ahead.
+        """
         self.operator.port.catch_up()
         cell = self.operator.cell
         row = cell.jobs.row_of(job)
@@ -117,7 +120,7 @@ class TestCell:
                     exit_codes=np.full(count, exit_code, np.int32),
                     signals=np.zeros(count, np.uint8),
                     notes=np.zeros(count, np.uint8),
-                    at_us=np.full(count, self.clock.wall_us(), np.int64),
+                    at_us=np.full(count, self.clock.wall_us() + skew_us, np.int64),
                 )
             )
         return len(indices)
