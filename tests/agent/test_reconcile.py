@@ -37,6 +37,7 @@ from omegacell.agent.events import (
 )
 from omegacell.agent.messages import (
     ENDS,
+    NO_LEASE,
     AttemptKey,
     Lease,
     Registered,
@@ -56,9 +57,9 @@ SHAPE = TaskShape(job_name="j", driver="exec", payload=b"", resources=(0, 0, 0))
 ROW = 3
 
 
-def registered(incarnation: str = "a", epoch: int = 1) -> Registered:
+def registered(incarnation: str = "a", epoch: int = 1, lease_us: int = 1_000) -> Registered:
     return Registered(
-        incarnation=incarnation, names=("m",), rows=(ROW,), epochs=(epoch,), lease_us=1_000, heartbeat_us=100
+        incarnation=incarnation, names=("m",), rows=(ROW,), epochs=(epoch,), lease_us=lease_us, heartbeat_us=100
     )
 
 
@@ -199,6 +200,14 @@ def test_a_retired_incarnation_never_comes_back() -> None:
     assert remembered == Remembered(incarnation="b", revision=0, retired=("a",))
     again = Reconciler("m", remembered)
     assert names(steps(again, Inventory(held=()), LinkOpened(), registered("a"))) == ["SendRegister", "DropLink"]
+
+
+def test_without_a_lease_there_is_no_deadline() -> None:
+    """A registration without a lease lifts whatever deadline there is, and no heartbeat's answer sets one."""
+    reconciler = Reconciler("m", Remembered(incarnation="a"))
+    actions = steps(reconciler, Inventory(held=()), LinkOpened(), registered(lease_us=NO_LEASE), Lease(sent_boot_us=5))
+    deadlines = [action.deadline_boot_us for action in actions if isinstance(action, RenewDeadline)]
+    assert deadlines == [None]
 
 
 def test_reports_carry_the_new_epoch_after_registering_again() -> None:

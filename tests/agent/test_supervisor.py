@@ -360,6 +360,25 @@ def test_a_passed_deadline_kills_fenced_tasks_only(state: str) -> None:
     play(state, scenario)
 
 
+def test_a_lifted_deadline_ends_nothing(state: str) -> None:
+    """Without a deadline fenced tasks run on, under the next supervisor as well."""
+    passed_us = processes.boot_clock_us() + 300_000
+
+    async def scenario() -> None:
+        async with supervised(state) as client:
+            await client.start([spec(state, "1.0.1", "sleep", "1000", is_fenced=True)])
+            await client.renew(passed_us)
+            await client.renew(None)
+            await kill_supervisor(client)
+        async with supervised(state) as client:
+            await wait_until(lambda: processes.boot_clock_us() > passed_us, "the time that was the deadline is over")
+            await client.start([spec(state, "2.0.1", "true")])
+            await ends_of(client, "2.0.1")
+            assert find_processes_of(f"{state}/1.0.1")
+
+    asyncio.run(scenario())
+
+
 def test_the_deadline_never_moves_back_and_outlives_the_supervisor(state: str) -> None:
     """An older renewal does not shorten it; a new supervisor fences what the killed one would have."""
 

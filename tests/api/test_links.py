@@ -372,6 +372,20 @@ def test_heartbeats_are_answered_only_by_who_can_append() -> None:
     assert world.heard == [(0, 1), (0, 1)]
 
 
+def test_machines_of_the_own_host_have_no_lease() -> None:
+    """The boot that the server was told is its own gets no lease; every other machine gets the server's."""
+    world = World()
+    world.links = Links(payload_of=lambda spec: PAYLOAD, lease_us=9, heartbeat_us=1, own_boot_id="boot of alpha")
+    leases = {}
+    for name in ("alpha", "beta"):
+        one = world.open(name)
+        world.send(one)
+        while world.proposals:
+            world.settle()
+        (leases[name],) = [said.lease_us for said in one.inbox if isinstance(said, agent.Registered)]
+    assert leases == {"alpha": agent.NO_LEASE, "beta": 9}
+
+
 def test_reports_of_many_streams_share_a_transaction() -> None:
     """While a report is under way, what others report waits, and goes into the next transaction together."""
     world = World()

@@ -1,5 +1,6 @@
 """A cell stops cleanly, survives its own death, and restarts what dies."""
 
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,10 @@ SERVICE = (
     "task:\n  exec: {{command: /bin/sleep, args: ['600']}}\n"
 )
 
+WAITS = (
+    "name: waits\nresources: {{cpu: 20m, memory: 16Mi}}\ntask:\n"
+    "  exec: {{command: /bin/sh, args: ['-c', 'until test -e {path}; do sleep 0.05; done; exit 7']}}\n"
+)
 
 def submit(cell: EphemeralCell, name: str) -> None:
     path = cell.folder / f"{name}.yaml"
@@ -64,6 +69,29 @@ def test_killed_up_is_survived(place: Path) -> None:
 
 
 def test_down_ends_what_a_killed_up_left(place: Path) -> None:
+def test_no_lease_runs_out_while_a_cell_is_away(place: Path) -> None:
+    """A task outlives a killed `omega up` however long it is away: no deadline is set, and its exit code is real."""
+    cell = EphemeralCell(place / "away", CellShape(schedulers="batch=1", name="away"))
+    with cell:
+        go_on = cell.folder / "go-on"
+        (cell.folder / "waits.yaml").write_text(WAITS.format(path=go_on))
+        assert cell.command("run", "-d", str(cell.folder / "waits.yaml")).returncode == ExitCode.OK
+        cell.client.wait_job("waits", until=is_running, timeout_s=60)
+        records = cell.state.agent / "supervisor"
+        (before,) = [json.loads(path.read_text())["pid"] for path in (records / "attempts").iterdir()]
+        cell.kill()
+        assert (records / "deadline").read_text() == ""
+        cell.start()
+        cell.client.wait_job("waits", until=is_running, timeout_s=60)
+        (after,) = [json.loads(path.read_text())["pid"] for path in (records / "attempts").iterdir()]
+        assert after == before
+        go_on.touch()
+        cell.client.wait_job("waits", until=lambda job: job.state.is_ended, timeout_s=60)
+        (task,) = cell.client.job("waits").tasks
+        assert task.last is not None
+        assert (task.last.attempt, task.last.exit_code) == (1, 7)
+
+
     """`omega down` stops a cell, and the tasks of one whose `omega up` was killed."""
     cell = EphemeralCell(place / "down", CellShape(name="down"))
     cell.start()

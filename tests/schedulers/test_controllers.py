@@ -4,7 +4,7 @@ import numpy as np
 
 from omegacell.controllers.forgetting import JOBS_PER_STEP, find_forgettable
 from omegacell.controllers.keeper import Keeper
-from omegacell.controllers.losses import find_losses
+from omegacell.controllers.losses import Losses, find_losses
 from omegacell.controllers.sessions import SESSIONS_PER_STEP, find_expired
 from omegacell.controllers.ticks import Ticker
 from omegacell.core.cell import Cell
@@ -193,6 +193,13 @@ def test_no_more_are_proposed_than_the_rule_allows() -> None:
     assert (losses.command, losses.waiting) == (None, (8, 13))
     test.operator.must(LoseMachines(machines=(8, 13), by_operator=True))
     assert find_losses(test.operator.cell).waiting == ()
+
+
+def test_machines_of_the_own_host_are_never_given_up() -> None:
+    """Silent or not, they are neither proposed nor said to wait; machines of other hosts are lost as ever."""
+    test = silent_cell(40, [3, 5])
+    losses = find_losses(test.operator.cell, own_boot_id=test.operator.cell.machines.boot_ids[3])
+    assert losses == Losses(command=LoseMachines(machines=(5,)), waiting=())
 
 
 def test_the_longest_silent_machines_go_first() -> None:

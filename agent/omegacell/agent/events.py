@@ -174,9 +174,9 @@ class Persist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewDeadline:
-    """Move the supervisor's fencing deadline."""
+    """Move the supervisor's fencing deadline; None lifts it."""
 
-    deadline_boot_us: int
+    deadline_boot_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,8 @@ Rules:
 - Messages that one process sends for thousands of machines are columns of equal length: one `Wanted` carries the
   assignments of many machines, one `Reports` the reports of many. A machine stands in them by its row, which the cell
   gave it when it registered; only `Register` names it.
-- A link is ordered and may break at any message. Reports are kept and sent again, in a new batch, until their batch
-  is acknowledged by `ReportsFolded`; so every report arrives at least once, and its attempt number makes it harmless
-  when it arrives twice.
+- A link is ordered and may break at any message. Reports are sent again, in a new batch, until `ReportsFolded` names
+  their batch; so every report arrives at least once, and its attempt number makes it harmless when it arrives twice.
 - ``*_at_us`` are wall stamps for people; ``*_boot_us`` are times of the machine's own boot clock, which nobody else
   can read: a heartbeat carries one and its `Lease` brings it back.
 """
@@ -22,6 +21,7 @@ from omegacell.core.units import JobId, MachineRow, Revision
 MAX_REPORTS_PER_MESSAGE: Final = 10_000
 MAX_LOG_CHUNK_BYTES: Final = 256 << 10
 MAX_REPORT_MESSAGE_LENGTH: Final = 300
+NO_LEASE: Final = 0  # of a machine that the cell never gives up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -240,7 +240,7 @@ class Registered:
         names: machines.
         rows: their rows.
         epochs: their new epochs; reports carry them.
-        lease_us: how long after a heartbeat the machine may count itself in contact.
+        lease_us: how long after a heartbeat the machine may count itself in contact; `NO_LEASE`: for ever.
         heartbeat_us: how often to send one.
     """
 

@@ -43,6 +43,7 @@ from omegacell.agent.events import (
 )
 from omegacell.agent.messages import (
     ENDS,
+    NO_LEASE,
     AttemptKey,
     HeldState,
     Lease,
@@ -84,6 +85,14 @@ class _Registration:
     epoch: int
     lease_us: int
     is_wanted_known: bool = False
+
+    def begin(self) -> list[Action]:
+        """Without a lease, lift whatever deadline an earlier registration left behind: it must not end any task."""
+        return [RenewDeadline(deadline_boot_us=None)] if self.lease_us == NO_LEASE else []
+
+    def renew(self, sent_boot_us: int) -> list[Action]:
+        """Count on the lease from when the heartbeat was sent that the cell has taken note of."""
+        return [] if self.lease_us == NO_LEASE else [RenewDeadline(deadline_boot_us=sent_boot_us + self.lease_us)]
 
 
 class Reconciler:
@@ -188,9 +197,10 @@ class Reconciler:
         self._registration = _Registration(
             row=MachineRow(event.rows[place]), epoch=event.epochs[place], lease_us=event.lease_us
         )
+        actions = self._registration.begin()
         if event.incarnation == self._remembered.incarnation:
-            return []
-        return self._change_incarnation(event.incarnation)
+            return actions
+        return actions + self._change_incarnation(event.incarnation)
 
     def _change_incarnation(self, incarnation: str) -> list[Action]:
         old = self._remembered.incarnation
@@ -202,9 +212,7 @@ class Reconciler:
         return [Persist(remembered=self._remembered), *self._settle(list(self._attempts))]
 
     def _on_lease(self, event: Lease) -> list[Action]:
-        if self._registration is None:
-            return []
-        return [RenewDeadline(deadline_boot_us=event.sent_boot_us + self._registration.lease_us)]
+        return self._registration.renew(event.sent_boot_us) if self._registration is not None else []
 
     def _on_wanted(self, event: Wanted) -> list[Action]:
         registration = self._registration

@@ -23,8 +23,11 @@ class Keeper:
     ``ticker`` is told of heartbeats by whoever hears them.
     """
 
-    def __init__(self, *, period_us: int, now_us: int, silent_after_us: int = SILENT_AFTER_US) -> None:
-        """Begin at ``now_us``, monotonic microseconds."""
+    def __init__(
+        self, *, period_us: int, now_us: int, silent_after_us: int = SILENT_AFTER_US, own_boot_id: str = ""
+    ) -> None:
+        """Begin at ``now_us``, monotonic microseconds; ``own_boot_id`` as in `find_losses`."""
+        self._own_boot_id = own_boot_id
         self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
         self.waiting_for_operator: tuple[int, ...] = ()
         self._kept_at_tick = -1
@@ -34,7 +37,7 @@ class Keeper:
         commands: list[Command] = []
         if cell.tick != self._kept_at_tick:
             self._kept_at_tick = cell.tick
-            losses = find_losses(cell)
+            losses = find_losses(cell, own_boot_id=self._own_boot_id)
             self.waiting_for_operator = losses.waiting
             commands += [losses.command] if losses.command is not None else []
             commands += find_expired(cell, own=session)

@@ -32,8 +32,14 @@ class Losses:
     waiting: tuple[int, ...]
 
 
-def find_losses(cell: Cell) -> Losses:
-    """Return which machines to give up now, and which are due but may not be. Pure; cost: O(machines)."""
+def find_losses(cell: Cell, *, own_boot_id: str = "") -> Losses:
+    """Return which machines to give up now, and which are due but may not be. Pure; cost: O(machines).
+
+    Args:
+        cell: as folded.
+        own_boot_id: boot of the host that this runs on, where its machines are never given up: nothing can part them
+            from the cell, and there is nowhere else to run. Empty: no machine is spared.
+    """
     machines = cell.machines
     is_due = (
         (machines.state != MachineState.DOWN)
@@ -41,6 +47,8 @@ def find_losses(cell: Cell) -> Losses:
         & (machines.silent_ticks >= SILENT_TICKS_TO_LOSE)
     )
     due = np.flatnonzero(is_due)
+    if own_boot_id:
+        due = np.array([row for row in due.tolist() if machines.boot_ids[row] != own_boot_id], np.int64)
     if not len(due):
         return Losses(command=None, waiting=())
     is_recent = (machines.state == MachineState.DOWN) & (machines.lost_elapsed > cell.elapsed - LOSS_WINDOW_US)

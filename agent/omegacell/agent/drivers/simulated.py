@@ -21,6 +21,7 @@ from omegacell.agent.drivers.simulated_columns import Columns, SimulatedAttempt,
 from omegacell.agent.messages import (
     ENDS,
     MAX_REPORTS_PER_MESSAGE,
+    NO_LEASE,
     AttemptKey,
     Down,
     HeldState,
@@ -112,7 +113,7 @@ class Fleet:
             case Wanted():
                 self._on_wanted(message, now_us)
             case Lease():
-                self._deadline_us = message.sent_boot_us + self._lease_us
+                self._deadline_us = message.sent_boot_us + self._lease_us if self._lease_us != NO_LEASE else None
             case ReportsFolded():
                 self._on_folded(message.batch)
             case _:

@@ -154,9 +154,12 @@ class Attempts:
             self._signal_group(attempt, number)
         return True
 
-    def renew(self, deadline_us: int) -> None:
-        """Move the fencing deadline; it never moves back."""
-        if self._deadline_us is None or deadline_us > self._deadline_us:
+    def renew(self, deadline_us: int | None) -> None:
+        """Move the fencing deadline; it never moves back. None lifts it until there is one again."""
+        if deadline_us is None:
+            self._deadline_us = None
+            self._deadline_file.clear()
+        elif self._deadline_us is None or deadline_us > self._deadline_us:
             self._deadline_us = deadline_us
             self._deadline_file.write(deadline_us)
 

@@ -114,8 +114,8 @@ class SupervisorClient:
         """Return all attempts, and have every later start and end come through `events`."""
         return _parse_statuses(await self._ask("subscribe"))
 
-    async def renew(self, deadline_us: int) -> None:
-        """Move the fencing deadline to a time of the boot clock."""
+    async def renew(self, deadline_us: int | None) -> None:
+        """Move the fencing deadline to a time of the boot clock; None lifts it."""
         await self._ask("renew", deadline_us=deadline_us)
 
     async def forget(self, keys: Iterable[str]) -> None:

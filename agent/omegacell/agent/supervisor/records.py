@@ -166,3 +166,7 @@ class DeadlineFile:
     def write(self, deadline_us: int) -> None:
         """Remember a deadline; one write, of one length, so that no reader finds half of it."""
         os.pwrite(self._fd, f"{self._boot_id} {deadline_us:020d} end\n".encode("ascii"), 0)
+
+    def clear(self) -> None:
+        """Forget the deadline."""
+        os.ftruncate(self._fd, 0)

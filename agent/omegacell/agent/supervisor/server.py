@@ -340,7 +340,8 @@ class Server:
         return {"attempts": [describe(attempt) for attempt in self._attempts]}
 
     def _renew(self, client: Client, request: dict[str, object]) -> dict[str, object]:
-        self._attempts.renew(int(request["deadline_us"]))  # type: ignore[call-overload]
+        deadline = request["deadline_us"]
+        self._attempts.renew(None if deadline is None else int(deadline))  # type: ignore[call-overload]
         return {}
 
     def _forget(self, client: Client, request: dict[str, object]) -> dict[str, object]:

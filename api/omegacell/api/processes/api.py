@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+from omegacell.agent.supervisor.processes import read_boot_id
 from omegacell.api.processes.shell import read_token, run_program
 from omegacell.api.server.app import Running, ServerSettings, serve
 from omegacell.store.engines import open_store
@@ -22,6 +23,11 @@ def main() -> None:
     parser.add_argument("--token-file", required=True, type=Path, help="the file that holds the cell's token")
     parser.add_argument("--metrics", default="", metavar="HOST:PORT", help="where to serve metrics; by default nowhere")
     parser.add_argument("--author", default="api-0", help="the name of this server in the log")
+    parser.add_argument(
+        "--keeps-own-host",
+        action="store_true",
+        help="whoever starts this server keeps this host's agent running: no lease, and its machine is never given up",
+    )
     parser.add_argument("--ready-file", type=Path, help="written once the server listens: addresses and pid, as JSON")
     arguments = parser.parse_args()
     settings = ServerSettings(
@@ -30,6 +36,7 @@ def main() -> None:
         author=arguments.author,
         cell=arguments.cell,
         metrics_address=arguments.metrics,
+        own_boot_id=read_boot_id() if arguments.keeps_own_host else "",
     )
     with open_store(arguments.store) as store:
         asyncio.run(_serve(store, settings, arguments.ready_file))

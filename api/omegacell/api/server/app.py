@@ -68,6 +68,8 @@ class ServerSettings:
         author: the name of this server's sessions.
         cell: the name of a cell that begins with this server.
         metrics_address: host and port of the metrics; empty for none.
+        own_boot_id: boot of this host, when its agent is kept running by whoever runs this server: its machine has no
+            lease and is never given up. Empty: every machine has a lease and may be lost.
     """
 
     token: str
@@ -75,6 +77,7 @@ class ServerSettings:
     author: str = "api-0"
     cell: str = "cell"
     metrics_address: str = ""
+    own_boot_id: str = ""
 
     def __post_init__(self) -> None:
         if len(self.token) < 16:
@@ -115,14 +118,24 @@ async def serve(
     """
     await asyncio.to_thread(begin_cell, store, settings.cell)
     host = CellHost(store, OpenSession(author=settings.author, role=Role.API))
-    keeper = Keeper(period_us=TICK_PERIOD_US, now_us=time.monotonic_ns() // 1_000, silent_after_us=SILENT_AFTER_US)
+    keeper = Keeper(
+        period_us=TICK_PERIOD_US,
+        now_us=time.monotonic_ns() // 1_000,
+        silent_after_us=SILENT_AFTER_US,
+        own_boot_id=settings.own_boot_id,
+    )
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(host.run())]
         if host.replica.is_restored:
             await host.propose(Proposal(commands=(Reincarnate(incarnation=store.incarnation),)))
             _LOG.warning("the cell goes on as incarnation %s, from a restored store", store.incarnation)
         admission = Admission(host)
-        links = Links(payload_of=_payloads(admission), lease_us=LEASE_US, heartbeat_us=HEARTBEAT_US)
+        links = Links(
+            payload_of=_payloads(admission),
+            lease_us=LEASE_US,
+            heartbeat_us=HEARTBEAT_US,
+            own_boot_id=settings.own_boot_id,
+        )
         desk = AgentDesk(host, links, keeper.ticker, group)
         overview = OverviewCalls(host)
         hub = WatchHub(host.cell)

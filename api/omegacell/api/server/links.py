@@ -115,12 +115,16 @@ class Links:
         payload_of: Returns what the tasks of a job run; empty when it was erased.
         lease_us: How long a machine may count itself in contact after a heartbeat that was answered.
         heartbeat_us: How often agents are to send one.
+        own_boot_id: Boot of the host whose machines have no lease; empty: every machine has one.
     """
 
-    def __init__(self, *, payload_of: Callable[[JobSpec], bytes], lease_us: int, heartbeat_us: int) -> None:
+    def __init__(
+        self, *, payload_of: Callable[[JobSpec], bytes], lease_us: int, heartbeat_us: int, own_boot_id: str = ""
+    ) -> None:
         self._payload_of = payload_of
         self._lease_us = lease_us
         self._heartbeat_us = heartbeat_us
+        self._own_boot_id = own_boot_id
         self._rows: dict[int, set[int]] = {}
         self._machines: dict[int, _Machine] = {}
         self._index = _Index()
@@ -257,12 +261,14 @@ class Links:
         for _, row, epoch in granted:
             self._machines[row] = _Machine(stream=what.stream, epoch=epoch)
         self._rows[what.stream].update(rows)
+        # A stream is one agent, on one host.
+        is_own = bool(self._own_boot_id) and all(offer.boot_id == self._own_boot_id for offer, _, _ in granted)
         registered = agent.Registered(
             incarnation=cell.incarnation,
             names=tuple([offer.name for offer, _, _ in granted]),
             rows=tuple(rows),
             epochs=tuple([epoch for _, _, epoch in granted]),
-            lease_us=self._lease_us,
+            lease_us=agent.NO_LEASE if is_own else self._lease_us,
             heartbeat_us=self._heartbeat_us,
         )
         machines = tuple([(row, epoch) for _, row, epoch in granted])

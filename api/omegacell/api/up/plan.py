@@ -149,9 +149,9 @@ def scheduler_name(target: str) -> str:
     return name
 
 
-def plan_api(place: Place) -> ChildPlan:
-    """Return how the API server, with the controllers, is started."""
-    arguments = (
+def plan_api(place: Place, *, has_agent: bool) -> ChildPlan:
+    """Return how the API server, with the controllers, is started; ``has_agent``: this host's agent is kept running."""
+    arguments: tuple[str, ...] = (
         "--store",
         place.store_url,
         "--cell",
@@ -163,6 +163,8 @@ def plan_api(place: Place) -> ChildPlan:
         "--token-file",
         str(place.token_file),
     )
+    if has_agent:
+        arguments += ("--keeps-own-host",)
     return ChildPlan(name="api", title="API and controllers", argv=python("omegacell.api.processes.api", *arguments))
 
 

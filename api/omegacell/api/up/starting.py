@@ -84,7 +84,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
     try:
         supervisor.catch_signals()
         place = _make_place(settings, folder, listen)
-        _start_api(supervisor, announcer, place)
+        _start_api(supervisor, announcer, place, settings)
         write_context(
             Context(name=settings.cell, address=place.address, token=place.token, state_folder=str(folder.path))
         )
@@ -160,11 +160,11 @@ def _port_if_free(host: str, port: int) -> int:
     return port
 
 
-def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place) -> None:
+def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place, settings: UpSettings) -> None:
     """Start the API and wait until it answers; when it cannot start, end with its words and its exit code."""
     from omegacell.api.client import Client
 
-    supervisor.add(plan_api(place))
+    supervisor.add(plan_api(place, has_agent=settings.has_agent))
     deadline = time.monotonic() + READY_LIMIT_S
     with Client(place.address, place.token, timeout_s=5.0) as client:
         while True:
