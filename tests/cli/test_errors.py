@@ -27,6 +27,7 @@ LINES = [
     (("run", "no-such-file.yaml"), ExitCode.USAGE, "no-such-file.yaml"),
     (("up", "--schedulers", "batch=0"), ExitCode.USAGE, "NAME=COUNT"),
     (("up", "--schedulers", "batch=1,batch=2"), ExitCode.USAGE, "twice"),
+    (("up", "--schedulers", "batch=1,bogus=1"), ExitCode.USAGE, "'bogus': no such name is installed"),
     (("up", "--listen", "localhost"), ExitCode.USAGE, "HOST:PORT"),
     (("up", "--listen", "localhost:99999"), ExitCode.USAGE, "HOST:PORT"),
     (("up", "--cell", "../x"), ExitCode.USAGE, "../x"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,11 +22,11 @@ SERVICE = (
     "name: {name}\nkind: service\ncount: 2\nresources: {{cpu: 20m, memory: 16Mi}}\ngrace: 1s\n"
     "task:\n  exec: {{command: /bin/sleep, args: ['600']}}\n"
 )
-
 WAITS = (
     "name: waits\nresources: {{cpu: 20m, memory: 16Mi}}\ntask:\n"
     "  exec: {{command: /bin/sh, args: ['-c', 'until test -e {path}; do sleep 0.05; done; exit 7']}}\n"
 )
+
 
 def submit(cell: EphemeralCell, name: str) -> None:
     path = cell.folder / f"{name}.yaml"
@@ -68,7 +69,6 @@ def test_killed_up_is_survived(place: Path) -> None:
         assert job.spec.count == 2
 
 
-def test_down_ends_what_a_killed_up_left(place: Path) -> None:
 def test_no_lease_runs_out_while_a_cell_is_away(place: Path) -> None:
     """A task outlives a killed `omega up` however long it is away: no deadline is set, and its exit code is real."""
     cell = EphemeralCell(place / "away", CellShape(schedulers="batch=1", name="away"))
@@ -92,6 +92,7 @@ def test_no_lease_runs_out_while_a_cell_is_away(place: Path) -> None:
         assert (task.last.attempt, task.last.exit_code) == (1, 7)
 
 
+def test_down_ends_what_a_killed_up_left(place: Path) -> None:
     """`omega down` stops a cell, and the tasks of one whose `omega up` was killed."""
     cell = EphemeralCell(place / "down", CellShape(name="down"))
     cell.start()
@@ -137,8 +138,27 @@ def test_broken_plugin_harms_nobody(text: str, words: str, place: Path) -> None:
         assert cell.command("run", str(folder / "other.yaml")).returncode == ExitCode.OK
         await_seen(lambda: str(cell.ask("job", "status", "mine")["pending"]), lambda pending: words in pending)
         if "import" in text:
-            (line,) = [line for line in cell.said().splitlines() if words in line]
-            assert line.startswith("mine-0: scheduler ")
+            told, listed = [line for line in cell.said().splitlines() if words in line]
+            assert told.startswith("mine-0: scheduler ")
+            assert re.match(r"mine-0 +pid \d+, not loaded: scheduler ", listed)
+            before = cell.processes()["mine-0"]
+            (folder / "mine.py").write_text("from omegacell.schedulers.service import ServiceScheduler as Mine\n")
+            await_seen(lambda: cell.ask("job", "status", "mine")["job"]["state"], lambda state: state == "running")
+            assert cell.processes()["mine-0"] == before
+
+
+@pytest.mark.parametrize("target", ["mine.py", "mine.py:Mine", "mine.py:Mine:Extra", "no.py", "bogus", "os:path"])
+def test_scheduler_that_cannot_be_loaded_does_not_run(target: str, tmp_path: Path) -> None:
+    """`omega scheduler run` of something that is no scheduler: one line, exit 2, and no store was even opened."""
+    (tmp_path / "mine.py").write_text("class Mine:\n    pass\n")
+    command = ["scheduler", "run", target, "--store", f"sqlite://{tmp_path}/cell.db"]
+    done = subprocess.run(
+        [sys.executable, "-m", "omegacell.api.cli", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), done.stderr
+    assert done.stderr.startswith("omega: scheduler "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "cell.db").exists()
 
 
 def test_scheduler_run_beside_the_cell(place: Path) -> None:

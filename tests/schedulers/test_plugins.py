@@ -307,6 +307,7 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         ("import nowhere_at_all\n", "", r"could not be imported: ModuleNotFoundError: .*nowhere_at_all.*mine\.py:1\)"),
         ("x = 1\ny = x / 0\n", "", r"could not be imported: ZeroDivisionError: division by zero \(.*mine\.py:2\)"),
         ("class Mine\n", "", r"could not be imported: SyntaxError: .* \(.*mine\.py:1\)"),
+        ("raise SystemExit(3)\n", "", r"could not be imported: SystemExit: 3 \(.*mine\.py:1\)"),
         ("x = 1\n", "", r"has 0 classes with a method place \(none\)"),
         (GOOD + GOOD.replace("Mine", "Yours"), "", r"has 2 classes with a method place \(Mine, Yours\); name one"),
         (GOOD, ":Other", r"has no class Other \(.*mine\.py\)"),
@@ -337,6 +338,9 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path: Path, text: str, s
         ("nowhere/mine.py", "there is no file nowhere/mine.py"),
         ("nowhere_at_all:Mine", "could not be imported: ModuleNotFoundError"),
         ("omegacell.schedulers.batch:Nothing", "has no class Nothing"),
+        ("os:path", "is not a class"),
+        ("./mine.py:Mine:Extra", r"expected an installed name, module:Class or file\.py:Class"),
+        (".mine:Mine", r"expected an installed name, module:Class or file\.py:Class"),
         ("", r"no such name is installed \(there are: batch, service\)"),
     ],
 )

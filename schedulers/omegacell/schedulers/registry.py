@@ -76,11 +76,23 @@ write module:Class or a path to a file for others
         found = _pick(target, _load_file(target, Path(path)), class_name)
     elif ":" in target:
         module_name, _, class_name = target.partition(":")
+        if not all(part.isidentifier() for part in module_name.split(".")):
+            raise PluginError(f"scheduler {target!r}: expected an installed name, module:Class or file.py:Class")
         module = _guard(target, "could not be imported", lambda: importlib.import_module(module_name))
         found = _pick(target, module, class_name)
     else:
         found = _load_entry_point(target)
     return check_class(target, found)
+
+
+def check_installed(target: str) -> None:
+    """Refuse a plain name that no installed package brings; what else is wrong with a target shows when it is loaded.
+
+    Raises:
+        PluginError: there is no such name; the message says which there are.
+    """
+    if ":" not in target and not target.endswith(".py"):
+        _find_entry_point(target)
 
 
 def installed() -> list[Installed]:
@@ -117,6 +129,11 @@ def check_class(target: str, found: object) -> type[Any]:
 
 
 def _load_entry_point(name: str) -> object:
+    point = _find_entry_point(name)
+    return _guard(name, f"({point.value}) could not be imported", point.load)
+
+
+def _find_entry_point(name: str) -> EntryPoint:
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         there_are = ", ".join(sorted(points)) or "none"
@@ -124,7 +141,7 @@ def _load_entry_point(name: str) -> object:
             f"scheduler {name!r}: no such name is installed (there are: {there_are}); "
             "write module:Class or a path to a file for others"
         )
-    return _guard(name, f"({points[name].value}) could not be imported", points[name].load)
+    return points[name]
 
 
 def _load_file(target: str, path: Path) -> ModuleType:
@@ -167,11 +184,11 @@ def _guard(target: str, what: str, load: Callable[[], Any]) -> Any:
     """Run a plug-in's own code; whatever it raises becomes one line with the place."""
     try:
         return load()
-    except Exception as error:  # the plug-in's own code may raise anything
+    except (Exception, SystemExit) as error:  # the plug-in's own code may raise anything
         raise PluginError(f"scheduler {target!r} {what}: {_describe_error(error)}") from error
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"

@@ -84,4 +84,4 @@ def _bytes(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_program("omega agent", main)
+    run_program(main)

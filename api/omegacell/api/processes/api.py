@@ -59,4 +59,4 @@ async def _serve(store: Store, settings: ServerSettings, ready_file: Path | None
 
 
 if __name__ == "__main__":
-    run_program("omega api", main)
+    run_program(main)

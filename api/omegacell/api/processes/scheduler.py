@@ -1,15 +1,21 @@
 """One instance of a scheduler: ``python -m omegacell.api.processes.scheduler TARGET``.
 
-A plug-in that cannot be loaded is named in one line, and its jobs are told so: the process stays and says for each of
-them why it is pending. With ``--fail`` it ends instead.
+A plug-in that cannot be loaded is named in one line, and its jobs are told so: the process says for each of them why it
+is pending, and begins anew when the file changes, or after a while. With ``--fail`` it ends instead, before it
+has opened anything.
 """
 
 import argparse
 import logging
+import os
 import secrets
 import signal
+import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from omegacell.api.processes.shell import run_program
 from omegacell.api.wiring import ReplicaPort
@@ -23,6 +29,10 @@ from omegacell.store.engines import open_store
 from omegacell.store.proposer import draw_session
 
 _LOG = logging.getLogger(__name__)
+
+RETRY_PERIOD_S: Final = 15.0
+"""How long jobs of a plug-in that cannot be loaded are told so before it is tried again; a changed file is at once."""
+LOOK_PERIOD_S: Final = 0.5
 
 
 class BrokenScheduler:
@@ -40,6 +50,30 @@ class BrokenScheduler:
         raise PluginError(str(self._error))
 
 
+class Retry:
+    """When a plug-in that could not be loaded is worth another try.
+
+    Args:
+        target: What could not be loaded.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._path = Path(target.rpartition(":")[0] if ".py:" in target else target)
+        self._mark = self._look()
+        self._due_at = time.monotonic() + RETRY_PERIOD_S
+
+    def is_due(self) -> bool:
+        """Whether the file has changed, or the time is over."""
+        return self._look() != self._mark or time.monotonic() >= self._due_at
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+
 def main() -> None:
     """Read the arguments and schedule until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="omega scheduler", description="Run one instance of a scheduler.")
@@ -50,29 +84,51 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="what its random numbers follow from; by default random")
     parser.add_argument("--fail", action="store_true", help="end when the plug-in cannot be loaded")
     arguments = parser.parse_args()
+    retry: Retry | None = None
     try:
         scheduler: Scheduler = load_scheduler(arguments.target)
     except PluginError as error:
         if arguments.fail:
             raise
         _LOG.error("%s", error)
-        scheduler = BrokenScheduler(error)
+        scheduler, retry = BrokenScheduler(error), Retry(arguments.target)
+    if _schedule(scheduler, arguments, retry):
+        # A process that has tried to import something does not forget it: a fresh one, of the same pid, tries again.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _schedule(scheduler: Scheduler, arguments: argparse.Namespace, retry: Retry | None) -> bool:
+    """Run until a signal asks for the end, or until another try is due; return whether it was the latter."""
     seed = secrets.randbits(63) if arguments.seed is None else arguments.seed
     settings = LoopSettings(instance=arguments.author, scheduler=arguments.name, seed=seed)
+    is_due = False
     with open_store(arguments.store) as store:
         port = ReplicaPort(store)
         loop = Loop(scheduler, port.cell, settings=settings, clock=SystemClock(), draw_session=draw_session)
         runner = Runner(loop, port)
 
         def halt(number: int, frame: FrameType | None) -> None:
+            nonlocal is_due
+            if number == signal.SIGALRM:
+                if retry is None or not retry.is_due():
+                    return
+                is_due = True
+            else:
+                is_due = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
             runner.halt()
             store.wake()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, halt)
+        if retry is not None:
+            signal.setitimer(signal.ITIMER_REAL, LOOK_PERIOD_S, LOOK_PERIOD_S)
         _LOG.info("scheduler %s (%s) begins at revision %d", arguments.author, arguments.target, port.cell.revision)
+        if arguments.fail:
+            _LOG.info("jobs with `scheduler: %s` are its own; Ctrl-C stops it", arguments.name)
         runner.run()
+    return is_due
 
 
 if __name__ == "__main__":
-    run_program("omega scheduler", main)
+    run_program(main)

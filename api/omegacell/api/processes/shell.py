@@ -12,7 +12,7 @@ from omegacell.core.errors import OmegaError, UsageError
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def run_program(title: str, main: Callable[[], None]) -> None:
+def run_program(main: Callable[[], None]) -> None:
     """Run a program to its end and leave with its exit code. An error that is ours is one line, a bug a traceback."""
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO, stream=sys.stderr)
     try:
@@ -20,18 +20,18 @@ def run_program(title: str, main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except OmegaError as error:
-        _end(title, error)
+        _end(error)
     except BaseExceptionGroup as group:
         ours = group.subgroup(OmegaError)
         while ours is not None and isinstance(ours.exceptions[0], BaseExceptionGroup):
             ours = ours.exceptions[0]
         if ours is None:
             raise
-        _end(title, ours.exceptions[0])
+        _end(ours.exceptions[0])
 
 
-def _end(title: str, error: BaseException) -> None:
-    sys.stderr.write(f"{title}: {error}\n")
+def _end(error: BaseException) -> None:
+    sys.stderr.write(f"omega: {error}\n")
     sys.exit(exit_code_of(error))
 
 

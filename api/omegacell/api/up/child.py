@@ -4,7 +4,6 @@ Not here: when it is started again (`restarts`), what it is (`plan`).
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -134,12 +133,12 @@ def read_last_line(path: Path, *, after: int = 0) -> str:
 
 
 def strip_name(line: str) -> str:
-    """Return an error line of one of our programs without the program's name in front.
+    """Return an error line of one of our programs without the name in front.
 
-    >>> strip_name("omega: no room"), strip_name("omega scheduler: no such module"), strip_name("as it is")
-    ('no room', 'no such module', 'as it is')
+    >>> strip_name("omega: no room"), strip_name("as it is")
+    ('no room', 'as it is')
     """
-    return re.sub(r"^omega(?: [a-z-]+)?: ", "", line)
+    return line.removeprefix("omega: ")
 
 
 def python(*arguments: str) -> tuple[str, ...]:

@@ -49,8 +49,8 @@ def _count_joined(client: Client, before: Mapping[str, int], count: int) -> int:
     return sum(1 for each in machines if each.state is MachineState.UP and each.epoch > before.get(each.name, 0))
 
 
-def await_schedulers(supervisor: Supervisor, place: Place) -> None:
-    """Wait until every scheduler has joined, not for ever; say what is wrong with one that could not be loaded."""
+def await_schedulers(supervisor: Supervisor, place: Place) -> dict[str, str]:
+    """Wait until every scheduler has joined, not for ever; return what is wrong with those that cannot be loaded."""
     wanted = supervisor.authors(older_than_s=0.0)
     deadline = time.monotonic() + JOIN_LIMIT_S
     live: set[str] = set()
@@ -59,12 +59,15 @@ def await_schedulers(supervisor: Supervisor, place: Place) -> None:
             with contextlib.suppress(ApiError):
                 live = {row.author for row in client.schedulers().schedulers if row.is_live}
             supervisor.step(until=time.monotonic() + POLL_S)
+    complaints: dict[str, str] = {}
     for name, author in wanted.items():
         complaint = find_complaint(place.folder.log_of(name), after=supervisor.log_start(name))
         if complaint:
-            warn(f"{name}: {complaint}; its jobs stay pending. Mend it, then kill pid {supervisor.pids().get(name)}")
+            complaints[name] = complaint
+            warn(f"{name}: {complaint}; its jobs stay pending until it is mended: it is tried again and again")
         elif author not in live and supervisor.asked is None:
             warn(f"{name} did not join within {JOIN_LIMIT_S:g} s; see {place.folder.log_of(name)}")
+    return complaints
 
 
 def find_complaint(log: Path, *, after: int) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from omegacell.api.up.plan import (
 )
 from omegacell.api.up.supervisor import Supervisor, free_port
 from omegacell.core.errors import StoreError, UsageError
+from omegacell.schedulers.registry import check_installed
 
 READY_LIMIT_S: Final = 60.0
 READY_POLL_S: Final = 0.05
@@ -68,6 +69,8 @@ class Announcer:
 def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
     """Start a cell and keep it until Ctrl-C or SIGTERM; with ``detach`` leave it running and return."""
     schedulers = parse_schedulers(settings.schedulers)
+    for each in schedulers:
+        check_installed(each.target)
     listen = parse_listen(settings.listen)
     check_cell_name(settings.cell)
     folder = StateFolder((settings.state or default_state(settings.cell)).expanduser().absolute())
@@ -97,8 +100,8 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
             for number in range(plan.count):
                 supervisor.add(plan_scheduler(place, plan, number))
         await_machines(supervisor, place, epochs, settings.simulated + settings.has_agent)
-        await_schedulers(supervisor, place)
-        _announce(supervisor, place, settings, form)
+        complaints = await_schedulers(supervisor, place)
+        _announce(supervisor, place, settings, form=form, complaints=complaints)
         announcer.on_restart = lambda: _write_again(_record(supervisor, place, settings), folder)
         fence = Fence(place.address, place.token, supervisor)
         supervisor.run(fence.check)
@@ -197,22 +200,30 @@ def _give_up(how: Ended, place: Place) -> None:
     )
 
 
-def _announce(supervisor: Supervisor, place: Place, settings: UpSettings, form: Format) -> None:
-    facts = _record(supervisor, place, settings)
-    place.folder.write_record(facts)
-    rows = [
-        ("API", f"{place.address} (token in the context file)"),
-        ("metrics", f"http://{place.metrics_address}/metrics"),
-        ("state", str(place.folder.path)),
-        ("logs", str(place.folder.logs)),
-        *((name, f"pid {pid}") for name, pid in supervisor.pids().items()),
-    ]
-    if settings.simulated:
-        rows.append(("simulated", f"{settings.simulated} machines"))
-    show(facts, form, Table(columns=("CELL", settings.cell), rows=rows))
+def _announce(
+    supervisor: Supervisor, place: Place, settings: UpSettings, *, form: Format, complaints: Mapping[str, str]
+) -> None:
+    record = _record(supervisor, place, settings) | {"problems": dict(complaints)}
+    place.folder.write_record(record)
+    _show(record, form)
     if form is Format.TABLE:
         warn("up; try `omega run docs/examples/hello.yaml`, `omega cell status`; Ctrl-C stops it and its tasks")
     sys.stdout.flush()
+
+
+def _show(record: dict[str, Any], form: Format) -> None:
+    """Print what runs, the same in the foreground and in the background."""
+    problems = record["problems"]
+    rows = [
+        ("API", record["address"]),
+        ("metrics", record["metrics"]),
+        ("state", record["state"]),
+        *(
+            (name, f"pid {pid}" + (f", not loaded: {problems[name]}" if name in problems else ""))
+            for name, pid in record["processes"].items()
+        ),
+    ]
+    show(record, form, Table(columns=("CELL", record["cell"]), rows=rows))
 
 
 def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[str, Any]:
@@ -274,8 +285,7 @@ def _detach(settings: UpSettings, folder: StateFolder, form: Format) -> None:
         )
     for record in _records(folder, process):
         if record.get("is_ready") and record.get("pid") == process.pid:
-            rows = [(name, f"pid {pid}") for name, pid in record["processes"].items()]
-            show(record, form, Table(columns=("CELL", settings.cell), rows=[("API", record["address"]), *rows]))
+            _show(record, form)
             return
     words = strip_name(read_last_line(log, after=start))
     code = process.returncode

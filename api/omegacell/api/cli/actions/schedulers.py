@@ -8,7 +8,7 @@ from omegacell.api.cli.actions.cells import scheduler_table
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.actions.stores import find_store
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, show, warn
+from omegacell.api.cli.output import Format, show
 from omegacell.api.contexts import find_context
 from omegacell.api.up.plan import plan_scheduler_process, scheduler_name
 from omegacell.core.errors import UsageError
@@ -37,9 +37,8 @@ def run_scheduler(target: str, options: RunOptions) -> None:
     name = options.name or scheduler_name(target)
     url = options.store or find_store(str(options.state or _state_of(options.cell)))
     author = f"{name}-{os.getpid()}"
-    warn(f"scheduler {name} ({target}) as {author} on {url}; Ctrl-C stops it")
     argv = plan_scheduler_process(url, name=name, author=author, target=target)
-    os.execv(argv[0], list(argv))
+    os.execv(argv[0], [*argv, "--fail"])
 
 
 def _state_of(cell: str | None) -> str:
