@@ -124,7 +124,7 @@ def test_a_pending_job_says_why(client: Client) -> None:
     pending = client.job("a").pending
     assert pending is not None
     assert (pending.task_count, pending.lacks) == (2, ())
-    assert "no scheduler 'batch' is running" in pending.summary
+    assert "no instance of scheduler 'batch' runs" in pending.summary
 
 
 def test_a_watch_begins_with_everything_and_goes_on(client: Client) -> None:

@@ -10,6 +10,7 @@ import grpc
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
+from omegacell.api.server.reasons import view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
     find_job,
@@ -19,7 +20,6 @@ from omegacell.api.server.views import (
     view_at,
     view_job,
     view_past,
-    view_pending,
     view_ports,
     view_tasks,
 )

@@ -4,7 +4,7 @@ Every function reads the cell and changes nothing; the caller must not await bet
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,8 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import JobState
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Reason
-from omegacell.core.units import RESOURCE_NAMES, JobId
+from omegacell.core.units import JobId
 
 HEALTHY: Final = 1
 _TROUBLE: Final = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
@@ -24,13 +22,6 @@ _URGENCY: Final = np.array(
     [_TROUBLE.index(state) if state in _TROUBLE else len(_TROUBLE) for state in TaskState], np.int8
 )
 """By `TaskState`: which tasks are shown first when not all can be."""
-_SENTENCES: Final = {
-    Reason.MACHINE_NOT_UP: "are not up or not heard",
-    Reason.DRIVER_MISSING: "do not offer the driver",
-    Reason.PORT_IN_RANGE: "grant the port that it asks for to others",
-    Reason.PORT_TAKEN: "have the port taken",
-    Reason.PORTS_EXHAUSTED: "have no port left",
-}
 
 
 def view_at(cell: Cell) -> pb.At:
@@ -159,36 +150,6 @@ def view_ports(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskPor
     return found
 
 
-def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
-    """Return why tasks of a job are pending: the dominant reason in words, and machines counted by reason."""
-    pending = int(cell.jobs.counts[row, TaskState.PENDING])
-    if not pending:
-        return None
-    spec = cell.jobs.spec_of(row)
-    why = cell.jobs.why[row]
-    if not any(session.scheduler == spec.scheduler for session in cell.sessions.values()):
-        summary = f"no scheduler {spec.scheduler!r} is running: start one with `omega scheduler run`"
-        return pb.PendingReason(summary=summary, task_count=pending)
-    if why is None:
-        is_decided = bool(cell.jobs.first_decided_at_us[row])
-        summary = "waits to be tried again" if is_decided else f"waits for scheduler {spec.scheduler!r}"
-        return pb.PendingReason(summary=summary, task_count=pending)
-    lacks = sorted(why.lacks, key=lambda lack: -lack.machine_count)
-    summary = why.note or _word_lacks(lacks)
-    return pb.PendingReason(
-        summary=summary,
-        task_count=pending,
-        lacks=[
-            pb.Lack(
-                reason=_name_of_reason(lack.reason),
-                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
-                machine_count=lack.machine_count,
-            )
-            for lack in lacks
-        ],
-    )
-
-
 def find_job(cell: Cell, name: str) -> int | None:
     """Return the row of the newest job of a name, or None."""
     job = cell.jobs.by_name(name)
@@ -210,19 +171,3 @@ def _range_of(cell: Cell, row: int, first_index: int, limit: int) -> tuple[int, 
     offset, extent = int(cell.jobs.offset[row]), int(cell.jobs.extent[row])
     first = min(first_index, extent)
     return offset + first, offset + min(first + limit, extent)
-
-
-def _word_lacks(lacks: Sequence[Lack]) -> str:
-    if not lacks:
-        return "no machine is in the cell"
-    worst = lacks[0]
-    total = sum(lack.machine_count for lack in lacks)
-    if worst.reason == Reason.RESOURCES and worst.dimension >= 0:
-        words = f"have too little {RESOURCE_NAMES[worst.dimension]} free"
-    else:
-        words = _SENTENCES.get(cast(Any, worst.reason), f"refuse it ({_name_of_reason(worst.reason)})")
-    return f"{worst.machine_count} of {total} machines {words}"
-
-
-def _name_of_reason(reason: int) -> str:
-    return Reason(reason).name if reason in Reason.__members__.values() else f"REASON_{reason}"

@@ -1,0 +1,95 @@
+"""Why tasks of a job are pending, in words: what the schedulers said, or that nobody is there to say anything.
+
+Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Lack
+from omegacell.core.jobs import TaskState
+from omegacell.core.outcomes import Reason
+from omegacell.core.units import RESOURCE_NAMES, SECOND_US
+from omegacell.schedulers.shares import live_instances, owner_of
+
+_SENTENCES: Final = {
+    Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
+    Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
+    Reason.PORT_IN_RANGE: ("grants the port that it asks for to others", "grant the port that it asks for to others"),
+    Reason.PORT_TAKEN: ("has the port taken", "have the port taken"),
+    Reason.PORTS_EXHAUSTED: ("has no port left", "have no port left"),
+}
+
+
+def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
+    """Return why tasks of a job are pending: the dominant reason in words, and machines counted by reason.
+
+    A machine is judged in order of precedence, so those whose reason comes last come nearest to taking the task: what
+    they lack is the dominant reason, and it stands first.
+    """
+    pending = int(cell.jobs.counts[row, TaskState.PENDING])
+    if not pending:
+        return None
+    absence = find_absence(cell, row)
+    why = cell.jobs.why[row]
+    if why is None:
+        is_decided = bool(cell.jobs.first_decided_at_us[row])
+        waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
+        return pb.PendingReason(summary=absence or waits, task_count=pending)
+    lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
+    return pb.PendingReason(
+        summary=absence or why.note or _word_lacks(lacks),
+        task_count=pending,
+        lacks=[
+            pb.Lack(
+                reason=_name_of_reason(lack.reason),
+                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
+                machine_count=lack.machine_count,
+            )
+            for lack in lacks
+        ],
+    )
+
+
+def find_absence(cell: Cell, row: int) -> str:
+    """Return that nobody decides on a job: no instance of its scheduler, or one that was not heard; else nothing.
+
+    An instance renews its session a third of its time after its last transaction; one that was not heard for half of
+    it decides for long, or hangs.
+    """
+    assert cell.genesis is not None, "a cell with jobs has a genesis"
+    scheduler = _scheduler_of(cell, row)
+    instances = live_instances(cell, scheduler)
+    if not instances:
+        return f"no instance of scheduler {scheduler!r} runs: start one with `omega scheduler run`"
+    owner = owner_of(cell.jobs.spec_of(row).name, instances)
+    deadlines = [each.deadline for each in cell.sessions.values() if cell.authors.rows[each.author].name == owner]
+    silent_us = cell.elapsed - (max(deadlines) - cell.genesis.session_ttl_us)
+    if silent_us <= cell.genesis.session_ttl_us // 2:
+        return ""
+    return f"scheduler {scheduler!r} is not answering ({owner} was last heard {silent_us // SECOND_US} s ago)"
+
+
+def _scheduler_of(cell: Cell, row: int) -> str:
+    return cell.jobs.spec_of(row).scheduler
+
+
+def _word_lacks(lacks: Sequence[Lack]) -> str:
+    if not lacks:
+        return "no machine is in the cell"
+    nearest = lacks[0]
+    total = sum(lack.machine_count for lack in lacks)
+    is_one = nearest.machine_count == 1
+    if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
+        words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
+    elif nearest.reason in _SENTENCES:
+        words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
+    else:
+        words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
+    return f"{nearest.machine_count} of {total} machines {words}"
+
+
+def _name_of_reason(reason: int) -> str:
+    return Reason(reason).name if reason in Reason.__members__.values() else f"REASON_{reason}"

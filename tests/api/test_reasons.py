@@ -1,0 +1,75 @@
+"""What a user is told of pending tasks: the reason of the machines that come nearest, or that nobody decides."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.reasons import view_pending
+from omegacell.core.jobs import Port
+from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
+from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.interface import Context, Placement, TaskGroup
+from omegacell.schedulers.testing import TestCell
+from omegacell.schedulers.view import CellView
+
+
+class Explains:
+    """Places nothing, and says so."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Place nothing."""
+        ctx.explain(pending[0], "not today")
+        return Placement()
+
+
+def pending_of(test: TestCell, job: JobId) -> pb.PendingReason:
+    """Return what is shown of a job."""
+    test.operator.port.catch_up()
+    row = test.operator.cell.jobs.row_of(job)
+    assert row is not None
+    pending = view_pending(test.operator.cell, row)
+    assert pending is not None
+    return pending
+
+
+def test_the_machines_that_come_nearest_say_why() -> None:
+    """Five machines lack the driver and the sixth has the port taken: that is what stands in the way, and leads."""
+    test = TestCell(machines=1)
+    for number in range(5):
+        test.add_machine(f"sim-{number}", drivers=("simulated",))
+    test.submit("first", ports=(Port(name="http", number=80),))
+    second = test.submit("second", ports=(Port(name="http", number=80),))
+    test.run(BatchScheduler())
+    pending = pending_of(test, second)
+    assert pending.summary == "1 of 6 machines has the port taken"
+    assert [(lack.reason, lack.machine_count) for lack in pending.lacks] == [("PORT_TAKEN", 1), ("DRIVER_MISSING", 5)]
+
+
+def test_what_the_scheduler_explains_comes_before_what_machines_lack() -> None:
+    """A scheduler's own words are the summary."""
+    test = TestCell(machines=1)
+    job = test.submit("sums")
+    test.run(Explains())
+    assert pending_of(test, job).summary == "not today"
+
+
+def test_a_scheduler_that_nobody_runs_is_named() -> None:
+    """Without a session of its scheduler a job waits for one."""
+    test = TestCell(machines=1)
+    assert pending_of(test, test.submit("sums")).summary.startswith("no instance of scheduler 'test' runs")
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["never decided on", "with a reason"])
+def test_a_scheduler_that_does_not_answer_is_named(is_known: bool) -> None:
+    """Once its session was not renewed for half of its time, the job says so, whatever the scheduler said before."""
+    test = TestCell(machines=1, cpu_milli=100)
+    job = test.submit("large", cpu_milli=400) if is_known else None
+    test.run(BatchScheduler())
+    job = test.submit("sums") if job is None else job
+    assert "not answering" not in pending_of(test, job).summary
+    for _ in range(SESSION_TTL_US // 2 // TICK_PERIOD_US + 1):
+        test.operator.tick()
+    pending = pending_of(test, job)
+    assert pending.summary == "scheduler 'test' is not answering (test-0 was last heard 32 s ago)"
+    assert len(pending.lacks) == int(is_known)
