@@ -118,6 +118,25 @@ def test_stopping_a_job(client: Client) -> None:
     assert exit_code_of(raised.value) is ExitCode.NOT_FOUND
 
 
+def test_a_replaced_job_is_reached_by_its_id(client: Client) -> None:
+    """The name means the new job; the old one is there under its id, with or without the mark."""
+    old = client.submit(job("a", count=2)).job_id
+    new = client.submit(replace(job("a", replaces=True), payload=job("a").payload.replace(b"true", b"false"))).job_id
+    assert [client.job(name).job.job_id for name in ("a", f"#{old}", str(old), f"#{new}")] == [new, old, old, new]
+    assert client.wait_job(f"#{old}", until=lambda each: each.state.is_ended, timeout_s=10).job_id == old
+    assert client.stop(f"#{new}") == new
+    for name in ("#99", "#", "#-1", "9" * 40):
+        with pytest.raises(NotFoundError):
+            client.job(name)
+
+
+def test_a_name_of_digits_comes_before_an_id(client: Client) -> None:
+    """A job may be named like the id of another; the mark tells them apart."""
+    first = client.submit(job("a")).job_id
+    named = client.submit(job(str(first))).job_id
+    assert (client.job(str(first)).job.job_id, client.job(f"#{first}").job.job_id) == (named, first)
+
+
 def test_a_pending_job_says_why(client: Client) -> None:
     """Without a scheduler of its name a job's pending tasks say so, and what to do."""
     client.submit(job("a", count=2))

@@ -67,6 +67,29 @@ def test_trouble_is_shown_first(cell: EphemeralCell, job: str) -> None:
     assert [task["index"] for task in cell.ask("job", "status", "partly", "--tasks", "1")["tasks"]] == [2]
 
 
+def test_replaced_job_keeps_its_end(cell: EphemeralCell, job: str) -> None:
+    """A job that had succeeded has still done so when another took its name, and its output is there under its id."""
+    assert cell.command("run", write(job, "twice", script="echo one")).returncode == ExitCode.OK
+    old = cell.ask("job", "status", "twice")["job"]["job_id"]
+    assert cell.command("run", "--replace", write(job, "twice", script="echo two")).returncode == ExitCode.OK
+    assert cell.ask("job", "status", f"#{old}")["job"]["state"] == "succeeded"
+    assert [cell.command("logs", name).stdout for name in (f"#{old}/0", "twice/0")] == ["one\n", "two\n"]
+
+
+def test_tasks_that_are_stopping_are_told_apart(cell: EphemeralCell, job: str) -> None:
+    """After scaling down, tasks that take their time to end do not count as running, nor as done."""
+    text = "kind: service\n" + HELLO.format(name="slow", count=4, script='trap "" TERM; while :; do sleep 1; done')
+    Path(job).write_text(text + "grace: 20s\n")
+    assert cell.command("run", job).returncode == ExitCode.OK
+    Path(job).write_text(text.replace("count: 4", "count: 1") + "grace: 20s\n")
+    done = cell.command("run", job)
+    assert (done.returncode, done.stdout.splitlines()[-1].split()) == (0, ["slow", "running", "1", "1", "0", "0", "0"])
+    assert "slow: 3 more tasks are stopping" in done.stderr
+    heading, row = (line.split() for line in cell.command("job", "list").stdout.splitlines()[:2])
+    shown = dict(zip(heading, row, strict=True))
+    assert [shown[name] for name in ("TASKS", "RUNNING", "STOPPING", "DONE")] == ["1", "1", "3", "0"]
+
+
 def test_signal_is_told_from_exit_code(cell: EphemeralCell, job: str) -> None:
     """A task killed by a signal shows the signal."""
     assert cell.command("run", write(job, "killed", script="kill -KILL $$")).returncode == ExitCode.FAILED

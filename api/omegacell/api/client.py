@@ -17,7 +17,7 @@ import grpc
 
 from omegacell.api import figures, records, wire, wire_figures
 from omegacell.api.contexts import Context, find_context
-from omegacell.api.errors import StaleWatchError, UnreachableError
+from omegacell.api.errors import StaleWatchError, UnauthenticatedError, UnreachableError
 from omegacell.api.grpc_errors import CHANNEL_OPTIONS, error_of
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.proto.api_v1_pb2_grpc import CellStub
@@ -47,9 +47,14 @@ class Client:
         address: Host and port of an API server.
         token: What every call carries.
         timeout_s: Limit of every call that is not a stream.
+
+    Raises:
+        UnauthenticatedError: The token is none: it has other characters than printable ASCII.
     """
 
     def __init__(self, address: str, token: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        if not (token.isascii() and token.isprintable()):
+            raise UnauthenticatedError("the token has characters that no token has: expected one line of ASCII")
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = (("authorization", f"Bearer {token}"),)
@@ -65,6 +70,16 @@ class Client:
         """
         context = cell if isinstance(cell, Context) else find_context(cell)
         return cls(context.address, context.token, timeout_s=timeout_s)
+
+    def await_server(self, limit_s: float) -> bool:
+        """Wait until a server answers at the address, not longer than ``limit_s``; return whether one does."""
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            ready.result(timeout=limit_s)
+        except grpc.FutureTimeoutError:
+            ready.cancel()
+            return False
+        return True
 
     def close(self) -> None:
         """Close the connection; closing twice is allowed."""
@@ -113,7 +128,7 @@ class Client:
         sending.check()
 
     def stop(self, name: str) -> JobId:
-        """Stop a job and return its id; its tasks end when their machines say so.
+        """Stop the newest job of a name, or that of an id (``"#6"``), and return its id; its tasks end in their time.
 
         Raises:
             NotFoundError: There is no such job.
@@ -131,6 +146,7 @@ class Client:
     ) -> records.JobDetail:
         """Return a job with up to ``limit`` (at most 100,000) of its tasks from ``first_index`` on, by index.
 
+        ``name`` means the newest job of that name; an id (``"#6"``) means a replaced one, too.
         With ``trouble_first`` failed, pending, placed and running tasks come into the answer before those that rest.
 
         Raises:
@@ -168,7 +184,7 @@ class Client:
     def wait_job(
         self, name: str, *, until: Callable[[records.Job], bool], timeout_s: float = float("inf")
     ) -> records.Job:
-        """Wait until the newest job of a name is as wanted, over restarts of the server, and return it.
+        """Wait until the newest job of a name, or that of an id, is as wanted, over restarts of the server; return it.
 
         Raises:
             NotFoundError: There is no such job, or it left the cell.
@@ -180,8 +196,9 @@ class Client:
             if until(job):
                 return job
             try:
-                for changes in self._until(deadline, names=(name,)):
-                    found = next((each for each in changes.jobs if each.job_id >= job.job_id), job)
+                for changes in self._until(deadline, names=(job.name,)):
+                    later = (each for each in changes.jobs if each.job_id >= job.job_id)
+                    found = next((each for each in later if name == job.name or each.job_id == job.job_id), job)
                     if until(found):
                         return found
             except (UnreachableError, StaleWatchError):

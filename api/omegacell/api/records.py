@@ -140,11 +140,12 @@ class Job:
         spec: without payload; its ``count`` is what is wanted now.
         state: in one word.
         counts: tasks by `TaskState`.
-        healthy_count: running tasks whose health checks pass.
+        healthy_count: running tasks whose health checks pass, without those that are being stopped.
         changed_at: revision of its last change.
         submitted_at_us: wall stamp.
         first_decided_at_us: wall stamp of its scheduler's first attempt; 0 for not yet.
         is_current: whether the name means this job; false for one that was replaced and has not left yet.
+        stopping_count: of the placed and running tasks, those that are being stopped.
     """
 
     job_id: JobId
@@ -156,11 +157,18 @@ class Job:
     submitted_at_us: int
     first_decided_at_us: int
     is_current: bool
+    stopping_count: int
 
     @property
     def name(self) -> str:
         """The job's name."""
         return self.spec.name
+
+    @property
+    def active_count(self) -> int:
+        """Tasks that are placed or running, and not being stopped."""
+        active = self.counts.get(TaskState.PLACED, 0) + self.counts.get(TaskState.RUNNING, 0)
+        return active - self.stopping_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

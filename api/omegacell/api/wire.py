@@ -102,6 +102,7 @@ def read_job(message: pb.Job) -> records.Job:
         submitted_at_us=message.submitted_at_us,
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
+        stopping_count=message.stopping_count,
     )
 
 

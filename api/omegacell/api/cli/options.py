@@ -18,7 +18,7 @@ CellOption: TypeAlias = Annotated[
         metavar="NAME",
     ),
 ]
-JobArgument: TypeAlias = Annotated[str, typer.Argument(help="The job's name.", metavar="JOB")]
+JobArgument: TypeAlias = Annotated[str, typer.Argument(help="The job's name, or its id, as in #6.", metavar="JOB")]
 StateOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(

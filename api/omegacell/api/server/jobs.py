@@ -14,7 +14,6 @@ from omegacell.api.server.reasons import view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
     find_job,
-    find_state,
     find_tasks,
     find_trouble,
     view_at,
@@ -26,6 +25,7 @@ from omegacell.api.server.views import (
 from omegacell.api.server.watching import Watch, WatchHub
 from omegacell.core.commands import StopJob
 from omegacell.core.errors import OmegaError
+from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import JobId
 from omegacell.store.proposer import Proposal
@@ -104,7 +104,7 @@ class JobCalls:
                     left.cancel()
 
     async def stop(self, request: pb.StopJobRequest) -> pb.StopJobResponse:
-        """Stop the newest job of a name."""
+        """Stop a job."""
         await self._host.refresh()
         row = self._row_of(request.name)
         job = int(self._host.cell.jobs.id[row])
@@ -235,7 +235,7 @@ class JobCalls:
                 continue
             if request.active_only:
                 counts = cell.jobs.counts[row].tolist()
-                if find_state(counts, is_stopping=bool(cell.jobs.stopping[row])).is_ended:
+                if not any(counts[: TaskState.SUCCEEDED]):
                     continue
             yield view_job(cell, row)
 

@@ -13,10 +13,11 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import JobState
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.units import JobId
 
 HEALTHY: Final = 1
+_MAX_ID_DIGITS: Final = 18
 _TROUBLE: Final = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
 _URGENCY: Final = np.array(
     [_TROUBLE.index(state) if state in _TROUBLE else len(_TROUBLE) for state in TaskState], np.int8
@@ -34,11 +35,18 @@ def view_resources(amounts: Sequence[int] | NDArray[np.int64]) -> pb.Resources:
     return pb.Resources(cpu_milli=int(amounts[0]), memory_bytes=int(amounts[1]), disk_bytes=int(amounts[2]))
 
 
-def find_state(counts: Sequence[int], *, is_stopping: bool) -> JobState:
-    """Return a job in one word, from its tasks counted by `TaskState`.
+def find_state(counts: Sequence[int], *, wanted: int, is_stopping: bool) -> JobState:
+    """Return a job in one word, from its tasks counted by `TaskState`, and how many are wanted.
 
-    >>> find_state([0, 0, 0, 3, 0, 0, 0, 0], is_stopping=False).name
+    How a job ended follows from its tasks: a job that had succeeded has done so, even when it was replaced later, and
+    the tasks that a smaller count left over do not make it a stopped one.
+
+    >>> find_state([0, 0, 0, 3, 0, 0, 0, 0], wanted=3, is_stopping=True).name
     'SUCCEEDED'
+    >>> find_state([0, 0, 0, 1, 0, 2, 0, 0], wanted=1, is_stopping=False).name
+    'SUCCEEDED'
+    >>> find_state([0, 0, 0, 1, 0, 2, 0, 0], wanted=3, is_stopping=True).name
+    'STOPPED'
     """
     active = counts[TaskState.PLACED] + counts[TaskState.RUNNING]
     if active or counts[TaskState.PENDING]:
@@ -47,31 +55,37 @@ def find_state(counts: Sequence[int], *, is_stopping: bool) -> JobState:
         return JobState.RUNNING if active else JobState.PENDING
     if counts[TaskState.FAILED]:
         return JobState.FAILED
-    return JobState.STOPPED if is_stopping or counts[TaskState.STOPPED] else JobState.SUCCEEDED
+    return JobState.STOPPED if counts[TaskState.SUCCEEDED] < wanted else JobState.SUCCEEDED
 
 
 def view_job(cell: Cell, row: int) -> pb.Job:
-    """Return a job. Cost: O(its tasks) for a service, which may have health checks, else O(1)."""
+    """Return a job. Cost: O(its tasks) while one of them is active, in numpy, else O(1)."""
     jobs = cell.jobs
     spec = jobs.spec_of(row)
     counts = jobs.counts[row].tolist()
-    is_stopping = bool(jobs.stopping[row])
+    wanted = int(jobs.count_wanted[row])
+    state = find_state(counts, wanted=wanted, is_stopping=bool(jobs.stopping[row]))
     job_id = int(jobs.id[row])
     tasks = slice(int(jobs.offset[row]), int(jobs.offset[row] + jobs.extent[row]))
     message = pb.Job(
         job_id=job_id,
         spec=wire.write_spec(spec),
-        state=cast("pb.JobState", find_state(counts, is_stopping=is_stopping)),
+        state=cast("pb.JobState", state),
         counts=counts,
         changed_at=int(jobs.changed_at[row]),
         submitted_at_us=int(jobs.submitted_at_us[row]),
         first_decided_at_us=int(jobs.first_decided_at_us[row]),
         is_current=jobs.by_name(spec.name) == job_id,
     )
-    message.spec.count = int(jobs.count_wanted[row])
-    if spec.kind and counts[TaskState.RUNNING]:
-        is_healthy = (cell.tasks.health[tasks] == HEALTHY) & (cell.tasks.state[tasks] == TaskState.RUNNING)
-        message.healthy_count = int(np.count_nonzero(is_healthy))
+    message.spec.count = wanted
+    if counts[TaskState.PLACED] or counts[TaskState.RUNNING]:
+        states = cell.tasks.state[tasks]
+        is_ending = cell.tasks.stopping[tasks] != Stopping.NO
+        is_active = (states == TaskState.PLACED) | (states == TaskState.RUNNING)
+        message.stopping_count = int(np.count_nonzero(is_active & is_ending))
+        if spec.kind:
+            is_healthy = (cell.tasks.health[tasks] == HEALTHY) & (states == TaskState.RUNNING) & ~is_ending
+            message.healthy_count = int(np.count_nonzero(is_healthy))
     return message
 
 
@@ -151,9 +165,14 @@ def view_ports(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskPor
 
 
 def find_job(cell: Cell, name: str) -> int | None:
-    """Return the row of the newest job of a name, or None."""
+    """Return the row of the newest job of a name, else of the job of an id (``#6`` or ``6``), or None."""
     job = cell.jobs.by_name(name)
-    return None if job is None else cell.jobs.row_of(job)
+    if job is None:
+        digits = name.removeprefix("#")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_ID_DIGITS):
+            return None
+        job = JobId(int(digits))
+    return cell.jobs.row_of(job)
 
 
 def find_task(cell: Cell, row: int, index: int) -> int | None:

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Sequence
 
+from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
@@ -37,6 +38,7 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
     jobs = sorted(found.jobs, key=lambda job: -job.job_id)
     rows = [
         (
+            str(job.job_id),
             job.name if job.is_current else f"{job.name} (replaced)",
             job.spec.kind.name.lower(),
             job.state.name.lower(),
@@ -47,8 +49,9 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
         )
         for job in jobs
     ]
-    columns = ("JOB", "KIND", "STATE", "TASKS", "PENDING", "RUNNING", "DONE", "FAILED", "SCHEDULER", "AGE")
-    right = frozenset({"TASKS", "PENDING", "RUNNING", "DONE", "FAILED", "AGE"})
+    counts = ("TASKS", "PENDING", "RUNNING", "STOPPING", "DONE", "FAILED")
+    columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE")
+    right = frozenset({"ID", *counts, "AGE"})
     facts = {"at": plain(found.at), "jobs": [plain(job) for job in jobs]}
     show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no jobs; submit one with `omega run FILE`"))
 
@@ -74,28 +77,28 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
     show(facts, form, *tables)
 
 
-def _counts(job: Job) -> tuple[int, int, int, int]:
+def _counts(job: Job) -> tuple[int, int, int, int, int]:
     counts = job.counts
     return (
         counts.get(TaskState.PENDING, 0),
-        counts.get(TaskState.PLACED, 0) + counts.get(TaskState.RUNNING, 0),
-        counts.get(TaskState.SUCCEEDED, 0) + counts.get(TaskState.STOPPED, 0),
+        job.active_count,
+        job.stopping_count,
+        counts.get(TaskState.SUCCEEDED, 0),
         counts.get(TaskState.FAILED, 0),
     )
 
 
 def _head(job: Job) -> Table:
     spec = job.spec
-    states = ", ".join(f"{count} {state.name.lower()}" for state, count in job.counts.items() if count)
     cpu_milli, memory_bytes, disk_bytes = spec.resources
     rows = [
-        ("job", f"{job.name} (id {job.job_id})"),
+        ("id", f"#{job.job_id}" if job.is_current else f"#{job.job_id}, replaced by a newer job of that name"),
         ("state", job.state.name.lower()),
         (
             "kind",
             f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}" + (", gang" if spec.is_gang else ""),
         ),
-        ("tasks", f"{spec.count}: {states}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
+        ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
             f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk, driver {spec.driver}",
@@ -108,7 +111,7 @@ def _head(job: Job) -> Table:
             duration(job.first_decided_at_us - job.submitted_at_us) if job.first_decided_at_us else "still waits",
         ),
     ]
-    return Table(columns=("JOB", job.name), rows=rows[1:], title="")
+    return Table(columns=("JOB", job.name), rows=rows, title="")
 
 
 def _pending(detail: JobDetail) -> Table:

@@ -36,8 +36,9 @@ def open_progress(*, is_shown: bool) -> Iterator[Progress]:
 
 
 def describe(job: Job) -> str:
-    """Return a job's tasks by state, in words."""
-    return ", ".join(f"{count} {state.name.lower()}" for state, count in job.counts.items() if count)
+    """Return a job's tasks by state, in words; those that are being stopped are said to be so."""
+    words = ", ".join(f"{count} {state.name.lower()}" for state, count in job.counts.items() if count)
+    return f"{words} ({job.stopping_count} of them stopping)" if job.stopping_count else words
 
 
 class Lines:
@@ -73,5 +74,5 @@ class Bars:
 def done_count(job: Job) -> int:
     """Return how many tasks are where they shall be: ended, in a batch job; running, in a service."""
     if job.spec.kind is Kind.SERVICE:
-        return job.counts.get(TaskState.RUNNING, 0)
-    return sum(job.counts.get(state, 0) for state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED))
+        return max(0, job.counts.get(TaskState.RUNNING, 0) - job.stopping_count)
+    return sum(job.counts.get(state, 0) for state in (TaskState.SUCCEEDED, TaskState.FAILED))

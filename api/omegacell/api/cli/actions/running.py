@@ -82,7 +82,7 @@ def is_there(job: Job, *, has_health: bool) -> bool:
         return True
     if job.spec.kind is Kind.BATCH:
         return False
-    running = job.counts.get(TaskState.RUNNING, 0)
+    running = job.counts.get(TaskState.RUNNING, 0) - job.stopping_count
     return running >= job.spec.count and (not has_health or job.healthy_count >= job.spec.count)
 
 
@@ -151,14 +151,15 @@ def _show_result(jobs: Sequence[Job], form: Format) -> None:
             job.name,
             job.state.name.lower(),
             str(job.spec.count),
-            *(
-                str(job.counts.get(state, 0))
-                for state in (TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)
-            ),
+            str(job.active_count),
+            *(str(job.counts.get(state, 0)) for state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)),
         )
         for job in jobs
     ]
     show({"jobs": [plain(job) for job in jobs]}, form, Table(columns=columns, rows=rows, right=frozenset(columns[2:])))
+    for job in jobs:
+        if job.stopping_count:
+            warn(f"{job.name}: {job.stopping_count} more tasks are stopping")
     sys.stdout.flush()
 
 

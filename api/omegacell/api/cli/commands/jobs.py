@@ -50,7 +50,9 @@ def run(
     "logs", epilog=examples("omega logs hello/0", "omega logs web/2 -f", "omega logs web/2 --attempt 1 --stderr")
 )
 def logs(
-    task: Annotated[str, typer.Argument(help="The task: the job's name, a slash, its index.", metavar="JOB/INDEX")],
+    task: Annotated[
+        str, typer.Argument(help="The task: the job's name or id, a slash, its index.", metavar="JOB/INDEX")
+    ],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
     attempt: Annotated[
         int | None, typer.Option("--attempt", help="Which attempt; the last one by default.", min=1)
@@ -100,7 +102,7 @@ def status(
 
 @job_app.command("stop", epilog=examples("omega job stop web", "omega job stop web --detach"))
 def stop(
-    names: Annotated[list[str], typer.Argument(help="The jobs' names.", metavar="JOB...")],
+    names: Annotated[list[str], typer.Argument(help="The jobs' names, or their ids, as in #6.", metavar="JOB...")],
     detach: Annotated[bool, typer.Option("-d", "--detach", help="Ask, and do not wait until the tasks ended.")] = False,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,
