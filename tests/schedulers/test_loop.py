@@ -609,6 +609,42 @@ def test_a_delay_runs_from_the_end_by_the_clock_and_not_from_the_last_tick(skew_
         assert 2 * SECOND_US <= waited_us <= 2 * SECOND_US + 10_000
 
 
+class Hang(BaseException):
+    """Stands for a process that is killed in the middle of a decision: nothing of it is appended."""
+
+
+class HangsOn(BatchScheduler):
+    """Never comes back from a job of one name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        if pending[0].spec.name == self._name:
+            raise Hang
+        return super().place(pending, cell, ctx)
+
+
+def turn_often(test: TestCell, instance: Instance) -> None:
+    """Let one instance run and no other, for longer than it needs to decide on a few jobs."""
+    for _ in range(50):
+        test.turn(instance)
+
+
+def test_a_job_that_hangs_its_plugin_starves_no_other() -> None:
+    """The instance is killed and begins again under its name; job by job the others are placed, though the bad one is
+    the oldest and has the highest priority."""
+    test = TestCell(machines=4)
+    bad = test.submit("bad", priority=9)
+    good = [test.submit(f"good-{number}") for number in range(5)]
+    for _ in range(20):
+        instance = test.join(HangsOn("bad"), name="mine")
+        with pytest.raises(Hang):
+            turn_often(test, instance)
+    assert [test.placed(job) for job in good] == [1] * 5
+    assert test.placed(bad) == 0
+
+
 def tick_after(cell: Cell) -> Tick:
     """Return the tick that is due a period after the last."""
     nothing = np.empty(0, np.int32)

@@ -187,6 +187,16 @@ class Backlog:
         self._stand(entry, Standing.DECIDING)
         return entry
 
+    def take_any(self, now_us: int, rng: np.random.Generator) -> Entry | None:
+        """Return a ready job drawn at random, whatever its priority, now DECIDING. Cost: O(waiting jobs)."""
+        self._wake_due(now_us)
+        ready = [entry for entry in self._entries.values() if entry.standing is Standing.READY]
+        if not ready:
+            return None
+        entry = ready[int(rng.integers(len(ready)))]
+        self._stand(entry, Standing.DECIDING)
+        return entry
+
     def give_back(self, entry: Entry) -> None:
         """Make a job ready again at once."""
         if entry.job in self._entries:

@@ -10,6 +10,9 @@ it waits for long and says so. With a backlog several jobs are decided on for on
 top of the claims of those before it; they are bounded by number, bytes and time, so that fresh jobs do not wait long.
 A job that finds no room is parked until machines change (see `backlog`); its reason is appended when it is news.
 
+An instance that begins under a name that the cell knows may have been killed because its plug-in hung on some job. Its
+first decisions are on jobs drawn at random and are appended one by one, so that this job holds up no other for ever.
+
 Rules: no clock but the one handed in, no input or output, no thread. The shell performs actions and reports
 (`actions`); the same loop runs in a process of its own, in a test, and in virtual time. A step decides for about 20 ms
 at most, plus one call of ``place``. Everything that can be retried has a limit here. What an outcome means for its job
@@ -39,6 +42,9 @@ from omegacell.schedulers.view import Tentative
 
 MAX_OPENINGS: Final = 10
 """Sessions that the cell may refuse in a row before the process gives up."""
+
+DRAWN_AFTER_RESTART: Final = 16
+"""Decisions that are on jobs drawn at random, and appended alone, when an instance begins again."""
 
 _TRANSACTION_BYTES: Final = 160
 _CLAIM_BYTES: Final = 12
@@ -117,6 +123,7 @@ class Loop:
         self._elapsed_seen = (cell.elapsed, clock.monotonic_us())
         self._paused_until_us = 0
         self._is_halting = False
+        self._to_draw = 0 if cell.authors.row_of(settings.instance) is None else DRAWN_AFTER_RESTART
 
     @property
     def backlog_count(self) -> int:
@@ -209,7 +216,7 @@ class Loop:
         said: list[Decision] = []
         size = claims = 0
         deadline_us = now_us + limits.decide_us
-        for _ in range(limits.jobs):
+        for _ in range(1 if self._to_draw else limits.jobs):
             chosen = self._choose(now_us, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
@@ -247,7 +254,7 @@ class Loop:
         """
         chosen: list[tuple[Entry, TaskGroup]] = []
         while len(chosen) < self._traits.max_groups and room > 0:
-            entry = self._backlog.take(now_us)
+            entry = self._take(now_us)
             if entry is None:
                 break
             group = self._group_of(entry, now_us, number=len(chosen), limit=room)
@@ -260,9 +267,13 @@ class Loop:
                 break
             chosen.append((entry, group))
             room -= group.count
-            if is_alone:
+            if is_alone or self._to_draw:
                 break
+        self._to_draw -= 1 if chosen and self._to_draw else 0
         return chosen or None
+
+    def _take(self, now_us: int) -> Entry | None:
+        return self._backlog.take_any(now_us, self._jitter) if self._to_draw else self._backlog.take(now_us)
 
     def _group_of(self, entry: Entry, now_us: int, *, number: int, limit: int) -> TaskGroup | None:
         """Return the tasks of a job that are due; when none is, put the job off and return None.
