@@ -15,6 +15,8 @@ from omegacell.agent.messages import HeldState, LogRequest, LogStream
 from omegacell.agent.payload import ExecConfig, HealthConfig
 from omegacell.agent.resources import Overrides, Reserve
 from omegacell.agent.supervisor.client import SupervisorClient
+from omegacell.agent.supervisor.processes import boot_clock_us, read_boot_id
+from omegacell.agent.supervisor.records import DeadlineFile
 from omegacell.core.errors import StoreLockedError
 from tests.agent.cell_end import CellEnd, exec_shape, key_of, touch, wait_until
 from tests.agent.conftest import find_processes_of
@@ -307,6 +309,21 @@ def test_a_fenced_task_ends_when_the_lease_runs_out(state: str) -> None:
 
     cell = play(state, scenario)
     assert cell.kinds(key_of(2)) in (["STARTED"], ["STARTED", "SIGNALED"])
+
+
+def test_a_deadline_from_before_ends_no_first_start(state: str) -> None:
+    """A machine that was away for longer than its lease starts a fenced task under the new one, not under the old."""
+    os.makedirs(f"{state}/supervisor")
+    old = DeadlineFile(f"{state}/supervisor/deadline", read_boot_id())
+    old.write(boot_clock_us() - 1_000_000)
+    key = key_of(1)
+
+    async def scenario(cell: CellEnd, agent: Agent) -> None:
+        cell.want(key, exec_shape("sh", "-c", "sleep 0.2; exit 7", stop_on_partition=True))
+        await wait_until(lambda: len(cell.kinds(key)) == 2, "start and end reported")
+
+    cell = play(state, scenario)
+    assert cell.kinds(key) == ["STARTED", "EXITED"]
 
 
 def test_only_one_agent_runs_over_a_folder(state: str) -> None:

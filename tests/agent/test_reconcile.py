@@ -91,7 +91,7 @@ def wanted(
 def ready(*held: Held, remembered: Remembered | None = None) -> Reconciler:
     """Return a reconciler that is registered and has an inventory."""
     reconciler = Reconciler("m", remembered or Remembered(incarnation="a"))
-    for event in (Inventory(held=held), LinkOpened(), registered()):
+    for event in (Inventory(held=held), LinkOpened(), registered(), Lease(sent_boot_us=0)):
         reconciler.step(event)
     return reconciler
 
@@ -154,18 +154,28 @@ ROWS: list[tuple[str, tuple[Event, ...], list[str]]] = [
         ["Persist", "SendReports"],
     ),
     ("a lease moves the deadline", (Lease(sent_boot_us=50),), ["RenewDeadline"]),
+    (
+        "a fenced task waits for the first lease of a link",
+        (LinkClosed(), LinkOpened(), registered(), wanted(2, (A1,), complete=True)),
+        ["Persist"],
+    ),
+    (
+        "the deadline is renewed before the fenced task starts",
+        (LinkClosed(), LinkOpened(), registered(), wanted(2, (A1,), complete=True), Lease(sent_boot_us=50)),
+        ["RenewDeadline", "StartAttempt"],
+    ),
     ("a rejection drops the link", (Rejected(names=("m",), reason="no"),), ["DropLink"]),
     ("somebody else's rejection", (Rejected(names=("other",), reason="no"),), []),
     ("without a supervisor nothing starts", (SupervisorLost(), wanted(2, (A1,), complete=True)), ["Persist"]),
     (
         "a start that never reached the supervisor is made again",
         (wanted(2, (A1,), complete=True), SupervisorLost(), Inventory(held=())),
-        ["StartAttempt"],
+        ["RenewDeadline", "StartAttempt"],
     ),
     (
         "a running attempt whose record is gone has ended, nobody knows how",
         (wanted(2, (A1,), complete=True), Started(key=A1, at_us=1), SupervisorLost(), Inventory(held=())),
-        ["SendReports"],
+        ["RenewDeadline", "SendReports"],
     ),
     (
         "an unwanted attempt that was found is stopped",
@@ -407,7 +417,8 @@ class World:
         assert self.link is not None
         self.epoch += 1
         self.is_registered = True
-        self.link += [registered(epoch=self.epoch), wanted(self.revision, tuple(sorted(self.assigned)), complete=True)]
+        everything = wanted(self.revision, tuple(sorted(self.assigned)), complete=True)
+        self.link += [registered(epoch=self.epoch), everything, Lease(sent_boot_us=0)]
 
     def on_reports(self, reports: Reports) -> None:
         """Fold at once; the acknowledgement may be lost with the link."""

@@ -8,6 +8,7 @@ Rules:
 - Wanted state older than what is durably remembered is ignored; what is newer is remembered before it is acted upon.
   A log of another incarnation retires the one before for good, and ends every attempt that belonged to it: the same
   key means another attempt there.
+- A task that must stop on a partition starts once this link has a lease, after the supervisor has its deadline.
 - Of one task at most one attempt runs: a newer one waits until the older has ended, and an older one never starts.
 - What happened is reported until the cell has folded it, again on every new link. An ended attempt is forgotten only
   when its end was folded *and* it is no longer wanted; until then its key cannot start again.
@@ -33,7 +34,6 @@ from omegacell.agent.events import (
     LinkOpened,
     Persist,
     Remembered,
-    RenewDeadline,
     SendRegister,
     SendReports,
     StartAttempt,
@@ -43,7 +43,6 @@ from omegacell.agent.events import (
 )
 from omegacell.agent.messages import (
     ENDS,
-    NO_LEASE,
     AttemptKey,
     HeldState,
     Lease,
@@ -55,7 +54,7 @@ from omegacell.agent.messages import (
     WantedTask,
 )
 from omegacell.agent.outbox import Fact, Outbox
-from omegacell.core.units import MachineRow
+from omegacell.agent.registration import Registration
 
 MAX_RETIRED: Final = 64
 
@@ -77,24 +76,6 @@ class _Attempt:
     is_end_folded: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class _Registration:
-    """What holds as long as one link does."""
-
-    row: MachineRow
-    epoch: int
-    lease_us: int
-    is_wanted_known: bool = False
-
-    def begin(self) -> list[Action]:
-        """Without a lease, lift whatever deadline an earlier registration left behind: it must not end any task."""
-        return [RenewDeadline(deadline_boot_us=None)] if self.lease_us == NO_LEASE else []
-
-    def renew(self, sent_boot_us: int) -> list[Action]:
-        """Count on the lease from when the heartbeat was sent that the cell has taken note of."""
-        return [] if self.lease_us == NO_LEASE else [RenewDeadline(deadline_boot_us=sent_boot_us + self.lease_us)]
-
-
 class Reconciler:
     """The agent of one machine that runs real tasks.
 
@@ -112,7 +93,7 @@ class Reconciler:
         self._has_wanted = False
         self._has_inventory = False
         self._is_link_open = False
-        self._registration: _Registration | None = None
+        self._registration: Registration | None = None
         self._outbox = Outbox()
 
     @property
@@ -194,13 +175,10 @@ class Reconciler:
             return [DropLink(reason=f"incarnation {event.incarnation} of the log was retired on this machine")]
         place = event.names.index(self._machine)
         self._outbox.reopen()
-        self._registration = _Registration(
-            row=MachineRow(event.rows[place]), epoch=event.epochs[place], lease_us=event.lease_us
-        )
-        actions = self._registration.begin()
-        if event.incarnation == self._remembered.incarnation:
-            return actions
-        return actions + self._change_incarnation(event.incarnation)
+        self._registration = Registration.of(event, place)
+        actions = self._registration.fence()
+        is_same = event.incarnation == self._remembered.incarnation
+        return actions if is_same else actions + self._change_incarnation(event.incarnation)
 
     def _change_incarnation(self, incarnation: str) -> list[Action]:
         old = self._remembered.incarnation
@@ -212,7 +190,11 @@ class Reconciler:
         return [Persist(remembered=self._remembered), *self._settle(list(self._attempts))]
 
     def _on_lease(self, event: Lease) -> list[Action]:
-        return self._registration.renew(event.sent_boot_us) if self._registration is not None else []
+        if self._registration is None:
+            return []
+        was_known = self._registration.is_fence_known
+        actions = self._registration.renew(event.sent_boot_us)
+        return actions if was_known else actions + self._settle(sorted(self._wanted))
 
     def _on_wanted(self, event: Wanted) -> list[Action]:
         registration = self._registration
@@ -272,7 +254,7 @@ class Reconciler:
                 self._mark_ended(key, one.end)
             else:
                 self._on_started(Started(key=key, at_us=one.started_at_us))
-        actions = self._register() if self._registration is None else []
+        actions = self._register() if self._registration is None else self._registration.fence()
         return actions + self._settle(sorted({*self._attempts, *self._wanted}))
 
     def _adopt(self, one: Held) -> None:
@@ -346,7 +328,7 @@ class Reconciler:
 
     def _settle_absent(self, key: AttemptKey) -> list[Action]:
         task = self._wanted.get(key)
-        if task is None or self._registration is None or not self._registration.is_wanted_known:
+        if task is None or self._registration is None or not self._registration.may_start(task):
             return []
         siblings = self._siblings(key)
         living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
