@@ -1,13 +1,19 @@
 """Bad input gets one clear error and an exit code, never a traceback, and changes nothing."""
 
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from omegacell.api.cli import exits
 from omegacell.api.cli.actions import versions
+from omegacell.api.contexts import Context, read_contexts, write_context
 from omegacell.api.errors import ExitCode
+from omegacell.api.up.defaults import take_default
+from omegacell.api.up.folder import StateFolder, StateLock
 from tests.cli.conftest import Omega, Said
 
 JOB = "name: {name}\ncount: {count}\ntask:\n  exec: {{command: /bin/true}}\n"
@@ -107,6 +113,74 @@ def test_address_without_token(omega: Omega, monkeypatch: pytest.MonkeyPatch) ->
     check_refused(omega("job", "list"), ExitCode.USAGE, "OMEGA_TOKEN")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "127.0.0.1:0", "far", ":7", "far:x"])
+def test_address_that_is_none(address: str, omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address without a port that there can be is refused, and nobody is called."""
+    monkeypatch.setenv("OMEGA_ADDR", address)
+    monkeypatch.setenv("OMEGA_TOKEN", "x")
+    check_refused(omega("job", "list"), ExitCode.USAGE, "expected HOST:PORT")
+
+
+@pytest.mark.parametrize("token", ["a\nb", "\u00e4", "a\x1bb"])
+def test_token_that_is_none(token: str, omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that cannot be one is not sent, and the error does not show it."""
+    monkeypatch.setenv("OMEGA_ADDR", "127.0.0.1:1")
+    monkeypatch.setenv("OMEGA_TOKEN", token)
+    check_refused(omega("job", "list"), ExitCode.UNREACHABLE, "expected one line of ASCII")
+
+
+def test_unreachable_cell_is_named_with_those_that_are_up(omega: Omega, tmp_path: Path) -> None:
+    """An answer that does not come names the cell, and the others that are up here; `down` changes to one of them."""
+    for name in ("gone", "here"):
+        folder = StateFolder(tmp_path / name)
+        folder.make()
+        write_context(Context(name=name, address="127.0.0.1:1", token="x", state_folder=str(folder.path)))
+    write_context(read_contexts().by_name["gone"])
+    lock = StateLock(folder)
+    lock.take()
+    said = omega("job", "list")
+    check_refused(said, ExitCode.UNREACHABLE, "cell gone: ")
+    assert said.err.rstrip().endswith("(Connection refused); up here: here (--cell here)"), said.err
+    assert "commands mean cell here from now on" in omega("down").err
+    assert read_contexts().current == "here"
+    lock.release()
+
+
+def test_new_cell_says_that_it_is_the_default(tmp_path: Path, omega: Omega, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where another cell is up, a new one says that commands mean it from now on."""
+    assert omega("version").code == ExitCode.OK
+    folder = StateFolder(tmp_path / "one")
+    folder.make()
+    one = Context(name="one", address="127.0.0.1:1", token="x", state_folder=str(folder.path))
+    two = Context(name="two", address="127.0.0.1:2", token="x", state_folder=str(tmp_path / "two"))
+    take_default(one)
+    take_default(two)
+    take_default(one)
+    assert capsys.readouterr().err == ""
+    lock = StateLock(folder)
+    lock.take()
+    take_default(two)
+    assert capsys.readouterr().err == "commands mean cell two from now on, and one with `--cell one`\n"
+    assert read_contexts().current == "two"
+    lock.release()
+
+
+# redirections, exit code, what stands on stderr
+ENDS = [
+    (">&-", 0, ""),
+    (">&- 2>&-", 0, ""),
+    (">/dev/full", 7, "omega: there is no room left where the output goes\n"),
+]
+
+
+@pytest.mark.parametrize(("ends", "code", "said"), ENDS)
+def test_output_that_goes_nowhere(ends: str, code: int, said: str) -> None:
+    """A closed output is no error, a full one is one line."""
+    command = f"{shlex.quote(sys.executable)} -m omegacell.api.cli version -o json {ends}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 def test_damaged_context_file(omega: Omega, tmp_path: Path) -> None:
     """A context file that is none is named, with what to do."""
     path = tmp_path / "home" / "config" / "omegacell" / "contexts.json"
@@ -140,9 +214,6 @@ def test_message_cannot_paint_the_terminal(omega: Omega, monkeypatch: pytest.Mon
 
 def test_broken_pipe_is_silent(omega: Omega) -> None:
     """Who reads half of the answer and goes gets no complaint."""
-    import subprocess
-    import sys
-
     read_end, write_end = os.pipe()
     os.close(read_end)
     done = subprocess.run(

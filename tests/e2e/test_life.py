@@ -172,6 +172,8 @@ def test_scheduler_run_beside_the_cell(place: Path) -> None:
             assert cell.command("run", str(folder / "job.yaml")).returncode == ExitCode.OK
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
+        # A command that finds the API killed waits until it is back.
+        os.kill(cell.processes()["api"], signal.SIGKILL)
         rows = cell.ask("scheduler", "list")["schedulers"]
         assert [row["placements"] for row in rows if row["scheduler"] == "mine"] == [1]
 

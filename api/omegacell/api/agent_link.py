@@ -10,7 +10,7 @@ import grpc.aio
 
 from omegacell.agent.link import LinkLostError
 from omegacell.agent.messages import Down, Up
-from omegacell.api.grpc_errors import CHANNEL_OPTIONS
+from omegacell.api.grpc_errors import CHANNEL_OPTIONS, cause_of
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.proto.api_v1_pb2_grpc import AgentStub
 from omegacell.api.wire_agent import DownReader, write_up
@@ -72,7 +72,7 @@ class GrpcLink:
                 raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> LinkLostError:
-        words = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+        words = cause_of(error.details() or "") if isinstance(error, grpc.aio.AioRpcError) else str(error)
         return LinkLostError(f"the link to {self._address} broke: {words}")
 
 

@@ -18,6 +18,7 @@ from omegacell.api.errors import NoContextError
 from omegacell.core.errors import UsageError
 
 VERSION: Final = 1
+LAST_PORT: Final = 65_535
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -109,14 +110,16 @@ def find_context(
 
     Raises:
         NoContextError: Nothing names a cell, or none of that name is known.
-        UsageError: The context file is damaged, or an address has no token.
+        UsageError: The context file is damaged, or an address is none or has no token.
     """
     environment = os.environ if environment is None else environment
     if not cell and environment.get("OMEGA_ADDR"):
         token = environment.get("OMEGA_TOKEN", "")
         if not token:
             raise UsageError("OMEGA_ADDR is set and OMEGA_TOKEN is not; set both, or neither and name a cell")
-        return Context(name=environment.get("OMEGA_CELL", ""), address=environment["OMEGA_ADDR"], token=token)
+        address = environment["OMEGA_ADDR"]
+        _check_address(address)
+        return Context(name=environment.get("OMEGA_CELL", ""), address=address, token=token)
     path = path or contexts_path(environment)
     known = read_contexts(path)
     name = cell or environment.get("OMEGA_CELL") or known.current
@@ -126,6 +129,12 @@ def find_context(
         names = ", ".join(sorted(known.by_name)) or "none"
         raise NoContextError(f"cell {name!r} is not in {path}; known: {names}: start it with `omega up --cell {name}`")
     return known.by_name[name]
+
+
+def _check_address(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) <= LAST_PORT:
+        raise UsageError(f"OMEGA_ADDR {address!r}: expected HOST:PORT with a port from 1 to {LAST_PORT}")
 
 
 def _write(path: Path, current: str, by_name: Mapping[str, Context]) -> None:

@@ -1,5 +1,6 @@
 """Turns gRPC statuses into the exceptions of `errors`, and states the settings that every channel of ours has."""
 
+import re
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -55,9 +56,8 @@ def error_of(error: grpc.RpcError, address: str) -> OmegaError:
         case _, "STORE":
             return errors.ServerStoreError(details, reason=reason)
         case grpc.StatusCode.UNAVAILABLE, "":
-            return errors.UnreachableError(
-                f"no API server answers at {address}: is the cell running? start it with `omega up` ({details})"
-            )
+            ask = "is the cell running? start it with `omega up`"
+            return errors.UnreachableError(f"no API server answers at {address}: {ask} ({cause_of(details)})")
         case grpc.StatusCode.DEADLINE_EXCEEDED, _:
             return errors.UnreachableError(f"the API server at {address} did not answer in time")
         case grpc.StatusCode.UNAUTHENTICATED, _:
@@ -66,6 +66,23 @@ def error_of(error: grpc.RpcError, address: str) -> OmegaError:
     if kind is None:
         return errors.ApiError(f"{address}: {code.name}: {details}", reason=reason)
     return kind(details, reason=reason)
+
+
+def cause_of(details: str) -> str:
+    """Return what a person wants to know of gRPC's words about a connection that does not come about.
+
+    >>> cause_of("failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to \
+remote host: connect: Connection refused (111)")
+    'Connection refused'
+    >>> cause_of("errors resolving far:7: [field:hostname lookup error: ...]"), cause_of("Socket closed")
+    ('there is no such host', 'Socket closed')
+    """
+    if details.startswith(("DNS resolution failed", "errors resolving")):
+        return "there is no such host"
+    if not details.startswith("failed to connect"):
+        return details
+    found = re.search(r"remote host: (?:connect: )?([^:;()]+)", details)
+    return found[1].strip() if found is not None else "no connection"
 
 
 def reason_of(call: grpc.Call) -> str:

@@ -1,5 +1,6 @@
 """Where `omega` begins: the tree of commands, and the one place that turns an error into a line and an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ ERROR_LENGTH = 4_000
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    _open_closed()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what matters of it comes as an exception
     sys.exit(run(sys.argv[1:]))
 
 
@@ -50,13 +53,34 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 -- the end of the line: shown, and never a traceback
         _trace(error)
-        return _fail(_message(error), exit_code_of(error))
+        if _is_output_full(error):
+            _drop_output()
+        return _fail(_message(error), ExitCode.DISK_FULL if _is_output_full(error) else exit_code_of(error))
+
+
+def _open_closed() -> None:
+    """Open what the caller closed of the standard streams on nothing: no file of ours may take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
 
 
 def _end_quietly() -> int:
     """End when who reads our answer has enough of it (`omega history | head`): nothing is left to say, even at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    _drop_output()
     return ExitCode.OK
+
+
+def _is_output_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
 
 
 def _is_help(error: TyperException) -> bool:
@@ -78,6 +102,8 @@ def _message(error: BaseException) -> str:
 
     if isinstance(error, OmegaError):
         return str(error) or type(error).__name__
+    if _is_output_full(error):
+        return "there is no room left where the output goes"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"unexpected {type(error).__name__}: {error} (OMEGA_DEBUG=1 shows where)"

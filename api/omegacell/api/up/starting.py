@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn
-from omegacell.api.contexts import Context, write_context
+from omegacell.api.contexts import Context
 from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, UnreachableError
 from omegacell.api.up.child import ChildPlan, Ended, read_last_line, strip_name
+from omegacell.api.up.defaults import let_go, take_default
 from omegacell.api.up.fencing import Fence
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, write_whole
 from omegacell.api.up.joining import JOIN_LIMIT_S, await_machines, await_schedulers, read_epochs
@@ -88,7 +89,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         supervisor.catch_signals()
         place = _make_place(settings, folder, listen)
         _start_api(supervisor, announcer, place, settings)
-        write_context(
+        take_default(
             Context(name=settings.cell, address=place.address, token=place.token, state_folder=str(folder.path))
         )
         epochs = read_epochs(place)
@@ -107,6 +108,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         supervisor.run(fence.check)
         warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
         _stop(supervisor, folder)
+        let_go(settings.cell)
         warn(f"cell {settings.cell} is down; its state is in {folder.path}")
     finally:
         supervisor.close()

@@ -10,6 +10,7 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import warn
 from omegacell.api.contexts import read_contexts
 from omegacell.api.errors import ExitCode
+from omegacell.api.up.defaults import let_go
 from omegacell.api.up.folder import StateFolder, default_state, find_holder
 from omegacell.api.up.tasks import end_tasks
 
@@ -35,6 +36,7 @@ def down(cell: str | None, *, state: Path | None) -> None:
             f"the cell in {folder.path} is not up"
             + (f"; ended {count} tasks that it had left running" if count else "")
         )
+        let_go(cell)
         return
     try:
         descriptor = os.pidfd_open(holder)
@@ -42,6 +44,7 @@ def down(cell: str | None, *, state: Path | None) -> None:
         return  # it ended just now
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        let_go(cell)
         ended, _, _ = select.select([descriptor], [], [], LIMIT_S)
     finally:
         os.close(descriptor)
