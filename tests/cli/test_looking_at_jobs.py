@@ -45,3 +45,22 @@ def test_status_asks_for_what_it_shows(client: Client, omega: Omega, monkeypatch
     assert [task["index"] for task in ask(omega, "job", "status", "big", "--tasks", "0")["tasks"]] == list(
         range(20_001)
     )
+
+
+def test_run_says_why_it_waits(client: Client, omega: Omega, tmp_path: Path) -> None:
+    """A job whose tasks stay pending says why, once, and again when the time is over."""
+    (tmp_path / "job.yaml").write_text("name: a\ncount: 2\ntask: {exec: {command: /bin/true}}\n")
+    said = omega("run", str(tmp_path / "job.yaml"), "--timeout", "3")
+    assert (said.code, said.out) == (1, "")
+    *_, reason, last = said.err.splitlines()
+    assert reason.startswith("a: 2 pending: ")
+    assert "scheduler 'batch'" in reason
+    assert last == f"omega: the time is over; {reason}; the jobs go on: `omega job stop a` stops them"
+    assert said.err.count(reason) == 2
+
+
+def test_run_with_a_short_time_says_why(client: Client, omega: Omega, tmp_path: Path) -> None:
+    """However short the time was, its end is told with the reason."""
+    (tmp_path / "job.yaml").write_text("name: a\ntask: {exec: {command: /bin/true}}\n")
+    said = omega("run", str(tmp_path / "job.yaml"), "--timeout", "0.5")
+    assert "the time is over; a: 1 pending: " in said.err

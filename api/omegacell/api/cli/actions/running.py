@@ -10,6 +10,7 @@ from typing import Any
 from omegacell.api.cli.actions.jobs import describe_exit
 from omegacell.api.cli.actions.progress import open_progress
 from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.actions.waiting import Waiting
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, warn
@@ -98,26 +99,25 @@ def _wait(
     health = {each.spec.name: _has_health(each) for each in submissions}
     found: dict[str, Job] = {}
     deadline = time.monotonic() + options.timeout_s if options.timeout_s is not None else None
-    with open_progress(is_shown=options.form is Format.TABLE) as progress:
+    with open_progress(is_shown=options.form is Format.TABLE) as progress, Waiting(client) as waiting:
         try:
             for job in _changes(client, tuple(ids), deadline):
                 if job.job_id < ids[job.name]:
                     continue
                 found[job.name] = job
                 progress.update(job)
+                waiting.update(job)
                 if len(found) == len(ids) and all(
                     is_there(each, has_health=health[each.name]) for each in found.values()
                 ):
                     break
         except KeyboardInterrupt:
             raise CommandError(_farewell(found, ids, "interrupted"), code=ExitCode.INTERRUPTED) from None
-    _check_time(found, ids, health)
+        if len(found) < len(ids) or not all(is_there(each, has_health=health[each.name]) for each in found.values()):
+            reason = waiting.describe(ids)
+            why = f"the time is over; {reason}" if reason else "the time is over"
+            raise CommandError(_farewell(found, ids, why), code=ExitCode.FAILED)
     return [found[name] for name in ids]
-
-
-def _check_time(found: Mapping[str, Job], ids: Mapping[str, Any], health: Mapping[str, bool]) -> None:
-    if len(found) < len(ids) or not all(is_there(each, has_health=health[each.name]) for each in found.values()):
-        raise CommandError(_farewell(found, ids, "the time is over"), code=ExitCode.FAILED)
 
 
 def _farewell(found: Mapping[str, Job], ids: Mapping[str, Any], why: str) -> str:

@@ -1,0 +1,89 @@
+"""Says why jobs that are waited for have pending tasks: one line on stderr at each change of the dominant reason."""
+
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from omegacell.api.cli.output import warn
+from omegacell.api.client import Client
+from omegacell.api.records import Job, PendingReason
+from omegacell.core.errors import OmegaError
+from omegacell.core.jobs import TaskState
+
+PATIENCE_S = 1.5
+"""Tasks that are pending for less are not worth a line: most are placed within milliseconds."""
+PERIOD_S = 0.5
+MAX_JOBS = 12
+"""So many jobs at a time are asked for their reasons."""
+
+
+class Waiting:
+    """Watches the jobs it is told of, from a thread of its own, while the context is open.
+
+    Args:
+        client: Answers why tasks are pending.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._since: dict[str, float] = {}
+        self._told: dict[str, tuple[str, str]] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pending-reasons", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(PERIOD_S)
+
+    def update(self, job: Job) -> None:
+        """Take note of a job as it is now."""
+        with self._lock:
+            if job.counts.get(TaskState.PENDING, 0):
+                self._since.setdefault(job.name, time.monotonic())
+            else:
+                self._since.pop(job.name, None)
+
+    def describe(self, names: Iterable[str]) -> str:
+        """Return why the first of some jobs waits, as the middle of a sentence; empty when none does."""
+        with self._lock:
+            pending = [name for name in names if name in self._since]
+        for name in pending[:MAX_JOBS]:
+            reason = self._ask(name)
+            if reason is not None:
+                return _line(name, reason)
+        return ""
+
+    def _run(self) -> None:
+        while not self._stopping.wait(PERIOD_S):
+            now = time.monotonic()
+            with self._lock:
+                late = [name for name, since in self._since.items() if now - since >= PATIENCE_S][:MAX_JOBS]
+            for name in late:
+                reason = self._ask(name)
+                if reason is not None and self._told.get(name) != _key(reason) and not self._stopping.is_set():
+                    self._told[name] = _key(reason)
+                    warn(_line(name, reason))
+
+    def _ask(self, name: str) -> PendingReason | None:
+        with suppress(OmegaError):  # who waits for the job is told of a lost cell by the watch
+            return self._client.job(name, limit=1, stale=True).pending
+        return None
+
+
+def _key(reason: PendingReason) -> tuple[str, str]:
+    """Return what makes a reason another one: not that it counts other machines."""
+    return (reason.lacks[0].reason, reason.lacks[0].dimension) if reason.lacks else ("", reason.summary)
+
+
+def _line(name: str, reason: PendingReason) -> str:
+    return f"{name}: {reason.task_count} pending: {reason.summary}"
