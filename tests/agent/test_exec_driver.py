@@ -9,7 +9,8 @@ import pytest
 
 from omegacell.agent.cgroups import Cgroups, Limits, find_hierarchies
 from omegacell.agent.drivers.exec_driver import ExecDriver, ExecSettings, StartRefusedError
-from omegacell.agent.messages import AttemptKey, WantedTask
+from omegacell.agent.hands import to_end
+from omegacell.agent.messages import AttemptKey, ReportKind, WantedTask
 from omegacell.agent.payload import ExecConfig, InlineFile
 from omegacell.agent.supervisor.client import SupervisorClient
 from omegacell.agent.supervisor.records import ExitRecord, How
@@ -179,6 +180,20 @@ def test_a_task_above_its_memory_is_killed_and_said_to_be(state: str, cgroups: C
     task = wanted(key_of(1), sys.executable, "-I", "-S", "-c", script, resources=(100, 32 << 20, 0))
     end = run(state, make_driver(state, cgroups), task)
     assert (end.how, end.code, end.is_oom) == (How.SIGNALED, 9, True)
+
+
+@pytest.mark.root
+def test_a_script_whose_command_is_killed_for_memory_says_so(state: str, cgroups: Cgroups) -> None:
+    """The kernel kills the child, the shell exits with 137: that is out of memory too; 137 alone is not."""
+    if "memory" not in cgroups.controllers:
+        pytest.skip("no memory control group for this user here")
+    driver = make_driver(state, cgroups)
+    eats = f"{sys.executable} -I -S -c 'x = bytearray(256 << 20)'; exit $?"
+    end = run(state, driver, wanted(key_of(1), "sh", "-c", eats, resources=(100, 32 << 20, 0)))
+    assert (end.how, end.code, end.is_oom) == (How.EXITED, 137, True)
+    assert to_end(end).kind is ReportKind.OUT_OF_MEMORY
+    other = run(state, driver, wanted(key_of(2), "sh", "-c", "exit 137", resources=(100, 32 << 20, 0)))
+    assert to_end(other).kind is ReportKind.EXITED
 
 
 @pytest.mark.root

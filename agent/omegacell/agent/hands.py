@@ -187,8 +187,10 @@ def to_end(record: ExitRecord) -> End:
         How.UNKNOWN: ReportKind.UNKNOWN,
     }
     kind = kinds[record.how]
-    if kind is ReportKind.SIGNALED and (record.was_fenced or record.is_oom):
-        kind = ReportKind.FENCED if record.was_fenced else ReportKind.OUT_OF_MEMORY
+    if record.is_oom:
+        kind = ReportKind.OUT_OF_MEMORY
+    if kind in (ReportKind.SIGNALED, ReportKind.OUT_OF_MEMORY) and record.was_fenced:
+        kind = ReportKind.FENCED
     return End(kind=kind, code=record.code, at_us=record.ended_at_us, message=_shorten(record.message))
 
 

@@ -27,6 +27,7 @@ from omegacell.agent.supervisor.spawn import Held, SpawnSpec, fork_held, read_er
 _DRAIN_RETRY_US = 20_000
 _DRAIN_LIMIT_US = 5_000_000
 _KILL_RETRY_US = 500_000
+_SHELL_KILLED = 128 + signal.SIGKILL  # what a shell exits with when the last command that it ran was killed
 
 
 class Phase(IntEnum):
@@ -270,7 +271,8 @@ class Attempts:
 
     def _waited_end(self, attempt: Attempt, info: os.waitid_result) -> ExitRecord:
         exited = info.si_code == os.CLD_EXITED
-        is_oom = not exited and info.si_status == signal.SIGKILL and trees.count_oom_kills(attempt.start.cgroups) > 0
+        is_killed = info.si_status == (_SHELL_KILLED if exited else signal.SIGKILL)
+        is_oom = is_killed and trees.count_oom_kills(attempt.start.cgroups) > 0
         return ExitRecord(
             how=How.EXITED if exited else How.SIGNALED,
             code=info.si_status,
