@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.reasons import view_pending
+from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.core.jobs import Port
 from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
 from omegacell.schedulers.batch import BatchScheduler
@@ -73,3 +74,18 @@ def test_a_scheduler_that_does_not_answer_is_named(is_known: bool) -> None:
     pending = pending_of(test, job)
     assert pending.summary == "scheduler 'test' is not answering (test-0 was last heard 32 s ago)"
     assert len(pending.lacks) == int(is_known)
+
+
+def test_a_task_on_a_silent_machine_says_so() -> None:
+    """The machine and how long it has been silent; tasks on machines that are heard say nothing."""
+    test = TestCell(machines=2, cpu_milli=1_000)
+    test.submit("pair", count=2, cpu_milli=1_000)
+    test.run(BatchScheduler())
+    cell = test.operator.cell
+    rows = np.flatnonzero(cell.tasks.machine >= 0)
+    assert find_silences(cell, rows) == {}
+    test.operator.tick(lost_contact=[1])
+    for _ in range(19):
+        test.operator.tick()
+    [task] = np.flatnonzero(cell.tasks.machine == 1).tolist()
+    assert find_silences(cell, rows) == {task: "placed on m1, which has been silent for 40 s"}

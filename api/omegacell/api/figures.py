@@ -192,7 +192,11 @@ class StoreFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellStatus:
-    """The cell at a glance; resources are those of machines that are up."""
+    """The cell at a glance; resources are those of machines that are up.
+
+    ``silent_count`` machines that are not down were not heard for a tick or more; ``waiting_count`` of them are given up
+    only by an operator, because too many are silent at once; ``waiting`` names the first 20.
+    """
 
     at: At
     name: str
@@ -212,3 +216,6 @@ class CellStatus:
     store: StoreFigures
     started_at_us: int
     can_write: bool
+    silent_count: int
+    waiting_count: int
+    waiting: tuple[str, ...]

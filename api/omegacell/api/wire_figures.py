@@ -211,4 +211,7 @@ def read_status(message: pb.CellStatusResponse) -> figures.CellStatus:
         ),
         started_at_us=message.started_at_us,
         can_write=message.can_write,
+        silent_count=message.silent_count,
+        waiting_count=message.waiting_count,
+        waiting=tuple(message.waiting),
     )

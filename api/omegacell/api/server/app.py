@@ -137,7 +137,7 @@ async def serve(
             own_boot_id=settings.own_boot_id,
         )
         desk = AgentDesk(host, links, keeper.ticker, group)
-        overview = OverviewCalls(host)
+        overview = OverviewCalls(host, lambda: keeper.waiting_for_operator)
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
         service = CellService(JobCalls(host, admission, hub, desk.text_of), MachineCalls(host, desk), overview)

@@ -10,7 +10,7 @@ import grpc
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
-from omegacell.api.server.reasons import view_pending
+from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
     find_job,
@@ -137,8 +137,13 @@ class JobCalls:
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]
         attempts += zip(answer.tasks.indices, answer.tasks.attempts, strict=True)
+        offset = int(cell.jobs.offset[row])
+        silences = {
+            (task - offset, int(cell.tasks.attempt[task])): words for task, words in find_silences(cell, rows).items()
+        }
         for index, attempt in dict.fromkeys(attempts):
-            text = self._text_of(job, index, attempt)
+            words = (self._text_of(job, index, attempt), silences.get((index, attempt), ""))
+            text = ", ".join(filter(None, words))
             if text:
                 answer.messages.append(pb.TaskMessage(index=index, attempt=attempt, text=text))
         return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from typing import Final
 
@@ -17,10 +17,12 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import STATE_COUNT, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.units import RESOURCE_COUNT
+from omegacell.schedulers.feasibility import find_silent
 from omegacell.store.replica import Folded, Replica
 
 ROWS_PER_PART: Final = 500
 MAX_ROWS: Final = 50_000
+NAMES_SHOWN: Final = 20
 
 
 class OverviewCalls:
@@ -28,10 +30,12 @@ class OverviewCalls:
 
     Args:
         host: The cell.
+        waiting: Returns the rows of the machines that only an operator may give up.
     """
 
-    def __init__(self, host: CellHost) -> None:
+    def __init__(self, host: CellHost, waiting: Callable[[], tuple[int, ...]]) -> None:
         self._host = host
+        self._waiting = waiting
         self._began_at = int(host.revision)
         self._recorder = Recorder(after=self._began_at)
         self._started_at_us = time.time_ns() // 1_000
@@ -86,6 +90,7 @@ class OverviewCalls:
         counts = cell.jobs.counts[job_rows]
         is_active = counts[:, : TaskState.SUCCEEDED].any(axis=1)
         capacity, allocated = find_totals(cell)
+        waiting = self._waiting()
         return pb.CellStatusResponse(
             at=view_at(cell),
             name=cell.name,
@@ -113,6 +118,9 @@ class OverviewCalls:
             ),
             started_at_us=self._started_at_us,
             can_write=self._host.can_write,
+            silent_count=int(np.count_nonzero(find_silent(cell) & (cell.machines.state != MachineState.DOWN))),
+            waiting_count=len(waiting),
+            waiting=[cell.machines.names[row] for row in waiting[:NAMES_SHOWN]],
         )
 
     def _on_folded(self, folded: Folded) -> None:

@@ -1,4 +1,4 @@
-"""Why tasks of a job are pending, in words: what the schedulers said, or that nobody is there to say anything.
+"""Why tasks of a job do not run, in words: what the schedulers said, that nobody decides, or a machine's silence.
 
 Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
 """
@@ -6,12 +6,16 @@ Every function reads the cell and changes nothing; the caller must not await bet
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
+from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.shares import live_instances, owner_of
 
 _SENTENCES: Final = {
@@ -70,6 +74,21 @@ def find_absence(cell: Cell, row: int) -> str:
     if silent_us <= cell.genesis.session_ttl_us // 2:
         return ""
     return f"scheduler {scheduler!r} is not answering ({owner} was last heard {silent_us // SECOND_US} s ago)"
+
+
+def find_silences(cell: Cell, rows: NDArray[np.int64]) -> dict[int, str]:
+    """Return for those of some task rows whose machine is silent which it is, and for how long."""
+    assert cell.genesis is not None, "a cell with tasks has a genesis"
+    tasks, machines = cell.tasks, cell.machines
+    active = rows[tasks.machine[rows] >= 0]
+    silent = active[find_silent(cell, tasks.machine[active])]
+    words = {}
+    for row in silent.tolist():
+        machine = int(tasks.machine[row])
+        silent_us = int(machines.silent_ticks[machine]) * cell.genesis.tick_period_us
+        verb = "runs" if tasks.state[row] == TaskState.RUNNING else "placed"
+        words[row] = f"{verb} on {machines.names[machine]}, which has been silent for {silent_us // SECOND_US} s"
+    return words
 
 
 def _scheduler_of(cell: Cell, row: int) -> str:

@@ -44,7 +44,7 @@ def _head(status: CellStatus) -> Table:
             f"{status.at.revision} (chain {status.chain.hex()[:12]}, incarnation {status.at.incarnation[:12]})",
         ),
         ("writable", "yes" if status.can_write else "no: the store's head was not confirmed for 5 s"),
-        ("machines", machines or "none"),
+        ("machines", (machines or "none") + _silence(status)),
         ("jobs", f"{status.active_job_count} active of {status.job_count}"),
         ("tasks", f"{active} active: {tasks}" if tasks else "none"),
         ("cpu", _use(allocated.cpu_milli, capacity.cpu_milli, lambda milli: f"{milli / 1000:g}")),
@@ -56,6 +56,19 @@ def _head(status: CellStatus) -> Table:
         ("version", f"{status.version}, rules {status.rules}, up since {stamp(status.started_at_us)}"),
     ]
     return Table(columns=("CELL", status.name), rows=rows)
+
+
+def _silence(status: CellStatus) -> str:
+    """Say how many machines are silent, and which of them wait for an operator."""
+    if not status.silent_count:
+        return ""
+    silent = f"; {status.silent_count} silent"
+    if not status.waiting_count:
+        return silent
+    verb = "waits" if status.waiting_count == 1 else "wait"
+    more = ", ..." if status.waiting_count > len(status.waiting) else ""
+    names = ", ".join(status.waiting) + more
+    return f"{silent}, {status.waiting_count} {verb} for `omega machine lost NAME`: {names}"
 
 
 def _use(part: int, whole: int, write_amount: Callable[[int], str]) -> str:
