@@ -244,7 +244,7 @@ def test_logs_of_an_unknown_attempt_are_refused_in_words(state: str) -> None:
 
     cell = play(state, scenario)
     assert [(c.is_last, c.error) for c in cell.chunks] == [
-        (True, "no output of attempt 99.0.1 is kept on this machine")
+        (True, "it is not kept there any more")
     ]
 
 

@@ -1,6 +1,7 @@
 """What the commands say of jobs, over a real API server without schedulers: everything submitted stays pending."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from omegacell.api.client import Client
 from tests.api.serving import TOKEN, job, serving, store_url
-from tests.cli.conftest import Omega
+from tests.cli.conftest import Omega, Said
 
 
 @pytest.fixture
@@ -64,3 +65,25 @@ def test_run_with_a_short_time_says_why(client: Client, omega: Omega, tmp_path: 
     (tmp_path / "job.yaml").write_text("name: a\ntask: {exec: {command: /bin/true}}\n")
     said = omega("run", str(tmp_path / "job.yaml"), "--timeout", "0.5")
     assert "the time is over; a: 1 pending: " in said.err
+
+
+def test_logs_of_several_tasks_ask_which(client: Client, omega: Omega) -> None:
+    """A job's name alone means its only task; with several it is refused, naming them."""
+    client.submit(job("one"))
+    client.submit(job("many", count=3))
+    assert omega("logs", "many") == Said(2, "", "omega: job many has 3 tasks: say which, many/0 to many/2\n")
+    assert omega("logs", "one") == Said(3, "", "omega: there is no output of one/0; the task has not been placed yet\n")
+
+
+def test_followed_logs_wait_for_the_start(client: Client, omega: Omega) -> None:
+    """Output that is followed is waited for while the task is not placed, until its job ends without it."""
+    client.submit(job("a"))
+    stopping = threading.Timer(0.5, client.stop, ("a",))
+    stopping.start()
+    said = omega("logs", "a/0", "-f")
+    stopping.join()
+    assert said.err.splitlines() == [
+        "a/0 has not been started yet; waiting for it",
+        "omega: there is no output of a/0; the task has not been placed yet",
+    ]
+    assert said.code == 3

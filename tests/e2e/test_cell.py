@@ -61,6 +61,17 @@ def test_failed_job_is_told(cell: EphemeralCell, job: str) -> None:
     assert "ended with 7" in done.stderr
 
 
+def test_logs_of_a_task_that_could_not_be_started(cell: EphemeralCell, job: str) -> None:
+    """Instead of output that never was, the reason is shown, without ids that mean nothing to a user."""
+    Path(job).write_text("name: unstartable\ntask:\n  exec: {command: /no/such/program}\n")
+    assert cell.command("run", job).returncode == ExitCode.FAILED
+    done = cell.command("logs", "unstartable")
+    assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, "")
+    assert "there is no output of unstartable/0, attempt 1, on machine " in done.stderr
+    assert "it could not be started: " in done.stderr
+    assert "/no/such/program" in done.stderr
+
+
 def test_trouble_is_shown_first(cell: EphemeralCell, job: str) -> None:
     """When not all tasks are shown, the failed one is, wherever it stands."""
     assert cell.command("run", write(job, "partly", script="test $OMEGA_TASK_INDEX != 2", count=4)).returncode == 1

@@ -233,7 +233,7 @@ class Agent:
     async def _read_logs(self, request: LogRequest) -> AsyncIterator[LogChunk]:
         path = self._driver.log_path(request.key, request.stream)
         if not await asyncio.to_thread(os.path.isdir, os.path.dirname(path)):
-            error = f"no output of attempt {request.key} is kept on this machine"
+            error = "it is not kept there any more"
             yield LogChunk(request_id=request.request_id, offset=0, data=b"", is_last=True, error=error)
             return
         running = self._running.get(request.key)
@@ -253,7 +253,7 @@ class Agent:
                     if left <= 0 and not request.is_followed:
                         break
         except OSError as failure:
-            error = f"the output of attempt {request.key} cannot be read: {failure}"
+            error = f"it cannot be read: {failure.strerror or failure}"
         yield LogChunk(request_id=request.request_id, offset=offset, data=b"", is_last=True, error=error)
 
     async def _keep_house(self) -> None:

@@ -25,6 +25,8 @@ CHANNEL_OPTIONS: Final = (
 )
 
 REASON_TRAILER: Final = "omegacell-reason"
+REASON_NOT_STARTED: Final = "NOT_STARTED"
+"""Not a refusal of the cell: a task has no output yet, because no machine has started it."""
 REASON_STORE: Final = "STORE"
 """Not a refusal of the cell: its store failed."""
 REASON_DISK_FULL: Final = "DISK_FULL"

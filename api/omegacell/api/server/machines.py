@@ -8,7 +8,9 @@ import grpc
 import numpy as np
 
 from omegacell.agent import messages as agent
+from omegacell.api.grpc_errors import REASON_NOT_STARTED
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.records import ExitNote
 from omegacell.api.server.agents import AgentDesk
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.link_columns import find_active
@@ -70,20 +72,33 @@ class MachineCalls:
     async def read_log(self, request: pb.LogsRequest) -> AsyncIterator[pb.LogsResponse]:
         """Return the output of a task's attempt, from the machine that keeps it."""
         await self._host.refresh()
-        machine, key = self._find_attempt(request)
+        machine, key, note = self._find_attempt(request)
         at = view_at(self._host.cell)
         name = self._host.cell.machines.names[machine]
         limit = None if request.follow else request.limit_bytes or MAX_LOG_BYTES
         log = agent.LogStream.STDERR if request.stream else agent.LogStream.STDOUT
+        what = f"output of {request.job}/{request.index}, attempt {key.attempt}, on machine {name}"
+        is_empty = True
         async for chunk in self._desk.read_log(machine, key, log, offset=request.offset, limit=limit):
-            if chunk.error:
-                raise RefusalError(
-                    grpc.StatusCode.UNAVAILABLE,
-                    f"output of {request.job}/{request.index}, attempt {key.attempt}, on machine {name}: {chunk.error}",
-                    reason="MACHINE",
-                )
+            if chunk.error and note != ExitNote.START_FAILED:
+                if self._is_placed(key):
+                    raise not_found(what, "the task is being started", reason=REASON_NOT_STARTED)
+                raise RefusalError(grpc.StatusCode.UNAVAILABLE, f"{what}: {chunk.error}", reason="MACHINE")
             if chunk.data:
+                is_empty = False
                 yield pb.LogsResponse(at=at, offset=chunk.offset, data=chunk.data, attempt=key.attempt, machine=name)
+        if is_empty and note == ExitNote.START_FAILED:
+            text = self._desk.text_of(key.job_id, key.index, key.attempt)
+            raise not_found(what, f"it could not be started: {text or 'its machine said no more'}")
+
+    def _is_placed(self, key: agent.AttemptKey) -> bool:
+        """Return whether an attempt is placed and its machine has not said yet that it runs."""
+        cell = self._host.cell
+        row = cell.jobs.row_of(key.job_id)
+        task = None if row is None else find_task(cell, row, key.index)
+        if task is None or int(cell.tasks.attempt[task]) != key.attempt:
+            return False
+        return int(cell.tasks.state[task]) == TaskState.PLACED
 
     def _row_of(self, name: str) -> int:
         row = self._host.cell.machines.row_of(name)
@@ -91,8 +106,8 @@ class MachineCalls:
             raise not_found(f"machine {name[:80]!r}", "`omega machine list` shows those there are")
         return row
 
-    def _find_attempt(self, request: pb.LogsRequest) -> tuple[int, agent.AttemptKey]:
-        """Return the machine of an attempt, and its key."""
+    def _find_attempt(self, request: pb.LogsRequest) -> tuple[int, agent.AttemptKey, int]:
+        """Return the machine of an attempt, its key, and the note about how it ended."""
         cell = self._host.cell
         row = find_job(cell, request.job)
         if row is None:
@@ -101,18 +116,20 @@ class MachineCalls:
         if task is None:
             last = int(cell.jobs.extent[row]) - 1
             raise not_found(f"task {request.job}/{request.index}", f"the job's tasks are 0 to {last}")
-        attempts = {past.attempt: past.machine for past in cell.tasks.past.get(task, ())}
+        attempts = {past.attempt: (past.machine, int(past.note)) for past in cell.tasks.past.get(task, ())}
         newest = int(cell.tasks.attempt[task])
         if newest:
-            attempts[newest] = int(cell.tasks.last_machine[task])
+            attempts[newest] = (int(cell.tasks.last_machine[task]), int(cell.tasks.note[task]))
         if not attempts:
-            raise not_found(f"output of {request.job}/{request.index}", "the task has not been placed yet")
+            what = f"output of {request.job}/{request.index}"
+            raise not_found(what, "the task has not been placed yet", reason=REASON_NOT_STARTED)
         wanted = request.attempt or newest
         if wanted not in attempts:
             known = ", ".join(str(number) for number in sorted(attempts))
             raise not_found(f"attempt {wanted} of {request.job}/{request.index}", f"those remembered are {known}")
         job = JobId(int(cell.jobs.id[row]))
-        return attempts[wanted], agent.AttemptKey(job_id=job, index=request.index, attempt=wanted)
+        machine, note = attempts[wanted]
+        return machine, agent.AttemptKey(job_id=job, index=request.index, attempt=wanted), note
 
 
 def view_machine(cell: Cell, row: int) -> pb.Machine:

@@ -62,9 +62,9 @@ def find_refusal(outcome: Outcome, what: str) -> RefusalError | None:
     return RefusalError(code, f"{what}: {sentence}", reason=reason.name)
 
 
-def not_found(what: str, advice: str) -> RefusalError:
+def not_found(what: str, advice: str, *, reason: str = "") -> RefusalError:
     """Return the refusal of something that is not there."""
-    return RefusalError(grpc.StatusCode.NOT_FOUND, f"there is no {what}; {advice}")
+    return RefusalError(grpc.StatusCode.NOT_FOUND, f"there is no {what}; {advice}", reason=reason)
 
 
 def refusal_of(error: OmegaError) -> RefusalError:

@@ -31,7 +31,10 @@ def run(
         bool, typer.Option("--replace", help="Where a job of the same name has another spec, stop it and begin anew.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Stop waiting after so many seconds; the jobs go on.", min=0.0)
+        float | None,
+        typer.Option(
+            "--timeout", help="Stop waiting after so many seconds; the jobs go on.", min=0.0, metavar="SECONDS"
+        ),
     ] = None,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,
@@ -55,7 +58,7 @@ def logs(
     ],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
     attempt: Annotated[
-        int | None, typer.Option("--attempt", help="Which attempt; the last one by default.", min=1)
+        int | None, typer.Option("--attempt", help="Which attempt; the last one by default.", min=1, metavar="N")
     ] = None,
     stderr: Annotated[
         bool, typer.Option("--stderr", help="Its standard error instead of its standard output.")
@@ -64,7 +67,8 @@ def logs(
 ) -> None:
     """Print what a task wrote.
 
-    With -f it ends when the attempt has ended and everything is printed.
+    The index may be left out for a job with one task. With -f a task that has not been started is waited for, and it
+    ends when the attempt has ended and everything is printed.
     """
     from omegacell.api.cli.actions import logs as action
 
@@ -85,7 +89,11 @@ def status(
     tasks: Annotated[
         int,
         typer.Option(
-            "--tasks", help="Show at most so many tasks, those in trouble first; 0 for all.", min=0, max=100_000
+            "--tasks",
+            help="Show at most so many tasks, those in trouble first; 0 for all.",
+            min=0,
+            max=100_000,
+            metavar="N",
         ),
     ] = 50,
     output: OutputOption = Format.TABLE,
