@@ -36,6 +36,8 @@ LINES = [
     (("up", "--schedulers", "batch=1,bogus=1"), ExitCode.USAGE, "'bogus': no such name is installed"),
     (("up", "--listen", "localhost"), ExitCode.USAGE, "HOST:PORT"),
     (("up", "--listen", "localhost:99999"), ExitCode.USAGE, "HOST:PORT"),
+    (("up", "--ports", "20000"), ExitCode.USAGE, "FIRST-LAST"),
+    (("up", "--ports", "20999-20000"), ExitCode.USAGE, "FIRST-LAST"),
     (("up", "--cell", "../x"), ExitCode.USAGE, "../x"),
     (("down",), ExitCode.NOT_FOUND, "no cell"),
     (("store", "verify", "nowhere"), ExitCode.NOT_FOUND, "nowhere"),

@@ -45,6 +45,12 @@ def test_help_teaches_with_an_example(path: tuple[str, ...], omega: Omega) -> No
     assert summary.endswith(".")
 
 
+def test_help_names_what_an_option_takes(omega: Omega) -> None:
+    """An option that takes a value says which by a name, not by a type of Python's."""
+    said = [line for path in ALL for line in omega(*path, "--help").out.splitlines() if line.startswith("  -")]
+    assert [line for line in said if re.match(r"  -\S*(, --\S+)? <", line)] == []
+
+
 def test_help_imports_nothing_heavy() -> None:
     """`omega --help` has a budget of 200 ms: what is heavy loads inside of commands."""
     code = (

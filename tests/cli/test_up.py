@@ -1,5 +1,6 @@
 """What `omega up` is made of: the supervisor of processes, the state folder, the leash."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from omegacell.api.errors import ExitCode, exit_code_of
 from omegacell.api.up import child
 from omegacell.api.up.child import ChildPlan, Ended
-from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder
+from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, translate
 from omegacell.api.up.leash import leashed
+from omegacell.api.up.plan import Place, plan_agent
 from omegacell.api.up.supervisor import Supervisor
 from omegacell.core.errors import StoreLockedError, UsageError
 
@@ -181,6 +184,30 @@ def test_state_folder_is_private(folder: StateFolder) -> None:
     (folder.path / "file").write_text("")
     with pytest.raises(UsageError, match="file in its place"):
         StateFolder(folder.path / "file").make()
+
+
+def test_folder_without_permission_is_a_sentence(folder: StateFolder) -> None:
+    """Where this user may not write, the error says so, which folder, and what to do; its exit code is 6."""
+    told = translate(PermissionError(errno.EACCES, "Permission denied"), folder.path)
+    assert str(told) == f"{folder.path}: this user may not write there; name a folder with --state that it may"
+    assert exit_code_of(told) is ExitCode.STORE
+
+
+def test_ports_of_this_machine_are_an_attribute_of_its_agent(folder: StateFolder) -> None:
+    """`omega up --ports` reaches the agent as the attribute that the cell reads its range from."""
+    place = Place(
+        folder=folder,
+        cell="lab",
+        store_url=folder.store_url,
+        address="127.0.0.1:1",
+        metrics_address="127.0.0.1:2",
+        token_file=folder.path / "token",
+    )
+    assert plan_agent(place, is_root_allowed=False, ports="20000-20999").argv[-2:] == (
+        "--attribute",
+        "ports=20000-20999",
+    )
+    assert "--attribute" not in plan_agent(place, is_root_allowed=False).argv
 
 
 def test_default_state_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

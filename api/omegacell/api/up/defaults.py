@@ -8,6 +8,7 @@ from pathlib import Path
 from omegacell.api.cli.output import warn
 from omegacell.api.contexts import Context, read_contexts, write_context
 from omegacell.api.up.folder import StateFolder, find_holder
+from omegacell.core.errors import StoreError
 
 
 def is_up(context: Context) -> bool:
@@ -16,7 +17,7 @@ def is_up(context: Context) -> bool:
         return False
     try:
         return find_holder(StateFolder(Path(context.state_folder))) > 0
-    except OSError:
+    except (OSError, StoreError):
         return False  # another user's
 
 

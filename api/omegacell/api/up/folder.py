@@ -83,8 +83,8 @@ class StateFolder:
         """Make the folder, for its owner only.
 
         Raises:
-            UsageError: Something else stands at its place, or it belongs to another user.
-            StoreError: The disk is full or read-only.
+            UsageError: Something else stands at its place.
+            StoreError: The disk is full or read-only, or this user may not write there.
         """
         # Root's tasks run as other users: they pass through to their folders, and read nothing else on the way.
         passable = 0o711 if os.geteuid() == 0 else 0o700
@@ -96,8 +96,8 @@ class StateFolder:
             raise UsageError(
                 f"state folder {self.path}: there is a file in its place; name another with --state"
             ) from None
-        except PermissionError:
-            raise UsageError(f"state folder {self.path}: no permission to write; name another with --state") from None
+        except PermissionError as error:
+            raise translate(error, self.path) from error
         except OSError as error:
             raise translate(error, self.path) from error
 
@@ -156,11 +156,17 @@ class StateLock:
 
 
 def find_holder(folder: StateFolder) -> int:
-    """Return the pid of the `omega up` that holds the folder; 0 when none does."""
+    """Return the pid of the `omega up` that holds the folder; 0 when none does.
+
+    Raises:
+        StoreError: This user may not look.
+    """
     try:
         fd = os.open(folder.path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError as error:
+        raise translate(error, folder.path) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -195,6 +201,6 @@ def translate(error: OSError, path: Path) -> Exception:
                 f"{path}: the file system is read-only; name a folder with --state that can be written"
             )
         case errno.EACCES | errno.EPERM:
-            return UsageError(f"{path}: no permission; name another folder with --state")
+            return StoreReadOnlyError(f"{path}: this user may not write there; name a folder with --state that it may")
         case _:
             return error

@@ -29,6 +29,7 @@ class UpSettings:
     has_agent: bool
     is_root_allowed: bool
     listen: str
+    ports: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,20 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def check_ports(text: str) -> None:
+    """Refuse what is no range of ports.
+
+    >>> check_ports("20000-20999")
+
+    Raises:
+        UsageError: It is none.
+    """
+    first, dash, last = text.partition("-")
+    is_written = bool(dash) and all(each.isascii() and each.isdigit() for each in (first, last))
+    if not is_written or not 0 < int(first) <= int(last) <= MAX_PORT:
+        raise UsageError(f"--ports {text!r}: expected FIRST-LAST, such as 20000-20999")
+
+
 def check_cell_name(name: str) -> None:
     """Refuse what cannot be a cell's name, and a folder's.
 
@@ -168,11 +183,13 @@ def plan_api(place: Place, *, has_agent: bool) -> ChildPlan:
     return ChildPlan(name="api", title="API and controllers", argv=python("omegacell.api.processes.api", *arguments))
 
 
-def plan_agent(place: Place, *, is_root_allowed: bool) -> ChildPlan:
-    """Return how this machine's agent is started."""
+def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "") -> ChildPlan:
+    """Return how this machine's agent is started; ``ports`` is the range that its tasks may get, as in 20000-20999."""
     arguments = ("--state", str(place.folder.agent), *_api(place))
     if is_root_allowed:
         arguments += ("--allow-root",)
+    if ports:
+        arguments += ("--attribute", f"ports={ports}")
     return ChildPlan(
         name="agent", title="agent of this machine", argv=python("omegacell.api.processes.agent", *arguments)
     )

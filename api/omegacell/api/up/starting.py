@@ -23,6 +23,7 @@ from omegacell.api.up.plan import (
     Place,
     UpSettings,
     check_cell_name,
+    check_ports,
     parse_listen,
     parse_schedulers,
     plan_agent,
@@ -74,6 +75,8 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         check_installed(each.target)
     listen = parse_listen(settings.listen)
     check_cell_name(settings.cell)
+    if settings.ports:
+        check_ports(settings.ports)
     folder = StateFolder((settings.state or default_state(settings.cell)).expanduser().absolute())
     if detach:
         _detach(settings, folder, form)
@@ -94,7 +97,7 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         )
         epochs = read_epochs(place)
         if settings.has_agent:
-            supervisor.add(plan_agent(place, is_root_allowed=settings.is_root_allowed))
+            supervisor.add(plan_agent(place, is_root_allowed=settings.is_root_allowed, ports=settings.ports))
         if settings.simulated:
             supervisor.add(plan_simulated(place, settings.simulated))
         for plan in schedulers:
@@ -313,4 +316,6 @@ def _arguments(settings: UpSettings, folder: StateFolder) -> list[str]:
     arguments += ["--listen", settings.listen, "--agent" if settings.has_agent else "--no-agent"]
     if settings.is_root_allowed:
         arguments.append("--allow-root")
+    if settings.ports:
+        arguments += ["--ports", settings.ports]
     return arguments if settings.store is None else [*arguments, "--store", settings.store]

@@ -28,8 +28,12 @@ FolderOption: TypeAlias = Annotated[
 
 @bench_app.command("commit", epilog=examples("omega bench commit", "omega bench commit --seconds 1 -o json"))
 def commit(
-    seconds: Annotated[float, typer.Option("--seconds", help="How long each part is measured.", min=0.1)] = 5.0,
-    writers: Annotated[int, typer.Option("--writers", help="Threads that append at the same time.", min=1, max=64)] = 8,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="How long each part is measured.", min=0.1, metavar="SECONDS")
+    ] = 5.0,
+    writers: Annotated[
+        int, typer.Option("--writers", help="Threads that append at the same time.", min=1, max=64, metavar="N")
+    ] = 8,
     folder: FolderOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -42,10 +46,12 @@ def commit(
 @bench_app.command("fold", epilog=examples("omega bench fold", "omega bench fold --placements 100000 -o json"))
 def fold(
     placements: Annotated[
-        int, typer.Option("--placements", help="How many placements to fold.", min=1_000)
+        int, typer.Option("--placements", help="How many placements to fold.", min=1_000, metavar="N")
     ] = 1_000_000,
-    claims: Annotated[int, typer.Option("--claims", help="Claims in a transaction.", min=1, max=10_000)] = 100,
-    machines: Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=10)] = 10_000,
+    claims: Annotated[
+        int, typer.Option("--claims", help="Claims in a transaction.", min=1, max=10_000, metavar="N")
+    ] = 100,
+    machines: Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=10, metavar="N")] = 10_000,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Measure how fast a replica decodes and applies placements."""
@@ -58,12 +64,20 @@ def fold(
     "throughput", epilog=examples("omega bench throughput", "omega bench throughput --jobs 50 --machines 500")
 )
 def throughput(
-    jobs: Annotated[int, typer.Option("--jobs", help="Jobs in the first part.", min=1)] = 1_000,
-    tasks: Annotated[int, typer.Option("--tasks", help="Tasks of each of them.", min=1)] = 100,
-    singles: Annotated[int, typer.Option("--singles", help="Jobs of one task in the second part.", min=0)] = 5_000,
-    machines: Annotated[int, typer.Option("--machines", help="Simulated machines.", min=1, max=100_000)] = 10_000,
-    schedulers: Annotated[int, typer.Option("--schedulers", help="Batch schedulers at work.", min=1, max=32)] = 1,
-    timeout: Annotated[float, typer.Option("--timeout", help="Give up after so many seconds.", min=1.0)] = 300.0,
+    jobs: Annotated[int, typer.Option("--jobs", help="Jobs in the first part.", min=1, metavar="N")] = 1_000,
+    tasks: Annotated[int, typer.Option("--tasks", help="Tasks of each of them.", min=1, metavar="N")] = 100,
+    singles: Annotated[
+        int, typer.Option("--singles", help="Jobs of one task in the second part.", min=0, metavar="N")
+    ] = 5_000,
+    machines: Annotated[
+        int, typer.Option("--machines", help="Simulated machines.", min=1, max=100_000, metavar="N")
+    ] = 10_000,
+    schedulers: Annotated[
+        int, typer.Option("--schedulers", help="Batch schedulers at work.", min=1, max=32, metavar="N")
+    ] = 1,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Give up after so many seconds.", min=1.0, metavar="SECONDS")
+    ] = 300.0,
     folder: FolderOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -84,7 +98,7 @@ def throughput(
 
 @bench_app.command("latency", epilog=examples("omega bench latency", "omega bench latency --jobs 20 -o json"))
 def latency(
-    jobs: Annotated[int, typer.Option("--jobs", help="How many jobs, one after the other.", min=1)] = 200,
+    jobs: Annotated[int, typer.Option("--jobs", help="How many jobs, one after the other.", min=1, metavar="N")] = 200,
     folder: FolderOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -96,7 +110,7 @@ def latency(
 
 @bench_app.command("idle", epilog=examples("omega bench idle", "omega bench idle --seconds 10"))
 def idle(
-    seconds: Annotated[float, typer.Option("--seconds", help="How long to watch.", min=1.0)] = 60.0,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to watch.", min=1.0, metavar="SECONDS")] = 60.0,
     folder: FolderOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:

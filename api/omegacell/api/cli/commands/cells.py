@@ -71,7 +71,11 @@ def run_scheduler(
     ],
     name: Annotated[
         str | None,
-        typer.Option("--name", help="The scheduler's name, which jobs give in `scheduler:`; by default its target's."),
+        typer.Option(
+            "--name",
+            help="The scheduler's name, which jobs give in `scheduler:`; by default its target's.",
+            metavar="NAME",
+        ),
     ] = None,
     state: StateOption = None,
     store: Annotated[
@@ -115,8 +119,10 @@ def history(
     status: Annotated[
         str, typer.Option("--status", help="Only with this outcome: committed, partial, refused, ...", metavar="STATUS")
     ] = "",
-    before: Annotated[int, typer.Option("--before", help="Only revisions below this one.", min=0)] = 0,
-    count: Annotated[int, typer.Option("-n", "--count", help="At most so many.", min=1, max=100_000)] = 30,
+    before: Annotated[
+        int, typer.Option("--before", help="Only revisions below this one.", min=0, metavar="REVISION")
+    ] = 0,
+    count: Annotated[int, typer.Option("-n", "--count", help="At most so many.", min=1, max=100_000, metavar="N")] = 30,
     ticks: Annotated[bool, typer.Option("--ticks", help="Also ticks and session renewals.")] = False,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is committed from now on.")] = False,
     output: OutputOption = Format.TABLE,
@@ -140,7 +146,8 @@ def conflicts(
         typer.Option("--store", help="Answer from this store or copy of it, with nothing running.", metavar="PATH"),
     ] = None,
     count: Annotated[
-        int, typer.Option("-n", "--count", help="List the last so many refused claims.", min=0, max=100_000)
+        int,
+        typer.Option("-n", "--count", help="List the last so many refused claims.", min=0, max=100_000, metavar="N"),
     ] = 20,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,

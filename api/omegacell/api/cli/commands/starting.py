@@ -38,7 +38,10 @@ def up(
         ),
     ] = DEFAULT_SCHEDULERS,
     simulated: Annotated[
-        int, typer.Option("--simulated", help="Besides this machine, so many simulated ones.", min=0, max=100_000)
+        int,
+        typer.Option(
+            "--simulated", help="Besides this machine, so many simulated ones.", min=0, max=100_000, metavar="N"
+        ),
     ] = 0,
     agent: Annotated[bool, typer.Option("--agent/--no-agent", help="Whether this machine itself runs tasks.")] = True,
     allow_root: Annotated[
@@ -47,6 +50,15 @@ def up(
     listen: Annotated[
         str, typer.Option("--listen", help="Where the API listens; port 0 takes a free one.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
+    ports: Annotated[
+        str,
+        typer.Option(
+            "--ports",
+            help="Ports that tasks of this machine may get, 20000-29999 by default; two cells of one machine need"
+            " ranges of their own.",
+            metavar="FIRST-LAST",
+        ),
+    ] = "",
     detach: Annotated[
         bool, typer.Option("-d", "--detach", help="Run in the background; `omega down` stops it.")
     ] = False,
@@ -69,6 +81,7 @@ def up(
         has_agent=agent,
         is_root_allowed=allow_root,
         listen=listen,
+        ports=ports,
     )
     start(settings, form=output, detach=detach)
 
