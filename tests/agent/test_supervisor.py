@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from omegacell.agent.hands import to_end
+from omegacell.agent.messages import ReportKind
 from omegacell.agent.supervisor import processes
 from omegacell.agent.supervisor.client import AttemptStatus, SupervisorClient, SupervisorError, ensure_supervisor
-from omegacell.agent.supervisor.records import ExitRecord, How, RecordFolder, StartRecord
+from omegacell.agent.supervisor.records import Act, ExitRecord, How, Recorded, RecordFolder, StartRecord
 from omegacell.agent.supervisor.server import SOCKET_NAME
 from omegacell.agent.supervisor.spawn import SpawnSpec
 from tests.agent.cell_end import wait_until
@@ -227,7 +229,7 @@ def test_tasks_of_a_killed_supervisor_are_found_and_their_end_is_unknown(state: 
             assert (status.pid, status.phase, status.is_found_again) == (pid, "running", True)
             await client.signal("1.0.1", signal.SIGTERM, 100_000)
             ends = await ends_of(client, "1.0.1")
-            assert ends["1.0.1"].how is How.UNKNOWN
+            assert (ends["1.0.1"].how, ends["1.0.1"].was_stopped) == (How.UNKNOWN, True)
             assert find_processes_of(f"{state}/1.0.1") == []
 
     asyncio.run(scenario())
@@ -291,11 +293,11 @@ def test_a_torn_record_is_no_start_and_a_torn_end_no_end(state: str) -> None:
         file.write('{"how": 1, "co')
     with open(f"{state}/attempts/1.0.1", "w", encoding="ascii") as file:
         file.write('{"key": "1.0.1"')
-    assert folder.load() == [(start, None)]
-    folder.write_exit("2.0.1", ExitRecord(how=How.EXITED, code=4, ended_at_us=1))
-    ((_, end),) = folder.load()
-    assert end is not None
-    assert end.code == 4
+    assert folder.load() == [Recorded(start=start)]
+    folder.write_act("2.0.1", Act.FENCED)
+    end = ExitRecord(how=How.EXITED, code=4, ended_at_us=1)
+    folder.write_exit("2.0.1", end)
+    assert folder.load() == [Recorded(start=start, acts=frozenset({Act.FENCED}), end=end)]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -390,8 +392,29 @@ def test_the_deadline_never_moves_back_and_outlives_the_supervisor(state: str) -
             assert find_processes_of(f"{state}/1.0.1")
             await kill_supervisor(client)
         async with supervised(state) as client:
-            await ends_of(client, "1.0.1")
+            ends = await ends_of(client, "1.0.1")
+            assert (ends["1.0.1"].how, ends["1.0.1"].code, ends["1.0.1"].was_fenced) == (How.SIGNALED, 9, True)
+            assert to_end(ends["1.0.1"]).kind is ReportKind.FENCED
             assert find_processes_of(f"{state}/1.0.1") == []
+
+    asyncio.run(scenario())
+
+
+def test_what_a_supervisor_did_is_known_to_the_next(state: str) -> None:
+    """Killed after it recorded a fence and before it saw the end, it is followed by one that finishes and tells."""
+
+    async def scenario() -> None:
+        async with supervised(state) as client:
+            await client.start([spec(state, "1.0.1", "sleep", "1000"), spec(state, "2.0.1", "sleep", "1000")])
+            pid = await pid_of(client, "1.0.1")
+            await kill_supervisor(client)
+        folder = RecordFolder(f"{state}/attempts")
+        folder.write_act("1.0.1", Act.FENCED)
+        folder.write_act("2.0.1", Act.FENCED)
+        os.kill(pid, signal.SIGKILL)
+        async with supervised(state) as client:
+            ends = await ends_of(client, "1.0.1", "2.0.1")
+            assert {to_end(end).kind for end in ends.values()} == {ReportKind.FENCED}
 
     asyncio.run(scenario())
 
@@ -429,9 +452,9 @@ def test_sigterm_is_a_shutdown(state: str) -> None:
         await wait_until(lambda: os.path.exists(f"{state}/1.0.1.out") and read(f"{state}/1.0.1.out") != "", "ready")
         os.kill(await client.hello(), signal.SIGTERM)
         await wait_until(lambda: not find_processes_of(state), "nobody is left")
-        ((_, end),) = RecordFolder(f"{state}/attempts").load()
-        assert end is not None
-        assert (end.how, end.code) == (How.EXITED, 4)
+        (recorded,) = RecordFolder(f"{state}/attempts").load()
+        assert recorded.end is not None
+        assert (recorded.end.how, recorded.end.code) == (How.EXITED, 4)
 
     play(state, scenario)
 

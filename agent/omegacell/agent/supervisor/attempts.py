@@ -6,8 +6,9 @@ Rules:
   is killed at once. Its end is on record before it is announced.
 - A tree is: what is in the attempt's control group; without one, the process group and session of its first process,
   their descendants, and orphans that carry its mark in their environment.
-- Processes found again after a restart of the supervisor are not its children: they are watched through pidfds, and
-  how they ended is unknown, and said to be.
+- What is done to end an attempt is on record before it is done.
+- Processes found again after a restart of the supervisor are not its children: they are watched through pidfds. How
+  they ended is unknown, and said to be, unless a supervisor killed them: that is on record.
 
 This module acts at once and never waits; `server` calls it when a signal, a pidfd, a pipe or the clock says so.
 """
@@ -17,11 +18,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from omegacell.agent.supervisor import processes, trees
-from omegacell.agent.supervisor.records import DeadlineFile, ExitRecord, How, RecordFolder, StartRecord
+from omegacell.agent.supervisor.records import Act, DeadlineFile, ExitRecord, How, RecordFolder, StartRecord
 from omegacell.agent.supervisor.spawn import Held, SpawnSpec, fork_held, read_error
 
 _DRAIN_RETRY_US = 20_000
@@ -50,8 +51,7 @@ class Attempt:
     is_child: bool = True
     pidfd: int = -1
     error: int = -1
-    was_stopped: bool = False
-    was_fenced: bool = False
+    acts: set[Act] = field(default_factory=set)
     kill_at_us: int | None = None
     died_at_ticks: int = 0
     drain_until_us: int = 0
@@ -90,21 +90,24 @@ class Attempts:
 
     def recover(self) -> None:
         """Find again what the records say was started; kill leftovers of what has ended."""
-        for start, end in self._records.load():
-            attempt = Attempt(start=start, phase=Phase.RUNNING, is_child=False, end=end)
+        for one in self._records.load():
+            start = one.start
+            attempt = Attempt(start=start, phase=Phase.RUNNING, is_child=False, acts=set(one.acts), end=one.end)
             self._all[start.key] = attempt
-            if end is not None:
+            if one.end is not None:
                 attempt.phase = Phase.ENDED
                 continue
             if start.boot_id != self._boot_id:
-                self._finish(attempt, self._unknown_end("the machine was restarted"))
+                self._finish(attempt, self._unseen_end(attempt, "the machine was restarted"))
                 continue
             pidfd = processes.open_process(start.pid, start.start_ticks)
             if pidfd is not None:
                 attempt.pidfd = pidfd
                 self._track(attempt)
+                if not attempt.acts.isdisjoint((Act.KILLED, Act.FENCED)):
+                    self._kill(attempt)  # the one before may have been killed between its record and its signal
             else:
-                self._drain(attempt, self._unknown_end("it ended while no supervisor ran"))
+                self._drain(attempt, self._unseen_end(attempt, "it ended while no supervisor ran"))
         trees.kill_marked({a.start.mark.encode() for a in self if a.phase is Phase.ENDED and a.start.mark})
         self._look_at_draining()
 
@@ -145,11 +148,12 @@ class Attempts:
         if attempt is None or not attempt.is_alive:
             return False
         if kill_after_us is not None:
-            attempt.was_stopped = True
+            self._note(attempt, Act.STOPPED)
             at_us = processes.boot_clock_us() + kill_after_us
             attempt.kill_at_us = at_us if attempt.kill_at_us is None else min(at_us, attempt.kill_at_us)
             self._stopping[key] = attempt
         if number == signal.SIGKILL:
+            self._note(attempt, Act.KILLED)
             trees.kill_tree(attempt.start)
         elif processes.is_running(attempt.start.pid, attempt.start.start_ticks):
             self._signal_group(attempt, number)
@@ -199,14 +203,12 @@ class Attempts:
         now_us = processes.boot_clock_us()
         for attempt in list(self._stopping.values()):
             if attempt.kill_at_us is not None and now_us >= attempt.kill_at_us:
-                attempt.kill_at_us = now_us + _KILL_RETRY_US
-                trees.kill_tree(attempt.start)
+                self._note(attempt, Act.KILLED)
+                self._kill(attempt)
         if self._deadline_us is not None and now_us >= self._deadline_us:
             for attempt in list(self._fenced.values()):
-                attempt.was_fenced = True
-                attempt.kill_at_us = now_us + _KILL_RETRY_US
-                self._stopping[attempt.start.key] = attempt
-                trees.kill_tree(attempt.start)
+                self._note(attempt, Act.FENCED)
+                self._kill(attempt)
             self._fenced.clear()
         self._look_at_draining()
 
@@ -245,7 +247,8 @@ class Attempts:
 
     def on_pidfd(self, attempt: Attempt) -> None:
         """Take note that a process found again has ended."""
-        self._drain(attempt, self._unknown_end("it ended without a parent to wait for it: its supervisor was killed"))
+        end = self._unseen_end(attempt, "it ended without a parent to wait for it: its supervisor was killed")
+        self._drain(attempt, end)
         self._look_at_draining()
 
     # --- inside
@@ -277,14 +280,39 @@ class Attempts:
             how=How.EXITED if exited else How.SIGNALED,
             code=info.si_status,
             is_oom=is_oom,
-            was_stopped=attempt.was_stopped,
-            was_fenced=attempt.was_fenced,
+            was_stopped=Act.STOPPED in attempt.acts,
+            was_fenced=Act.FENCED in attempt.acts,
             ended_at_us=_wall_us(),
             message=_explain(attempt, is_oom),
         )
 
-    def _unknown_end(self, message: str) -> ExitRecord:
-        return ExitRecord(how=How.UNKNOWN, ended_at_us=_wall_us(), message=message)
+    def _unseen_end(self, attempt: Attempt, message: str) -> ExitRecord:
+        """Return how an attempt ended that nobody could wait for: as it was ended, else unknown, and ``message``."""
+        was_killed = not attempt.acts.isdisjoint((Act.KILLED, Act.FENCED))
+        return ExitRecord(
+            how=How.SIGNALED if was_killed else How.UNKNOWN,
+            code=signal.SIGKILL if was_killed else 0,
+            was_stopped=Act.STOPPED in attempt.acts,
+            was_fenced=Act.FENCED in attempt.acts,
+            ended_at_us=_wall_us(),
+            message=_explain(attempt, is_oom=False) if was_killed else message,
+        )
+
+    def _note(self, attempt: Attempt, act: Act) -> None:
+        """Put on record what is about to be done to an attempt; what cannot be recorded is done all the same."""
+        if act in attempt.acts:
+            return
+        attempt.acts.add(act)
+        try:
+            self._records.write_act(attempt.start.key, act)
+        except OSError as error:
+            _log(f"{attempt.start.key}: that it is {act.name.lower()} is not on record: {error}")
+
+    def _kill(self, attempt: Attempt) -> None:
+        """Kill an attempt's tree, and again for as long as it does not end."""
+        attempt.kill_at_us = processes.boot_clock_us() + _KILL_RETRY_US
+        self._stopping[attempt.start.key] = attempt
+        trees.kill_tree(attempt.start)
 
     def _drain(self, attempt: Attempt, end: ExitRecord) -> None:
         key = attempt.start.key
@@ -346,7 +374,7 @@ def _peek_ended_child() -> os.waitid_result | None:
 
 
 def _explain(attempt: Attempt, is_oom: bool) -> str:
-    if attempt.was_fenced:
+    if Act.FENCED in attempt.acts:
         return "killed because the machine had lost the cell for longer than its lease"
     if is_oom:
         return "killed by the kernel: out of memory"

@@ -3,9 +3,12 @@
 Rules:
 - An attempt's file holds its start on the first line, written and synced while its process is still held before
   ``exec``; so a process that runs the task's command has a record, always.
-- How it ended is the second line, written and synced before anyone is told.
-- A torn first line means that nothing was started; a torn second line, that the end is not known yet.
-- The deadline's file is not synced: it must outlive this process, not the machine, because a boot ends every task.
+- What the supervisor does to end it are lines of their own, written before the signal: the next supervisor, who cannot
+  wait for it, still knows who ended it.
+- How it ended is the last line, written and synced before anyone is told.
+- A torn first line means that nothing was started; a torn last one, that it was never written.
+- Acts and the deadline's file are not synced: they must outlive this process, not the machine, because a boot ends
+  every task.
 """
 
 import errno
@@ -28,6 +31,17 @@ class How(IntEnum):
     """The command never ran; ``message`` says why."""
     UNKNOWN = 4
     """It ended while no supervisor was there to wait for it."""
+
+
+class Act(IntEnum):
+    """What a supervisor did to end an attempt."""
+
+    STOPPED = 1
+    """It asked for its end, as it was told to."""
+    KILLED = 2
+    """It sent SIGKILL."""
+    FENCED = 3
+    """It sent SIGKILL because the fencing deadline had passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,15 @@ def parse_exit(fields: dict[str, object]) -> ExitRecord:
     return ExitRecord(**{**fields, "how": How(fields["how"])})  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """Everything on record of one attempt."""
+
+    start: StartRecord
+    acts: frozenset[Act] = frozenset()
+    end: ExitRecord | None = None
+
+
 class RecordFolder:
     """The folder of the records of one machine."""
 
@@ -107,6 +130,10 @@ class RecordFolder:
         os.fsync(self._folder)
         return failed
 
+    def write_act(self, key: str, act: Act) -> None:
+        """Write what is about to be done to an attempt; the start must have been written."""
+        self._append(key, {"act": act}, 0, is_synced=False)
+
     def write_exit(self, key: str, record: ExitRecord) -> None:
         """Write and sync how an attempt ended; the start must have been written."""
         self._append(key, asdict(record), 0)
@@ -118,25 +145,25 @@ class RecordFolder:
         except FileNotFoundError:
             return
 
-    def load(self) -> list[tuple[StartRecord, ExitRecord | None]]:
+    def load(self) -> list[Recorded]:
         """Return all attempts on record, removing those whose start was never completely written."""
         found = []
         for key in sorted(os.listdir(self._path)):
             with open(os.path.join(self._path, key), "rb") as file:
-                lines = file.read(_RECORD_LIMIT).split(b"\n")
-            if len(lines) < 2:
+                *lines, torn = file.read(_RECORD_LIMIT).split(b"\n")
+            if not lines:
                 self.forget(key)
                 continue
-            start = json.loads(lines[0])
+            if torn:  # cut off, so that the next line can be appended behind the complete ones
+                os.truncate(os.path.join(self._path, key), sum(len(line) + 1 for line in lines))
+            start, *later = [json.loads(line) for line in lines]
             start["cgroups"] = tuple(start["cgroups"])
-            # A torn end is cut off, so that the true one can be appended behind the first line.
-            end = parse_exit(json.loads(lines[1])) if len(lines) > 2 else None
-            if end is None and lines[1]:
-                os.truncate(os.path.join(self._path, key), len(lines[0]) + 1)
-            found.append((StartRecord(**start), end))
+            acts = frozenset([Act(fields["act"]) for fields in later if "act" in fields])
+            ends = [parse_exit(fields) for fields in later if "how" in fields]
+            found.append(Recorded(start=StartRecord(**start), acts=acts, end=ends[0] if ends else None))
         return found
 
-    def _append(self, key: str, fields: dict[str, object], flags: int) -> None:
+    def _append(self, key: str, fields: dict[str, object], flags: int, *, is_synced: bool = True) -> None:
         fd = os.open(key, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600, dir_fd=self._folder)
         try:
             line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
@@ -144,7 +171,8 @@ class RecordFolder:
             if written != len(line):
                 os.ftruncate(fd, os.fstat(fd).st_size - written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fdatasync(fd)
+            if is_synced:
+                os.fdatasync(fd)
         finally:
             os.close(fd)
 
