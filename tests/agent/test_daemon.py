@@ -243,9 +243,7 @@ def test_logs_of_an_unknown_attempt_are_refused_in_words(state: str) -> None:
         await wait_until(lambda: bool(cell.chunks), "an answer")
 
     cell = play(state, scenario)
-    assert [(c.is_last, c.error) for c in cell.chunks] == [
-        (True, "it is not kept there any more")
-    ]
+    assert [(c.is_last, c.error) for c in cell.chunks] == [(True, "it is not kept there any more")]
 
 
 def test_a_service_becomes_healthy(state: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ from omegacell.api.up import child
 from omegacell.api.up.child import ChildPlan, Ended
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, translate
 from omegacell.api.up.leash import leashed
-from omegacell.api.up.plan import Place, plan_agent
+from omegacell.api.up.plan import Place, plan_agent, plan_api
 from omegacell.api.up.supervisor import Supervisor
 from omegacell.core.errors import StoreLockedError, UsageError
 
@@ -94,6 +95,19 @@ def test_process_that_ends_at_once_is_tried_later_and_later(supervisor: Supervis
     assert [str(end) for end in notes.ends] == ["exited with 2: no such module"] * 3
     assert notes.delays == sorted(notes.delays)
     assert notes.delays[0] < notes.delays[2]
+
+
+def test_longest_pause_is_the_plan_s(supervisor: Supervisor, notes: Notes) -> None:
+    """What the whole cell waits for says how long a pause may get; other processes keep the long one."""
+    supervisor.add(replace(plan("a", "/bin/false"), last_delay_s=0.15))
+    run_until(supervisor, lambda: len(notes.delays) == 3)
+    assert notes.delays == [0.1, 0.15, 0.15]
+    place = Place(
+        folder=StateFolder(Path("/s")), cell="c", store_url="", address="", metrics_address="", token_file=Path("/t")
+    )
+    vital = [plan_api(place, has_agent=True), plan_agent(place, is_root_allowed=False)]
+    assert [each.last_delay_s for each in vital] == [3.0, 3.0]
+    assert plan("other").last_delay_s == 15.0
 
 
 def test_one_that_fails_stops_nobody_else(supervisor: Supervisor, notes: Notes) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from omegacell.api.up.leash import leashed
+from omegacell.api.up.restarts import LAST_DELAY_S
 
 LOG_LIMIT_BYTES: Final = 8 << 20
 LAST_WORDS_BYTES: Final = 4_096
@@ -28,6 +29,7 @@ class ChildPlan:
         title: what it is, for people.
         argv: program and arguments.
         env: what its environment has besides ours.
+        last_delay_s: the longest pause before it is started again.
         author: the author of its session in the log, by which a hang is noticed; empty when that is not watched.
     """
 
@@ -35,6 +37,7 @@ class ChildPlan:
     title: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+    last_delay_s: float = LAST_DELAY_S
     author: str = ""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from omegacell.api.up.child import ChildPlan, python
 from omegacell.api.up.folder import StateFolder
+from omegacell.api.up.restarts import VITAL_LAST_DELAY_S
 from omegacell.core.errors import UsageError
 
 MAX_INSTANCES: Final = 64
@@ -180,7 +181,12 @@ def plan_api(place: Place, *, has_agent: bool) -> ChildPlan:
     )
     if has_agent:
         arguments += ("--keeps-own-host",)
-    return ChildPlan(name="api", title="API and controllers", argv=python("omegacell.api.processes.api", *arguments))
+    return ChildPlan(
+        name="api",
+        title="API and controllers",
+        argv=python("omegacell.api.processes.api", *arguments),
+        last_delay_s=VITAL_LAST_DELAY_S,
+    )
 
 
 def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "") -> ChildPlan:
@@ -191,7 +197,10 @@ def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "") -> Child
     if ports:
         arguments += ("--attribute", f"ports={ports}")
     return ChildPlan(
-        name="agent", title="agent of this machine", argv=python("omegacell.api.processes.agent", *arguments)
+        name="agent",
+        title="agent of this machine",
+        argv=python("omegacell.api.processes.agent", *arguments),
+        last_delay_s=VITAL_LAST_DELAY_S,
     )
 
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Protocol
 
@@ -39,7 +39,7 @@ class _Slot:
     """One process that there shall be."""
 
     plan: ChildPlan
-    restarts: Restarts = field(default_factory=Restarts)
+    restarts: Restarts
     child: Child | None = None
     due_at: float = 0.0
     starts: int = 0
@@ -75,7 +75,7 @@ class Supervisor:
 
     def add(self, plan: ChildPlan) -> None:
         """Start a process and keep it running."""
-        slot = _Slot(plan=plan)
+        slot = _Slot(plan=plan, restarts=Restarts(last_delay_s=plan.last_delay_s))
         self._slots[plan.name] = slot
         self._start(slot)
 
