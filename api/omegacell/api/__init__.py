@@ -6,6 +6,10 @@
         print(client.status().revision)
 
 Nothing heavy is imported until it is used, because the start of the `omega` command is a budget.
+
+    >>> import omegacell.api
+    >>> "Client" in dir(omegacell.api)
+    True
 """
 
 from typing import TYPE_CHECKING
@@ -22,3 +26,7 @@ def __getattr__(name: str) -> object:
 
         return Client
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
