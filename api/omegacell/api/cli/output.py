@@ -186,7 +186,10 @@ def stamp(at_us: int) -> str:
 
 
 def ago(at_us: int) -> str:
-    """Return how long ago a wall stamp was, roughly; "-" for 0."""
+    """Return how long ago a wall stamp was, in whole seconds; "-" for 0."""
     import time
 
-    return duration(max(0, time.time_ns() // 1_000 - at_us) // 1_000_000 * 1_000_000) if at_us else "-"
+    if not at_us:
+        return "-"
+    seconds = (time.time_ns() // 1_000 - at_us) // 1_000_000
+    return duration(seconds * 1_000_000) if seconds > 0 else "<1s"

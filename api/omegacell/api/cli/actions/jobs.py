@@ -128,11 +128,13 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
     rows: list[tuple[str, ...]] = []
     for task in tasks:
         for past in task.past:
-            rows.append((str(task.index), str(past.attempt), past.state.name.lower(), *_ran(past), past.message))
+            rows.append(
+                (str(task.index), str(past.attempt), past.state.name.lower(), *describe_run(past), past.message)
+            )
         if task.last is None:
             rows.append((str(task.index), "-", task.state.name.lower(), "-", "-", "-", "-", ""))
             continue
-        rows.append((str(task.index), str(task.last.attempt), _state(task), *_ran(task.last), _note(task)))
+        rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"
     return Table(
         columns=columns, rows=rows, right=frozenset({"TASK", "ATTEMPT", "RAN"}), title=title, empty="no tasks shown"
@@ -147,7 +149,8 @@ def _state(task: Task) -> str:
     return task.state.name.lower()
 
 
-def _ran(attempt: Attempt) -> tuple[str, str, str, str]:
+def describe_run(attempt: Attempt) -> tuple[str, str, str, str]:
+    """Return where an attempt ran, how it ended, when it began and for how long it ran."""
     started = attempt.started_at_us or attempt.placed_at_us
     ended = attempt.ended_at_us
     ran = duration(max(0, ended - started)) if ended and started else (f"{ago(started)} so far" if started else "-")
@@ -166,6 +169,8 @@ def describe_exit(attempt: Attempt) -> str:
         return f"{attempt.exit_code}{note}"
     return note.strip() or "-"
 
+    if ended and started and attempt.state is TaskState.LOST and attempt.note is ExitNote.NONE:
+        ran = f"at most {ran}"  # no machine told of the end: the stamp is of when the cell noticed
 
 def _note(task: Task) -> str:
     words = [] if task.last is None or not task.last.message else [task.last.message]
