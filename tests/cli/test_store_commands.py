@@ -48,7 +48,11 @@ def test_changed_entry_is_found(state: Path, omega: Omega) -> None:
     data = path.read_bytes()
     assert b"m3" in data
     path.write_bytes(data.replace(b"m3", b"m4"))
-    check_damaged(omega("store", "verify", str(path)))
+    said = omega("store", "verify", str(path))
+    check_damaged(said)
+    found = [line for line in said.out.splitlines() if "is not what was written" in line]
+    assert len(found) == len(set(found)) == 2  # the entry, and the checkpoint that has it too
+    assert said.err == f"omega: {path}: 2 faults, as listed\n"
 
 
 @pytest.mark.parametrize("page", range(2, 6))
@@ -58,7 +62,11 @@ def test_overwritten_page_is_found(page: int, state: Path, omega: Omega) -> None
     data = bytearray(path.read_bytes())
     data[page * 4096 : (page + 1) * 4096] = b"damaged!" * 512
     path.write_bytes(data)
-    check_damaged(omega("store", "verify", str(path)))
+    said = omega("store", "verify", str(path))
+    check_damaged(said)
+    assert "SQLite" not in said.out
+    lines = said.out.splitlines()
+    assert len(lines) == len(set(lines))
 
 
 def check_damaged(said: Said) -> None:

@@ -1,5 +1,7 @@
 """`omega store ...`: work on a store without a cell."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from omegacell.api.cli.exits import CommandError
@@ -59,12 +61,12 @@ def path_of(text: str) -> Path:
 def verify(text: str, form: Format) -> None:
     """Read and fold everything again, and exit with 1 when anything is not as it should be."""
     with open_store(find_store(text), access=Access.READ_ONLY) as store:
-        faults = list(store.find_faults())
+        faults = _plain(store.find_faults())
         facts: dict[str, object] = {"store": str(store.stat().path or text), "entries": store.stat().entry_count}
         if not faults:
             folded, found = fold_again(store)
             facts |= folded
-            faults += found
+            faults += _plain(found)
     facts |= {"is_sound": not faults, "faults": faults}
     rows = [(name, str(value)) for name, value in facts.items() if name != "faults"]
     tables = [Table(columns=("STORE", "VERIFIED"), rows=rows)]
@@ -72,7 +74,20 @@ def verify(text: str, form: Format) -> None:
         tables.append(Table(columns=("FAULT",), rows=[(fault,) for fault in faults]))
     show(facts, form, *tables)
     if faults:
-        raise CommandError(f"{facts['store']}: {len(faults)} faults: {faults[0].splitlines()[0]}", code=ExitCode.FAILED)
+        count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
+        raise CommandError(f"{facts['store']}: {count}, as listed", code=ExitCode.FAILED)
+
+
+def _plain(faults: Iterable[str]) -> list[str]:
+    """Return faults, each once, without SQLite's own words: they differ from version to version and help nobody.
+
+    >>> _plain(["cell.db: SQLite: Tree 9 page 5", "cell.db: bad (SQLite: malformed, SQLITE_CORRUPT)", "cell.db: bad"])
+    ['cell.db: the structure of the database is damaged', 'cell.db: bad']
+    """
+    told = (
+        re.sub(r": SQLite: .*", ": the structure of the database is damaged", fault, flags=re.S) for fault in faults
+    )
+    return list(dict.fromkeys(re.sub(r" ?\(SQLite: .*?\)", "", fault) for fault in told))
 
 
 def fold_again(store: Store) -> tuple[dict[str, object], list[str]]:
