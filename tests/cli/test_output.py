@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import termios
 
 import pytest
 import yaml
@@ -56,3 +58,25 @@ def test_terminal_gets_colour_unless_told(no_color: str | None, is_coloured: boo
     os.close(ours)
     assert "running" in text
     assert ("\x1b[32m" in text) is is_coloured
+
+
+def test_narrow_terminal_cuts_no_word() -> None:
+    """On 80 columns a table goes without what matters least, and then runs over: a row is one line of whole words."""
+    code = (
+        "from omegacell.api.cli import output\n"
+        "columns = tuple(f'HEADING-{at}' for at in range(12))\n"
+        "rows = [[f'running-{at}' for at in range(12)]] * 2\n"
+        "table = output.Table(columns=columns, rows=rows, least=('HEADING-3', 'HEADING-11'))\n"
+        "output.show({}, output.Format.TABLE, table)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    subprocess.run(
+        [sys.executable, "-c", code], stdout=theirs, env={**environment, "TERM": "xterm", "NO_COLOR": "1"}, check=True
+    )
+    os.close(theirs)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).split() for line in os.read(ours, 65_536).decode().splitlines()]
+    os.close(ours)
+    kept = [at for at in range(12) if at not in (3, 11)]
+    assert lines == [[f"HEADING-{at}" for at in kept], *[[f"running-{at}" for at in kept]] * 2]

@@ -7,7 +7,7 @@ set; a pipe gets plain columns and no drawing; nothing here knows what the facts
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -33,6 +33,7 @@ class Table:
         right: headings of the columns that are aligned to the right: numbers.
         title: a line above it; empty for none.
         empty: what is said when there are no rows.
+        least: headings of columns that a terminal that is too narrow goes without, the least important first.
     """
 
     columns: tuple[str, ...]
@@ -40,6 +41,7 @@ class Table:
     right: frozenset[str] = field(default=frozenset())
     title: str = ""
     empty: str = "none"
+    least: tuple[str, ...] = ()
 
 
 STATE_STYLES = {
@@ -114,12 +116,32 @@ def plain_lines(table: Table) -> list[str]:
     ]
 
 
+def narrowed(table: Table, width: int) -> Table:
+    """Return a table without as many of its least important columns as it takes to fit a width, if that is enough.
+
+    >>> table = Table(columns=("JOB", "STATE", "AGE"), rows=[("sum", "running", "3s")], least=("AGE", "STATE"))
+    >>> narrowed(table, 12).columns, narrowed(table, 99).columns
+    (('JOB', 'STATE'), ('JOB', 'STATE', 'AGE'))
+    """
+    for name in table.least:
+        if max(map(len, plain_lines(table))) <= width:
+            break
+        at = table.columns.index(name)
+        table = replace(
+            table,
+            columns=table.columns[:at] + table.columns[at + 1 :],
+            rows=[(*row[:at], *row[at + 1 :]) for row in table.rows],
+        )
+    return table
+
+
 def _draw(table: Table) -> None:
     """Draw a table in colour. What is wider than the terminal is left to the terminal: cut words help nobody."""
     from rich.console import Console
     from rich.text import Text
 
     drawn = Console(highlight=False, soft_wrap=True)
+    table = narrowed(table, drawn.width)
     heading, *lines = plain_lines(table)
     drawn.print(Text(heading, style="bold"))
     for row, line in zip(table.rows, lines, strict=True):
