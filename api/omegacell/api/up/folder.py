@@ -21,7 +21,7 @@ RECORD_NAME: Final = "up.json"
 def default_state(cell: str) -> Path:
     """Return the folder that keeps a cell when none is named.
 
-    ``omegacell/CELL`` in ``$XDG_STATE_HOME``, else in ``~/.local/state``, else, for root, in ``/var/lib``: root's tasks
+    ``omegacell/CELL`` in ``$XDG_STATE_HOME``, else, for root, in ``/var/lib``, else in ``~/.local/state``: root's tasks
     run as another user, who may not enter root's home.
     """
     home = os.environ.get("XDG_STATE_HOME", "")
