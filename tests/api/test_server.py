@@ -207,9 +207,9 @@ def test_history_shows_transactions_with_outcomes(client: Client) -> None:
     client.stop("a")
     page = client.history()
     assert [(row.kind, row.jobs, row.status) for row in page.rows[:3]] == [
-        ("stop", ("a",), "COMMITTED"),
-        ("submit", ("b",), "COMMITTED"),
-        ("submit", ("a",), "COMMITTED"),
+        ("stop", ("a",), "committed"),
+        ("submit", ("b",), "committed"),
+        ("submit", ("a",), "committed"),
     ]
     assert page.rows[0].author == "api-0"
     assert page.oldest_revision == 1

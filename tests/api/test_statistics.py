@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omegacell.api.figures import ConflictQuery, HistoryQuery
+from omegacell.api import statistics
+from omegacell.api.figures import KINDS, ConflictQuery, HistoryQuery
 from omegacell.api.server.app import begin_cell
 from omegacell.api.statistics import read_store
 from omegacell.core.commands import Command, Inventory, OpenSession, Place, RegisterMachine, SubmitJob, Unplaced
@@ -85,9 +86,9 @@ def test_a_conflict_is_told_from_a_copy(tmp_path: Path) -> None:
     assert reading.cell_name == "lab"
     [row] = reading.recorder.conflicts(ConflictQuery())
     places = reading.recorder.history(HistoryQuery(kind="place"))
-    won = next(each for each in places if each.status == "COMMITTED")
+    won = next(each for each in places if each.status == "committed")
     assert (row.author, row.job, row.index, row.machine) == ("batch-1", "second", 0, "alpha")
-    assert (row.reason, row.dimension, row.shortage, row.is_conflict) == ("RESOURCES", "cpu_milli", 400, True)
+    assert (row.reason, row.dimension, row.shortage, row.is_conflict) == ("resources", "cpu_milli", 400, True)
     assert (row.taken_by, row.taken_at) == ("batch-0", won.revision)
     assert row.seen < won.revision < row.revision
 
@@ -102,7 +103,7 @@ def test_counters_of_schedulers(tmp_path: Path) -> None:
     assert (winner.committed, winner.conflicted, winner.conflict_fraction, winner.placements) == (1, 0, 0.0, 1)
     assert (winner.busy_us, winner.wait_count, winner.mean_wait_s) == (2_000, 1, 600 / 1e6)
     assert (loser.author, loser.committed, loser.conflicted, loser.no_fit) == ("batch-1", 0, 1, 1)
-    assert loser.refusals == {"RESOURCES": 1}
+    assert loser.refusals == {"resources": 1}
     assert (loser.claims_conflicted, loser.claims_disagreed) == (1, 0)
 
 
@@ -112,7 +113,7 @@ def test_the_server_says_the_same(served: Served) -> None:
     with served.client() as client:
         schedulers, conflicts = client.schedulers(), client.conflicts()
         history = client.history(HistoryQuery(kind="place"))
-        [refused] = [row for row in history.rows if row.status == "REFUSED"]
+        [refused] = [row for row in history.rows if row.status == "refused"]
         assert (refused.refused, refused.conflicts, refused.jobs) == (1, 1, ("second",))
     path = served.store.stat().path
     assert path is not None
@@ -129,9 +130,9 @@ def test_bytes_that_nobody_writes_are_a_row(tmp_path: Path) -> None:
         Author(store, "api-0", Role.API)
     rows = read_store(store_url(tmp_path)).recorder.history(HistoryQuery())
     assert [(row.kind, row.status) for row in rows] == [
-        ("open", "COMMITTED"),
-        ("malformed", "MALFORMED"),
-        ("genesis", "COMMITTED"),
+        ("open", "committed"),
+        ("malformed", "malformed"),
+        ("genesis", "committed"),
     ]
 
 
@@ -140,3 +141,8 @@ def test_reading_needs_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError):
         read_store(store_url(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_command_can_be_asked_for() -> None:
+    """The kinds that a filter takes are those that rows have."""
+    assert sorted(KINDS) == sorted([*statistics._KINDS.values(), "malformed"])

@@ -91,7 +91,7 @@ def test_every_submit_happens_once(plan: list[Fault]) -> None:
             results += client.submit_many([job(name, count=2) for name in names[6:]], batch=2)
             assert [result.change for result in results] == [Change.CREATED] * 12
             assert sorted(each.name for each in client.jobs().jobs) == sorted(names)
-            granted = client.history(HistoryQuery(kind="submit", status="COMMITTED", limit=100)).rows
+            granted = client.history(HistoryQuery(kind="submit", status="committed", limit=100)).rows
             assert sorted(row.jobs[0] for row in granted) == sorted(names)
     finally:
         served.stop()

@@ -87,3 +87,33 @@ def test_followed_logs_wait_for_the_start(client: Client, omega: Omega) -> None:
         "omega: there is no output of a/0; the task has not been placed yet",
     ]
     assert said.code == 3
+
+
+# filters, exit code, words of the error
+NOWHERE = [
+    (("--kind", "nonsense"), 2, "--kind 'nonsense': expected one of genesis, "),
+    (("--status", "nonsense"), 2, "--status 'nonsense': expected one of committed, partial, refused, "),
+    (("--job", "nonsense"), 3, "there is no job 'nonsense'"),
+    (("--author", "nonsense"), 3, "there is no author 'nonsense'"),
+]
+
+
+@pytest.mark.parametrize(("filters", "code", "words"), NOWHERE)
+def test_history_of_nothing(client: Client, omega: Omega, filters: tuple[str, str], code: int, words: str) -> None:
+    """A filter that nothing can pass is one line of error, not an empty answer."""
+    client.submit(job("a"))
+    said = omega("history", *filters)
+    assert (said.code, said.out, len(said.err.splitlines())) == (code, "", 1)
+    assert words in said.err
+
+
+def test_history_speaks_as_its_filters_do(client: Client, omega: Omega) -> None:
+    """What a row says its kind and status are, finds it; one task is one task."""
+    client.submit(job("a"))
+    client.submit(job("b", count=2))
+    rows = ask(omega, "history", "--kind", "submit", "--status", "committed")["transactions"]
+    assert [(row["kind"], row["status"], row["summary"]) for row in rows] == [
+        ("submit", "committed", "1 task"),
+        ("submit", "committed", "2 tasks"),
+    ]
+    assert ask(omega, "history", "--job", "a", "--status", "refused")["transactions"] == []

@@ -6,9 +6,36 @@ know more of them than this client.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from omegacell.api.records import At, MachineState, Resources
 from omegacell.core.jobs import TaskState
+from omegacell.core.outcomes import Status
+
+KINDS: Final = (
+    "genesis",
+    "reincarnate",
+    "rules",
+    "open",
+    "renew",
+    "close",
+    "expire",
+    "submit",
+    "stop",
+    "forget",
+    "place",
+    "evict",
+    "unplaced",
+    "register",
+    "inventory",
+    "lose",
+    "report",
+    "tick",
+    "malformed",
+)
+"""What a transaction can be, by its main command."""
+STATUSES: Final = tuple(status.name.lower() for status in Status)
+"""What can become of a transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +47,8 @@ class HistoryQuery:
         limit: how many at most.
         author: of the transaction.
         job: the name of a job it is about.
-        kind: of its main command, as `HistoryRow.kind`.
-        status: as `HistoryRow.status`.
+        kind: of its main command, one of `KINDS`.
+        status: one of `STATUSES`.
         with_ticks: whether ticks and session renewals are shown too.
     """
 
@@ -194,8 +221,8 @@ class StoreFigures:
 class CellStatus:
     """The cell at a glance; resources are those of machines that are up.
 
-    ``silent_count`` machines that are not down were not heard for a tick or more; ``waiting_count`` of them are given up
-    only by an operator, because too many are silent at once; ``waiting`` names the first 20.
+    ``silent_count`` machines that are not down were not heard for a tick or more; ``waiting_count`` of them are given
+    up only by an operator, because too many are silent at once; ``waiting`` names the first 20.
     """
 
     at: At

@@ -97,7 +97,7 @@ def _statistics_of(author: Author, *, is_live: bool, elapsed_us: int) -> Schedul
         busy_us=author.busy_us,
         wait_us=author.wait_us,
         wait_count=author.wait_count,
-        refusals={Reason(reason).name: count for reason, count in enumerate(author.reasons) if count},
+        refusals={Reason(reason).name.lower(): count for reason, count in enumerate(author.reasons) if count},
         conflict_fraction=author.conflicted / author.committed if author.committed else 0.0,
         busy_fraction=author.busy_us / elapsed_us if elapsed_us else 0.0,
         mean_wait_s=author.wait_us / author.wait_count / 1e6 if author.wait_count else 0.0,
@@ -201,7 +201,7 @@ class Recorder:
                 job=_job_name(cell, int(jobs[position])),
                 index=int(indices[position]),
                 machine=cell.machines.names[machine] if is_known else "",
-                reason=reason.name,
+                reason=reason.name.lower(),
                 dimension=RESOURCE_NAMES[dimension] if dimension >= 0 else "",
                 shortage=int(refusals.shortages[place]),
                 seen=transaction.seen,
@@ -273,8 +273,8 @@ def _row_of(cell: Cell, applied: Applied, author: str) -> HistoryRow:
         kind=kind,
         jobs=jobs,
         summary=summary,
-        status=outcome.status.name,
-        reason=outcome.reason.name if outcome.reason else "",
+        status=outcome.status.name.lower(),
+        reason=outcome.reason.name.lower() if outcome.reason else "",
         granted=outcome.granted,
         refused=len(refusals),
         conflicts=int(np.count_nonzero(refusals.is_conflict)) if len(refusals) else int(outcome.is_conflict),
@@ -290,22 +290,22 @@ def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...],
         match command:
             case Place():
                 jobs[_job_name(cell, command.job)] = None
-                words.append(f"{len(command.indices)} claims")
+                words.append(count_of(len(command.indices), "claim"))
             case Evict():
                 jobs[_job_name(cell, command.job)] = None
-                words.append(f"{len(command.indices)} evictions")
+                words.append(count_of(len(command.indices), "eviction"))
             case Unplaced():
                 jobs[_job_name(cell, command.job)] = None
-                words.append(command.note or f"no room for {command.task_count} tasks")
+                words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
             case SubmitJob():
                 jobs[command.spec.name] = None
-                words.append(f"{command.spec.count} tasks{', replace' if command.replace else ''}")
+                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
             case StopJob() | ForgetJob():
                 jobs[_job_name(cell, command.job)] = None
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[_job_name(cell, job)] = None
-                words.append(f"{len(command.jobs)} reports")
+                words.append(count_of(len(command.jobs), "report"))
             case _:
                 words.append(_describe_other(cell, command))
     return tuple(jobs), ", ".join(word for word in words if word)
@@ -318,7 +318,7 @@ def _describe_other(cell: Cell, command: Command) -> str:
         case RegisterMachine():
             return command.name
         case Inventory():
-            return f"{_machine_name(cell, command.machine)}: {len(command.jobs)} attempts"
+            return f"{_machine_name(cell, command.machine)}: {count_of(len(command.jobs), 'attempt')}"
         case LoseMachines():
             names = [_machine_name(cell, row) for row in command.machines[:3]]
             more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
@@ -333,6 +333,15 @@ def _describe_other(cell: Cell, command: Command) -> str:
             return f"session {command.session}"
         case _:
             return ""
+
+
+def count_of(count: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> count_of(1, "claim"), count_of(2, "claim")
+    ('1 claim', '2 claims')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -365,11 +374,11 @@ def _machine_name(cell: Cell, row: int) -> str:
 def _matches(row: HistoryRow, query: HistoryQuery) -> bool:
     return (
         (not query.before or row.revision < query.before)
-        and (query.with_ticks or row.kind not in QUIET_KINDS or query.kind == row.kind)
+        and (query.with_ticks or row.kind not in QUIET_KINDS or query.kind.lower() == row.kind)
         and (not query.author or row.author == query.author)
         and (not query.job or query.job in row.jobs)
-        and (not query.kind or row.kind == query.kind)
-        and (not query.status or row.status == query.status)
+        and (not query.kind or row.kind == query.kind.lower())
+        and (not query.status or row.status == query.status.lower())
     )
 
 

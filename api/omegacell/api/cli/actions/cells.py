@@ -7,7 +7,11 @@ from dataclasses import replace
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, duration, show, size, stamp, write
+from omegacell.api.client import Client
+from omegacell.api.errors import NotFoundError
 from omegacell.api.figures import (
+    KINDS,
+    STATUSES,
     CellStatus,
     ConflictPage,
     ConflictQuery,
@@ -17,6 +21,7 @@ from omegacell.api.figures import (
     SchedulerList,
     SchedulerStatistics,
 )
+from omegacell.core.errors import UsageError
 from omegacell.core.jobs import TaskState
 
 FOLLOW_PERIOD_S = 0.5
@@ -105,13 +110,22 @@ def scheduler_table(rows: Sequence[SchedulerStatistics]) -> Table:
         )
         for row in rows
     ]
-    return Table(columns=columns, rows=body, right=frozenset(columns[2:]), empty="no scheduler has been at work yet")
+    return Table(
+        columns=columns,
+        rows=body,
+        right=frozenset(columns[2:]),
+        empty="no scheduler has been at work yet",
+        least=("LIVE", "WAIT", "BUSY", "COMMITS"),
+    )
 
 
 def show_history(query: HistoryQuery, form: Format, *, follow: bool, cell: str | None) -> None:
     """Print transactions, oldest first; go on with new ones as long as the reader wants."""
+    _check_words(query)
     with open_client(cell) as client:
         page = client.history(query)
+        if not page.rows:
+            _check_names(client, query)
         rows = tuple(reversed(page.rows))
         facts = {
             "at": plain(page.at),
@@ -128,6 +142,21 @@ def show_history(query: HistoryQuery, form: Format, *, follow: bool, cell: str |
             _go_on(fresh, form)
 
 
+def _check_words(query: HistoryQuery) -> None:
+    """Raise when a filter is no word that a transaction could have."""
+    for option, word, known in (("--kind", query.kind, KINDS), ("--status", query.status, STATUSES)):
+        if word and word.lower() not in known:
+            raise UsageError(f"{option} {word!r}: expected one of {', '.join(known)}")
+
+
+def _check_names(client: Client, query: HistoryQuery) -> None:
+    """Raise when nothing was found because nobody has that name."""
+    if query.author and not client.history(HistoryQuery(author=query.author, limit=1, with_ticks=True)).rows:
+        raise NotFoundError(f"there is no author {query.author!r} in the log; `omega history` shows those there are")
+    if query.job and not client.history(HistoryQuery(job=query.job, limit=1)).rows:
+        client.job(query.job, limit=1)
+
+
 def _go_on(rows: Sequence[HistoryRow], form: Format) -> None:
     import json
     import sys
@@ -140,7 +169,13 @@ def _go_on(rows: Sequence[HistoryRow], form: Format) -> None:
 def _history_table(rows: Iterable[HistoryRow]) -> Table:
     columns = ("REVISION", "AUTHOR", "KIND", "WHAT", "SEEN", "STATUS", "GRANTED", "REFUSED", "WHY", "AT")
     right = frozenset({"REVISION", "SEEN", "GRANTED", "REFUSED"})
-    return Table(columns=columns, rows=[_history_line(row) for row in rows], right=right, empty="no transactions")
+    return Table(
+        columns=columns,
+        rows=[_history_line(row) for row in rows],
+        right=right,
+        empty="no transactions",
+        least=("AT", "SEEN", "GRANTED"),
+    )
 
 
 def _names(jobs: Sequence[str]) -> str:
@@ -151,7 +186,7 @@ def _names(jobs: Sequence[str]) -> str:
 def _history_line(row: HistoryRow) -> tuple[str, ...]:
     why = row.reason.lower() if row.reason.lower() != "none" else ""
     if row.conflicts:
-        why = f"{why} {row.conflicts} conflicts".strip()
+        why = f"{why} {row.conflicts} {'conflict' if row.conflicts == 1 else 'conflicts'}".strip()
     return (
         str(row.revision),
         row.author or "-",

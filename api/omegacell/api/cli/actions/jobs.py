@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
@@ -53,7 +54,9 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
     columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE")
     right = frozenset({"ID", *counts, "AGE"})
     facts = {"at": plain(found.at), "jobs": [plain(job) for job in jobs]}
-    show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no jobs; submit one with `omega run FILE`"))
+    least = ("SCHEDULER", "KIND") if any(job.stopping_count for job in jobs) else ("STOPPING", "SCHEDULER", "KIND")
+    empty = "no jobs; submit one with `omega run FILE`"
+    show(facts, form, Table(columns=columns, rows=rows, right=right, empty=empty, least=(*least, "AGE")))
 
 
 def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> None:
@@ -67,7 +70,7 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
     facts = {
         "at": plain(detail.at),
         "job": plain(detail.job),
-        "pending": plain(detail.pending),
+        "pending": _pending_facts(detail),
         "task_count": task_count,
         "tasks": [plain(task) for task in shown] if form is not Format.TABLE else [],
     }
@@ -114,6 +117,13 @@ def _head(job: Job) -> Table:
     return Table(columns=("JOB", job.name), rows=rows, title="")
 
 
+def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
+    if detail.pending is None:
+        return None
+    facts: dict[str, Any] = plain(detail.pending)
+    return {**facts, "lacks": [{**lack, "reason": lack["reason"].lower()} for lack in facts["lacks"]]}
+
+
 def _pending(detail: JobDetail) -> Table:
     assert detail.pending is not None
     rows = [
@@ -137,7 +147,12 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
         rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"
     return Table(
-        columns=columns, rows=rows, right=frozenset({"TASK", "ATTEMPT", "RAN"}), title=title, empty="no tasks shown"
+        columns=columns,
+        rows=rows,
+        right=frozenset({"TASK", "ATTEMPT", "RAN"}),
+        title=title,
+        empty="no tasks shown",
+        least=("STARTED", "RAN"),
     )
 
 
@@ -154,6 +169,8 @@ def describe_run(attempt: Attempt) -> tuple[str, str, str, str]:
     started = attempt.started_at_us or attempt.placed_at_us
     ended = attempt.ended_at_us
     ran = duration(max(0, ended - started)) if ended and started else (f"{ago(started)} so far" if started else "-")
+    if ended and started and attempt.state is TaskState.LOST and attempt.note is ExitNote.NONE:
+        ran = f"at most {ran}"  # no machine told of the end: the stamp is of when the cell noticed
     return attempt.machine or "-", describe_exit(attempt), stamp(started), ran
 
 
@@ -169,15 +186,13 @@ def describe_exit(attempt: Attempt) -> str:
         return f"{attempt.exit_code}{note}"
     return note.strip() or "-"
 
-    if ended and started and attempt.state is TaskState.LOST and attempt.note is ExitNote.NONE:
-        ran = f"at most {ran}"  # no machine told of the end: the stamp is of when the cell noticed
 
 def _note(task: Task) -> str:
     words = [] if task.last is None or not task.last.message else [task.last.message]
     if task.state is TaskState.RUNNING and task.ports:
         words.append(" ".join(f"{name}:{number}" for name, number in task.ports.items()))
     if task.restarts:
-        words.append(f"{task.restarts} restarts")
+        words.append(f"{task.restarts} {'restart' if task.restarts == 1 else 'restarts'}")
     return ", ".join(words)
 
 
