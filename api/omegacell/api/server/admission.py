@@ -60,6 +60,13 @@ class Admission:
         stored = self._host.store.payloads.get(spec.payload) if spec.payload else None
         return None if stored is None else stored[SALT_BYTES:]
 
+    def forget(self, hashes: frozenset[bytes]) -> None:
+        """Draw new salts from now on for payloads that are about to be erased. Cost: hashes all that is remembered."""
+        for payload, salt in list(self._salts.items()):
+            if salted_hash(salt, payload) in hashes:
+                del self._salts[payload]
+                self._salts_bytes -= len(payload)
+
     def _propose(self, request: pb.SubmitJobRequest, salt: bytes, *, now_us: int) -> Proposal:
         payload = request.spec.payload
         payload_hash = salted_hash(salt, payload)

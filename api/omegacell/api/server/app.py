@@ -27,7 +27,7 @@ from omegacell.api.server.agents import HEARTBEAT_US, LEASE_US, SILENT_AFTER_US,
 from omegacell.api.server.auth import TokenCheck
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.jobs import JobCalls
-from omegacell.api.server.keeping import run_checkpointer, run_keeper
+from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_sweeper
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
@@ -143,6 +143,7 @@ async def serve(
         service = CellService(JobCalls(host, admission, hub, desk.text_of), MachineCalls(host, desk), overview)
         running.append(group.create_task(run_keeper(host, keeper)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
+        running.append(group.create_task(run_sweeper(host, admission)))
         running.append(group.create_task(_drop_when_cut_off(host, desk)))
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -201,7 +202,9 @@ def _payloads(admission: Admission) -> Callable[[JobSpec], bytes]:
     def payload_of(spec: JobSpec) -> bytes:
         payload = known.get(spec.payload)
         if payload is None:
-            payload = admission.payload_of(spec) or b""
+            payload = admission.payload_of(spec)
+            if payload is None:
+                return b""
             while sum(map(len, known.values())) > (32 << 20) or len(known) >= 1_024:
                 known.pop(next(iter(known)))
             known[spec.payload] = payload

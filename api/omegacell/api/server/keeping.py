@@ -1,10 +1,14 @@
-"""The controllers' shell: ticks, losses, expiries, forgetting, and checkpoints of the cell, while the server runs."""
+"""The controllers' shell, while the server runs: ticks, losses, expiries, forgetting, checkpoints of the cell.
+
+Payloads that no job of the cell refers to any more are erased here, too: those of jobs that were forgotten or refused.
+"""
 
 import asyncio
 import logging
 import time
 from typing import Final
 
+from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
 from omegacell.controllers.keeper import Keeper
 from omegacell.core.errors import DivergedError, InvariantError, OmegaError
@@ -16,6 +20,9 @@ _LOG = logging.getLogger(__name__)
 
 RETRY_S: Final = 1.0
 CHECKPOINT_LOOK_S: Final = 5.0
+SWEEP_PERIOD_S: Final = 600.0
+ERASED_PER_SWEEP: Final = 256
+"""Payloads that one sweep erases at most, because each costs a flush; the others follow with the next."""
 
 
 async def run_keeper(host: CellHost, keeper: Keeper) -> None:
@@ -56,3 +63,52 @@ async def run_checkpointer(host: CellHost, checkpointer: Checkpointer) -> None:
             raise
         except OmegaError as error:
             _LOG.error("no checkpoint was made: %s", error)
+
+
+async def run_sweeper(host: CellHost, admission: Admission) -> None:
+    """Erase payloads that nobody refers to, at once and then every ten minutes, until cancelled."""
+    while True:
+        try:
+            count = await sweep_payloads(host, admission)
+            if count:
+                _LOG.info("erased %d payloads of jobs that left the cell or were refused", count)
+        except (DivergedError, InvariantError):
+            raise
+        except OmegaError as error:
+            _LOG.warning("payloads were not swept: %s", error)
+        await asyncio.sleep(SWEEP_PERIOD_S)
+
+
+async def sweep_payloads(host: CellHost, admission: Admission) -> int:
+    """Erase payloads that no job of the cell refers to; return how many.
+
+    A payload is committed with the submit that names it, so once the log is folded up to what was its head after the
+    payloads were listed, whoever names one of them is known. A later submit may name one again: this server draws
+    another salt for it first, and what another submitted meanwhile is put back.
+
+    Raises:
+        OmegaError: The store or the log cannot be read or written.
+    """
+    payloads = host.store.payloads
+    listed = await asyncio.to_thread(payloads.hashes)
+    await host.refresh()
+    unused = frozenset(sorted(listed - _find_named(host))[:ERASED_PER_SWEEP])
+    if not unused:
+        return 0
+    admission.forget(unused)
+    await host.refresh()
+    kept: dict[bytes, bytes] = {}
+    for payload_hash in sorted(unused - _find_named(host)):
+        payload = await asyncio.to_thread(payloads.get, payload_hash)
+        if payload is not None and await asyncio.to_thread(payloads.erase, payload_hash):
+            kept[payload_hash] = payload
+    await host.refresh()
+    again = kept.keys() & _find_named(host)
+    for payload_hash in sorted(again):
+        await asyncio.to_thread(payloads.put, payload_hash, kept[payload_hash])
+    return len(kept) - len(again)
+
+
+def _find_named(host: CellHost) -> frozenset[bytes]:
+    """Return the payloads that jobs of the cell refer to. Cost: O(jobs)."""
+    return frozenset(spec.payload for spec in host.cell.jobs.specs if spec is not None)
