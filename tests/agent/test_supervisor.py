@@ -387,7 +387,8 @@ def test_the_deadline_never_moves_back_and_outlives_the_supervisor(state: str) -
     async def scenario() -> None:
         async with supervised(state) as client:
             await client.start([spec(state, "1.0.1", "sleep", "1000", is_fenced=True)])
-            await client.renew(processes.boot_clock_us() + 600_000)
+            await see(client, lambda known: known["1.0.1"].phase == "running")
+            await client.renew(processes.boot_clock_us() + 2_000_000)
             await client.renew(1)
             assert find_processes_of(f"{state}/1.0.1")
             await kill_supervisor(client)
