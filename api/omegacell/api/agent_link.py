@@ -107,7 +107,8 @@ class GrpcConnector:
         self._next += 1
         channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         try:
-            await asyncio.wait_for(channel.channel_ready(), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await channel.channel_ready()
         except TimeoutError as error:
             await channel.close()
             raise LinkLostError(f"no API server answers at {address}") from error

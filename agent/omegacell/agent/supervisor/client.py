@@ -157,7 +157,9 @@ class SupervisorClient:
         try:
             self._writer.write(line)
             await self._writer.drain()
-            answer = await asyncio.wait_for(future, limit_s)
+            # Not wait_for, which swallows being cancelled when the answer comes at the same moment (until Python 3.12).
+            async with asyncio.timeout(limit_s):
+                answer = await future
         except ConnectionError as error:
             raise SupervisorError(f"the supervisor is gone: {error}") from error
         except TimeoutError:
@@ -192,7 +194,8 @@ async def _wait_readable(fd: int) -> None:
     readable = asyncio.Event()
     loop.add_reader(fd, readable.set)
     try:
-        await asyncio.wait_for(readable.wait(), _ANSWER_LIMIT_S)
+        async with asyncio.timeout(_ANSWER_LIMIT_S):
+            await readable.wait()
     except TimeoutError:
         raise SupervisorError(f"the supervisor did not leave in {_ANSWER_LIMIT_S:.0f} s") from None
     finally:

@@ -50,4 +50,4 @@ def down(cell: str | None, *, state: Path | None) -> None:
         os.close(descriptor)
     if not ended:
         raise CommandError(f"omega up (pid {holder}) did not stop within {LIMIT_S:g} s; see {folder.logs}")
-    warn(f"cell {cell} is down")
+    warn(f"the cell in {folder.path} is down" if state else f"cell {cell} is down")
