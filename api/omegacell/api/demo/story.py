@@ -146,6 +146,7 @@ class Story:
         before = self._task(victim)
         os.kill(pids[victim], signal.SIGKILL)
         task = await_seen(lambda: self._task(victim), lambda task: _is_replaced(before, task))
+        self._wait(jobs.SERVICE_NAME, lambda job: job.healthy_count == jobs.SERVICE_COUNT)
         again = self._ask_replicas([victim])
         detail = "not replaced"
         if task.last is not None and task.past:

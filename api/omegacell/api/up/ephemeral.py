@@ -21,6 +21,11 @@ from omegacell.api.up.child import read_last_line, strip_name
 from omegacell.api.up.folder import StateFolder
 from omegacell.api.up.leash import leashed
 
+FIRST_PORT: Final = 20_000
+PORTS_EACH: Final = 400
+PORT_RANGES: Final = 25
+"""Cells that run at the same time on one machine need ports of their own for their tasks."""
+
 START_LIMIT_S: Final = 90.0
 STOP_LIMIT_S: Final = 60.0
 POLL_S: Final = 0.02
@@ -83,6 +88,8 @@ class EphemeralCell:
         shape = self.shape
         arguments = ["up", "--cell", shape.name, "--state", str(self.state.path), "--schedulers", shape.schedulers]
         arguments += ["--simulated", str(shape.simulated), "--agent" if shape.has_agent else "--no-agent"]
+        first = FIRST_PORT + os.getpid() % PORT_RANGES * PORTS_EACH
+        arguments += ["--ports", f"{first}-{first + PORTS_EACH - 1}"]
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
