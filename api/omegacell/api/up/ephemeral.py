@@ -21,8 +21,8 @@ from omegacell.api.up.child import read_last_line, strip_name
 from omegacell.api.up.folder import StateFolder
 from omegacell.api.up.leash import leashed
 
-FIRST_PORT: Final = 20_000
-PORTS_EACH: Final = 400
+FIRST_PORT: Final = 21_000
+PORTS_EACH: Final = 350
 PORT_RANGES: Final = 25
 """Cells that run at the same time on one machine need ports of their own for their tasks."""
 
