@@ -1,0 +1,128 @@
+"""The old simulator's two-level scheduling: one framework at a time is offered everything that is free.
+
+Its habits: offers are batched for a second; none is made while fewer than 100 CPUs are free, and the same test with
+memory's minimum looks at CPUs again; a framework skips a job when the offer's free CPUs, or its free memory, are not
+above what a task asks for in CPUs. A framework goes through its whole queue, and answers after the sum of think times.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from omegacell.core.errors import InvariantError
+from omegacell.simulator.compat.cellstate import CellState, Claim, JobRun, Lock
+from omegacell.simulator.compat.schedulers import Scheduler
+
+if TYPE_CHECKING:
+    from omegacell.simulator.compat.running import Run
+
+BATCH_S: Final = 1.0
+MIN_CPUS: Final = 100.0
+MIN_MEMORY: Final = 100.0
+NOTHING: Final = 0.000001
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """What one framework is offered, and what is locked for it meanwhile."""
+
+    framework: "Framework"
+    cell: CellState
+    locks: list[Lock]
+
+
+class Allocator:
+    """Makes offers, by dominant share."""
+
+    def __init__(self, run: "Run") -> None:
+        """Begin with nobody asking."""
+        self._run = run
+        self._asking: dict[int, Framework] = {}
+        self._is_planned = False
+
+    def ask(self, framework: "Framework") -> None:
+        """Include a framework in the next round."""
+        self._asking[framework.number] = framework
+        self.plan()
+
+    def cancel(self, framework: "Framework") -> None:
+        """Leave a framework out until it asks again."""
+        self._asking.pop(framework.number, None)
+
+    def plan(self) -> None:
+        """Let there be a round, a second from now."""
+        if not self._is_planned:
+            self._is_planned = True
+            self._run.agenda.enter(self._run.agenda.now + BATCH_S, self._offer)
+
+    def _offer(self, _: None) -> None:
+        self._is_planned = False
+        cell = self._run.cell
+        # the second test is meant for memory
+        if not self._asking or cell.free_cpus < MIN_CPUS or cell.free_cpus < MIN_MEMORY:
+            return
+        framework = min(self._asking.values(), key=self._find_share)
+        private = cell.copy()
+        locks = cell.lock_all(framework.number)
+        if locks:
+            offer = Offer(framework, private, locks)
+            self._run.agenda.enter(self._run.agenda.now + self._run.scenario.allocator_s, framework.receive, offer)
+
+    def _find_share(self, framework: "Framework") -> tuple[float, int]:
+        cell, shape = self._run.cell, self._run.scenario.shape
+        cpus = cell.held_cpus[framework.number] / (shape.machines * shape.cpus)
+        memory = cell.held_memory[framework.number] / (shape.machines * shape.memory_gb)
+        return max(cpus, memory), framework.number
+
+    def answer(self, response: tuple[Offer, list[Claim]]) -> None:
+        """Release an offer's locks and commit what its framework claimed.
+
+        Raises:
+            InvariantError: a claim on locked resources conflicts; the old simulator ends there.
+        """
+        offer, claims = response
+        run = self._run
+        run.cell.unlock(offer.locks)
+        if claims:
+            committed, conflicted = run.commit(claims)
+            if conflicted:
+                raise InvariantError(f"{len(conflicted)} claims on an offer conflict; locked resources cannot")
+            run.start_tasks(committed, then=self.plan)
+        self.plan()
+
+
+class Framework(Scheduler):
+    """A scheduler that waits for offers."""
+
+    def __init__(self, run: "Run", number: int, allocator: Allocator) -> None:
+        """Begin with no offer."""
+        super().__init__(run, number)
+        self._allocator = allocator
+
+    def add(self, job: JobRun) -> None:
+        """Queue a job and ask for offers."""
+        job.enqueued_s = self.run.agenda.now
+        self.queue.append(job)
+        self._allocator.ask(self)
+
+    def receive(self, offer: Offer) -> None:
+        """Go through the queue with an offer, and answer when the time for all its decisions is over."""
+        cell, total_s = offer.cell, 0.0
+        response: list[Claim] = []
+        while cell.free_cpus > NOTHING and cell.free_memory > NOTHING and self.queue:
+            job = self.queue.popleft()
+            job.note_wait(self.run.agenda.now)
+            think_s = self.run.think_of(job)
+            total_s += think_s
+            # the second test is meant for memory
+            is_short = not (cell.free_cpus > job.spec.cpus and cell.free_memory > job.spec.cpus)
+            claims = self.decide(job, cell, think_s, is_short=is_short)
+            if claims:
+                self.count_useful(job, think_s)
+                response += claims
+                job.unscheduled -= len(claims)
+            elif not is_short:
+                self.counters.no_room += 1
+            self.requeue(job)
+        if not self.queue:
+            self._allocator.cancel(self)
+        self.run.agenda.enter(self.run.agenda.now + total_s, self._allocator.answer, (offer, response))
