@@ -130,6 +130,11 @@ class Loop:
         """How many jobs of this instance's share have pending tasks."""
         return len(self._backlog)
 
+    @property
+    def is_waiting_for_machines(self) -> bool:
+        """Whether jobs of this instance found no room, and wait until machines change."""
+        return self._backlog.count(Standing.PARKED) > 0
+
     def halt(self) -> None:
         """Close the session and be done from the next step on."""
         self._is_halting = True

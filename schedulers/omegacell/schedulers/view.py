@@ -156,6 +156,17 @@ class CellView:
             view._own()
         return view
 
+    def without(self, amounts: NDArray[np.int64]) -> "CellView":
+        """Return an independent view in which machines have so much less, ``(machines, resources)`` int64.
+
+        For a scheduler that is to use a part of the cell only. Cost: O(machines).
+        """
+        overlay = self._overlay.fork()
+        overlay.withhold(amounts)
+        view = CellView(self._cell, overlay)
+        view._is_own = True
+        return view
+
     def try_claim(self, group: Shaped, rows: NDArray[np.integer]) -> bool:
         """Take one task of a group's shape on each row, if all of them fit; a row may stand several times.
 

@@ -44,12 +44,11 @@ class Agenda(Generic[Time]):
         self._number += 1
 
     def run(self, *, until: Time | None = None) -> None:
-        """Let things happen until nothing is left, or until the first event after ``until`` has happened.
-
-        The event beyond the end does happen: whoever counts time until now then counts whole steps.
-        """
+        """Let things happen until nothing is left, or until a time; nothing beyond it happens, and it is now then."""
         heap = self._heap
-        while heap and (until is None or self.now <= until):
+        while heap and (until is None or heap[0][0] <= until):
             self.now, _, act, subject = heappop(heap)
             self.executed += 1
             act(subject)
+        if until is not None:
+            self.now = until

@@ -76,6 +76,12 @@ class Overlay:
                 taken = self._static.setdefault(row, {})
                 taken.update((port.number, None) for port in spec.ports if port.number)
 
+    def withhold(self, amounts: NDArray[np.int64]) -> None:
+        """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
+        self._free = self._free - amounts
+        self._port_free = self._port_free.copy()
+        self._is_private = True
+
     def reasons(
         self, spec: JobSpec, rows: NDArray[np.integer] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

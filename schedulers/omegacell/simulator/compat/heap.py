@@ -47,7 +47,10 @@ class HeapAgenda(Agenda[float]):
         items[place] = item
 
     def run(self, *, until: float | None = None) -> None:
-        """Let things happen, as `Agenda.run`."""
+        """Let things happen until nothing is left, or until the first event after ``until`` has happened.
+
+        The event beyond the end does happen there, and its time is taken for the length of the run.
+        """
         while self._items and (until is None or self.now <= until):
             self.now, act, subject = self._take()
             self.executed += 1
