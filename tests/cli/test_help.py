@@ -21,7 +21,7 @@ scheduler list|scheduler run
 cell status
 store verify|store stat|store void|store backup|store restore
 bench commit|bench fold|bench throughput|bench latency|bench idle
-lab golden
+lab golden|lab run|lab faults
 """
 
 

@@ -15,6 +15,7 @@ Sums are kept by adding and subtracting in the order of events, as there: their 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.compat.scenario import ConflictMode, TransactionMode
 from omegacell.simulator.settings import CellShape
 from omegacell.simulator.workloads import SimulatedJob
@@ -41,10 +42,10 @@ class JobRun:
         if not self.attempts:
             self.wait_first_s += now_s - self.enqueued_s
 
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether the old simulator gives up on it; the paper knows only of 1,000 attempts."""
-        return (self.attempts > 100 and self.unscheduled == self.spec.task_count) or self.attempts > 1_000
+    def is_hopeless(self, *, is_patient: bool) -> bool:
+        """Whether it is given up: after 1,000 attempts, or, unless ``is_patient``, 100 with nothing placed."""
+        is_unplaced = self.unscheduled == self.spec.task_count
+        return self.attempts > 1_000 or (self.attempts > 100 and is_unplaced and not is_patient)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +143,11 @@ class CellState:
         self.cpus[machine] -= cpus
         self.memory[machine] -= memory
 
+    def give_back_bumped(self, claim: Claim) -> None:
+        """Take a claim's room back and bump the sequence number, as the end of a task should."""
+        self.give_back(claim)
+        self.numbers[claim.machine] += 1
+
     def lock_all(self, scheduler: int) -> list[Lock]:
         """Lock everything that is free, for an offer."""
         locks: list[Lock] = []
@@ -172,7 +178,7 @@ class Rules:
 
     conflict: ConflictMode
     atomicity: TransactionMode
-    is_mended: bool = False
+    mended: frozenset[Fault] = frozenset()
 
 
 def commit(cell: CellState, claims: Sequence[Claim], rules: Rules) -> tuple[list[Claim], list[Claim]]:
@@ -184,19 +190,24 @@ def commit(cell: CellState, claims: Sequence[Claim], rules: Rules) -> tuple[list
     committed: list[Claim] = []
     conflicted: list[Claim] = []
     spoilt: set[int] = set()
+    is_whole = rules.atomicity is TransactionMode.ALL_OR_NOTHING
     for claim in claims:
         if not (claim.machine in spoilt or _conflicts(cell, claim, rules.conflict)):
             cell.take(claim)
             committed.append(claim)
             continue
         conflicted.append(claim)
-        if rules.is_mended:
+        if Fault.OWN_CLAIMS_MOVE_NUMBERS in rules.mended:
             spoilt.add(claim.machine)
-        if rules.atomicity is TransactionMode.ALL_OR_NOTHING:
-            for taken in committed:
-                cell.give_back(taken)
-            return [], conflicted + committed
-    return committed, conflicted
+        if is_whole and Fault.STOPS_AT_FIRST not in rules.mended:
+            break
+    if not (is_whole and conflicted):
+        return committed, conflicted
+    for taken in committed:
+        cell.give_back(taken)
+        if Fault.ROLLBACK_KEEPS_NUMBERS in rules.mended:
+            cell.numbers[taken.machine] -= 1
+    return [], conflicted + committed
 
 
 def _conflicts(cell: CellState, claim: Claim, mode: ConflictMode) -> bool:

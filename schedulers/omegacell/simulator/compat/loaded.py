@@ -199,6 +199,7 @@ def _measure_schedulers(own: list[Scheduler], end_s: float) -> dict[str, float]:
         "busyness_wasted": sum(each.wasted_s / end_s for each in counters) / len(own),
         "conflict_fraction": sum(each.failures / each.successes for each in counters if each.successes) / len(own),
         "succ_txn": float(sum(each.successes for each in counters)),
+        "fail_claims": float(sum(each.task_failures for each in counters)),
         "fail_txn": float(sum(each.failures for each in counters)),
         "no_resources": float(sum(each.no_room for each in counters)),
         "abandoned": float(sum(each.abandoned for each in counters)),

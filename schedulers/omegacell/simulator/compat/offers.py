@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from omegacell.core.errors import InvariantError
 from omegacell.simulator.compat.cellstate import CellState, Claim, JobRun, Lock
+from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.compat.schedulers import Scheduler
 
 if TYPE_CHECKING:
@@ -57,13 +58,19 @@ class Allocator:
     def _offer(self, _: None) -> None:
         self._is_planned = False
         cell = self._run.cell
+        mended = self._run.scenario.mended
         # the second test is meant for memory
-        if not self._asking or cell.free_cpus < MIN_CPUS or cell.free_cpus < MIN_MEMORY:
+        is_little = cell.free_cpus < MIN_CPUS or cell.free_cpus < MIN_MEMORY
+        if Fault.LEAST_OFFER in mended:
+            is_little = cell.free_cpus <= NOTHING or cell.free_memory <= NOTHING
+        asking = [framework for framework in self._asking.values() if not framework.is_deciding]
+        if not asking or is_little:
             return
-        framework = min(self._asking.values(), key=self._find_share)
+        framework = min(asking, key=self._find_share)
         private = cell.copy()
         locks = cell.lock_all(framework.number)
         if locks:
+            framework.is_deciding = Fault.OFFERS_OVERLAP in mended
             offer = Offer(framework, private, locks)
             self._run.agenda.enter(self._run.agenda.now + self._run.scenario.allocator_s, framework.receive, offer)
 
@@ -82,6 +89,7 @@ class Allocator:
         offer, claims = response
         run = self._run
         run.cell.unlock(offer.locks)
+        offer.framework.is_deciding = False
         if claims:
             committed, conflicted = run.commit(claims)
             if conflicted:
@@ -106,6 +114,7 @@ class Framework(Scheduler):
 
     def receive(self, offer: Offer) -> None:
         """Go through the queue with an offer, and answer when the time for all its decisions is over."""
+        self.is_deciding = Fault.OFFERS_OVERLAP in self.run.scenario.mended
         cell, total_s = offer.cell, 0.0
         response: list[Claim] = []
         while cell.free_cpus > NOTHING and cell.free_memory > NOTHING and self.queue:
@@ -113,15 +122,16 @@ class Framework(Scheduler):
             job.note_wait(self.run.agenda.now)
             think_s = self.run.think_of(job)
             total_s += think_s
-            # the second test is meant for memory
-            is_short = not (cell.free_cpus > job.spec.cpus and cell.free_memory > job.spec.cpus)
+            # meant for memory, and compared with CPUs
+            asked = job.spec.memory_gb if Fault.MEMORY_AS_CPUS in self.run.scenario.mended else job.spec.cpus
+            is_short = not (cell.free_cpus > job.spec.cpus and cell.free_memory > asked)
             claims = self.decide(job, cell, think_s, is_short=is_short)
             if claims:
                 self.count_useful(job, think_s)
                 response += claims
                 job.unscheduled -= len(claims)
             elif not is_short:
-                self.counters.no_room += 1
+                self.count_no_room(job, think_s)
             self.requeue(job)
         if not self.queue:
             self._allocator.cancel(self)

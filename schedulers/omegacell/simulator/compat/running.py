@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+from omegacell.simulator.agenda import Agenda
 from omegacell.simulator.compat.cellstate import CellState, Claim, JobRun, Rules
+from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.compat.heap import HeapAgenda
 from omegacell.simulator.compat.offers import Allocator, Framework
 from omegacell.simulator.compat.records import Recorder
@@ -30,7 +32,8 @@ class Run:
             UsageError: a task is larger than any machine.
         """
         self.scenario = scenario
-        self.agenda = HeapAgenda(0.0)
+        is_ordered = Fault.TIES_BY_HEAP in scenario.mended
+        self.agenda: Agenda[float] = Agenda(0.0) if is_ordered else HeapAgenda(0.0)
         own = tuple(dict.fromkeys(name for names in scenario.schedulers.values() for name in names))
         self.names = (*own, PREFILL_NAME)
         self.cell = CellState(scenario.shape, len(own))
@@ -65,7 +68,10 @@ class Run:
     def start_tasks(self, claims: list[Claim], *, then: Callable[[], None] | None = None) -> None:
         """Let tasks run and end, each an event of its own; ``then`` is called at each end."""
         now_s, agenda = self.agenda.now, self.agenda
-        end = self.cell.give_back if then is None else _make_end(self.cell, then)
+        is_bumped = Fault.ENDS_KEEP_NUMBERS in self.scenario.mended
+        end: Callable[[Claim], None] = self.cell.give_back_bumped if is_bumped else self.cell.give_back
+        if then is not None:
+            end = _make_end(end, then)
         if claims:
             end_s = now_s + claims[0].job.spec.duration_s
             job = claims[0].job
@@ -84,7 +90,7 @@ class Run:
         """Return how the common state judges; where nothing can conflict the modes given mean nothing."""
         scenario = self.scenario
         if scenario.architecture is Architecture.SHARED_STATE:
-            return Rules(conflict=scenario.conflict, atomicity=scenario.atomicity, is_mended=scenario.is_mended)
+            return Rules(conflict=scenario.conflict, atomicity=scenario.atomicity, mended=scenario.mended)
         return OFFER_RULES
 
     def _make_schedulers(self, count: int) -> list[Scheduler]:
@@ -126,9 +132,9 @@ class Run:
             self.agenda.enter(self.agenda.now + MONITOR_S, self._measure)
 
 
-def _make_end(cell: CellState, then: Callable[[], None]) -> Callable[[Claim], None]:
+def _make_end(give_back: Callable[[Claim], None], then: Callable[[], None]) -> Callable[[Claim], None]:
     def end(claim: Claim) -> None:
-        cell.give_back(claim)
+        give_back(claim)
         then()
 
     return end

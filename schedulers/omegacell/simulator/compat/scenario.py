@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 from omegacell.core.errors import UsageError
+from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.settings import Architecture, CellShape, DecisionTime
 from omegacell.simulator.workloads import Kind, SimulatedJob, parse_job
 
@@ -49,7 +50,7 @@ class Scenario:
         seed: of every scheduler's random numbers.
         run_s: when it ends; when nothing is left to do if None.
         is_monitored: utilisation is measured every second.
-        is_mended: later claims of a transaction on a machine on which one conflicted conflict too.
+        mended: faults that it is without.
         allocator_s: how long the allocator of offers thinks.
         jobs: all of Batch, then all of Service.
         prefill: placed before time begins.
@@ -65,7 +66,7 @@ class Scenario:
     seed: int = 0
     run_s: float | None = None
     is_monitored: bool = False
-    is_mended: bool = False
+    mended: frozenset[Fault] = frozenset()
     allocator_s: float = ALLOCATOR_THINK_S
     jobs: tuple[SimulatedJob, ...] = ()
     prefill: tuple[SimulatedJob, ...] = field(default=(), repr=False)
@@ -119,7 +120,7 @@ def parse_scenario(fields: Mapping[str, Any], where: str) -> Scenario:
             seed=int(fields.get("seed", 0)),
             run_s=None if run_s is None else float(run_s),
             is_monitored=bool(fields.get("monitor_utilization", False)),
-            is_mended=bool(fields.get("fixed_seqnum_incremental", False)),
+            mended=frozenset({Fault.OWN_CLAIMS_MOVE_NUMBERS} if fields.get("fixed_seqnum_incremental") else ()),
             allocator_s=ALLOCATOR_THINK_S if allocator_s is None else float(allocator_s),
             jobs=order_jobs([parse_job(job, f"{where}: jobs[{place}]") for place, job in enumerate(fields["jobs"])]),
             prefill=tuple(

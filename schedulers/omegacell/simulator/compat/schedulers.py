@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from omegacell.core.errors import UsageError
 from omegacell.simulator.compat.cellstate import CellState, Claim, JobRun, Rules, commit
+from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.compat.javarandom import INCREMENT, MASK, MULTIPLIER, JavaRandom
 from omegacell.simulator.compat.records import Counters
+from omegacell.simulator.compat.scenario import TransactionMode
 
 if TYPE_CHECKING:
     from omegacell.simulator.compat.running import Run
@@ -142,10 +144,17 @@ class Scheduler:
         """Queue what is left of a job again after a second, or give up on it."""
         if not job.unscheduled:
             return
-        if job.is_hopeless:
+        if job.is_hopeless(is_patient=Fault.GIVES_UP_EARLY in self.run.scenario.mended):
             self.counters.abandoned += 1
         else:
             self.run.agenda.enter(self.run.agenda.now + RETRY_S, self.add, job)
+
+    def count_no_room(self, job: JobRun, think_s: float) -> None:
+        """Count a decision that found nothing; its time is nowhere, unless that is mended."""
+        self.counters.no_room += 1
+        if Fault.NO_ROOM_IS_FREE in self.run.scenario.mended:
+            self.counters.wasted_s += think_s
+            job.wasted_s += think_s
 
     def count_useful(self, job: JobRun, think_s: float) -> None:
         """Count a decision that was worth its time."""
@@ -153,11 +162,14 @@ class Scheduler:
         self.counters.useful_s += think_s
         job.useful_s += think_s
 
-    def count_wasted(self, job: JobRun, think_s: float) -> None:
-        """Count a decision of which a claim conflicted."""
+    def count_wasted(self, job: JobRun, think_s: float, *, useful_share: float = 0.0) -> None:
+        """Count a decision of which a claim conflicted: wasted but for a share, which is 0 unless that is mended."""
         self.counters.failures += 1
-        self.counters.wasted_s += think_s
-        job.wasted_s += think_s
+        wasted_s = think_s * (1.0 - useful_share)
+        self.counters.wasted_s += wasted_s
+        job.wasted_s += wasted_s
+        self.counters.useful_s += think_s - wasted_s
+        job.useful_s += think_s - wasted_s
 
 
 class Monolithic(Scheduler):
@@ -184,8 +196,10 @@ class Omega(Scheduler):
 
     def settle(self, job: JobRun, claims: list[Claim], think_s: float) -> None:
         """Commit, and count the transaction and its claims."""
-        if not claims:
-            self.counters.no_room += 1
+        mended, atomicity = self.run.scenario.mended, self.run.scenario.atomicity
+        is_gang = atomicity is TransactionMode.ALL_OR_NOTHING and Fault.HALF_A_GANG in mended
+        if not claims or (is_gang and len(claims) < job.unscheduled):
+            self.count_no_room(job, think_s)
             return
         committed, conflicted = self.run.commit(claims)
         self.run.start_tasks(committed)
@@ -193,7 +207,11 @@ class Omega(Scheduler):
         self.counters.task_successes += len(committed)
         self.counters.task_failures += len(conflicted)
         self.counters.retries += job.attempts > 1
-        (self.count_wasted if conflicted else self.count_useful)(job, think_s)
+        if conflicted:
+            share = len(committed) / len(claims) if Fault.PARTIAL_IS_WASTED in mended else 0.0
+            self.count_wasted(job, think_s, useful_share=share)
+        else:
+            self.count_useful(job, think_s)
 
 
 def commit_recorded(run: "Run", claims: list[Claim], rules: Rules) -> tuple[list[Claim], list[Claim]]:

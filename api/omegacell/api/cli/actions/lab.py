@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Self
 
 from omegacell.api.cli.exits import CommandError
-from omegacell.api.cli.output import Format, show, write
+from omegacell.api.cli.output import Format, Table, show, write
 from omegacell.core.errors import UsageError
+from omegacell.core.units import Atomicity, Detection
+from omegacell.simulator.compat.ablation import Effect, Load, Move, compare_product, find_effects
 from omegacell.simulator.compat.golden import compare_file
 from omegacell.simulator.compat.loaded import Deviation, LoadedInput, RowComparison, compare_row, read_input
+from omegacell.simulator.metrics import Metrics
+from omegacell.simulator.settings import Architecture, CellShape, DecisionTime, Setup
+from omegacell.simulator.simulation import Simulation
+from omegacell.simulator.workloads import Kind, Workload, read_jobs
 
 EQUAL = "equal"
 
@@ -113,3 +119,153 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for each in found["deviations"]:
         verdict = f"within {each['spread']}" if each["is_within"] else "differs"
         yield f"  {each['metric']}: the file has {each['expected']!r}, here it is {each['found']!r}: {verdict}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of `omega lab run`; ``*_s`` are seconds for a job and for each of its tasks."""
+
+    workload: Path
+    prefill: Path | None
+    shape: tuple[int, float, float]
+    architecture: str
+    schedulers: tuple[int, int]
+    batch_s: tuple[float, float]
+    service_s: tuple[float, float]
+    is_coarse: bool
+    is_gang: bool
+    seconds: float
+    seed: int
+
+    def setup(self) -> Setup:
+        """Return what the simulator is told.
+
+        Raises:
+            UsageError: there is no such architecture.
+        """
+        try:
+            architecture = Architecture(self.architecture)
+        except ValueError as error:
+            known = ", ".join(each.value for each in Architecture)
+            raise UsageError(f"--architecture {self.architecture!r}: expected one of {known}") from error
+        return Setup(
+            architecture=architecture,
+            shape=_shape_of(self.shape),
+            decision={
+                Kind.BATCH: DecisionTime(job_s=self.batch_s[0], task_s=self.batch_s[1]),
+                Kind.SERVICE: DecisionTime(job_s=self.service_s[0], task_s=self.service_s[1]),
+            },
+            schedulers={Kind.BATCH: self.schedulers[0], Kind.SERVICE: self.schedulers[1]},
+            detection=Detection.COARSE if self.is_coarse else Detection.FINE,
+            atomicity=Atomicity.ALL_OR_NOTHING if self.is_gang else Atomicity.INCREMENTAL,
+            seed=self.seed,
+            run_s=self.seconds,
+        )
+
+
+def simulate(options: RunOptions, form: Format) -> None:
+    """Simulate a cell and show what was measured."""
+    setup = options.setup()
+    metrics = Simulation(setup, read_jobs(options.workload), _read_prefill(options.prefill)).run()
+    show(_metrics_facts(metrics), form, *_metrics_tables(metrics))
+
+
+def faults(
+    workload: Path, prefill: Path | None, shape: tuple[int, float, float], *, seconds: float, form: Format
+) -> None:
+    """Show what each fault of the old simulator does to its metrics, and how the product compares."""
+    load = Load(shape=_shape_of(shape), jobs=read_jobs(workload), prefill=_read_prefill(prefill), run_s=seconds)
+    effects, compared = list(find_effects(load)), list(compare_product(load))
+    facts: dict[str, object] = {
+        "faults": [
+            {
+                "fault": effect.fault.value,
+                "configuration": effect.configuration.label,
+                "moves": [_move_facts(move, "mended") for move in effect.moves],
+            }
+            for effect in effects
+        ],
+        "product": [
+            {"configuration": configuration.label, "metrics": [_move_facts(move, "product") for move in moves]}
+            for configuration, moves in compared
+        ],
+    }
+    rows = [row for effect in effects for row in _effect_rows(effect)]
+    product = [
+        (configuration.label, move.metric, _number(move.before), _number(move.after))
+        for configuration, moves in compared
+        for move in moves
+    ]
+    numbers = frozenset({"OLD", "MENDED", "PRODUCT"})
+    show(
+        facts,
+        form,
+        Table(columns=("FAULT", "CONFIGURATION", "METRIC", "OLD", "MENDED"), rows=rows, right=numbers),
+        Table(columns=("CONFIGURATION", "METRIC", "OLD", "PRODUCT"), rows=product, right=numbers),
+    )
+
+
+def _shape_of(shape: tuple[int, float, float]) -> CellShape:
+    machines, cpus, memory_gb = shape
+    return CellShape(machines=machines, cpus=cpus, memory_gb=memory_gb)
+
+
+def _read_prefill(path: Path | None) -> Workload:
+    return Workload.of([]) if path is None else read_jobs(path)
+
+
+def _effect_rows(effect: Effect) -> list[tuple[str, ...]]:
+    head = (effect.fault.value, effect.configuration.label)
+    if not effect.moves:
+        return [(*head, "nothing moves", "", "")]
+    return [(*head, move.metric, _number(move.before), _number(move.after)) for move in effect.moves]
+
+
+def _move_facts(move: Move, after: str) -> dict[str, object]:
+    return {"metric": move.metric, "old": move.before, after: move.after}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if abs(value) < 1_000 else f"{value:.0f}"
+
+
+def _metrics_facts(metrics: Metrics) -> dict[str, object]:
+    facts = asdict(metrics)
+    facts["schedulers"] = list(facts["schedulers"])
+    facts["workloads"] = [each | {"kind": each["kind"].value.lower()} for each in facts["workloads"]]
+    return facts
+
+
+def _metrics_tables(metrics: Metrics) -> list[Table]:
+    schedulers = [
+        (
+            each.name,
+            f"{each.busyness:.4f}",
+            f"{each.busyness_spread:.4f}",
+            _number(each.conflict_fraction),
+            _number(each.conflict_fraction_spread),
+            *(str(count) for count in (each.attempts, each.successes, each.conflicts, each.no_room)),
+        )
+        for each in metrics.schedulers
+    ]
+    workloads = [
+        (
+            each.kind.value.lower(),
+            *(str(count) for count in (each.jobs, each.scheduled, each.abandoned)),
+            *(_number(wait) for wait in (each.mean_wait_s, each.p90_wait_s, each.mean_wait_until_scheduled_s)),
+        )
+        for each in metrics.workloads
+    ]
+    names = ("SCHEDULER", "BUSYNESS", "+-", "CONFLICTS", "+-", "ATTEMPTS", "SUCCESSES", "CONFLICTED", "NO ROOM")
+    kinds = ("WORKLOAD", "JOBS", "SCHEDULED", "ABANDONED", "WAIT S", "P90 WAIT S", "UNTIL SCHEDULED S")
+    whole = [
+        ("simulated", f"{metrics.simulated_s:g} s"),
+        ("tasks placed", str(metrics.tasks_placed)),
+        ("transactions", str(metrics.transactions)),
+        ("mean CPU in use", f"{metrics.mean_utilisation:.4f}"),
+    ]
+    return [
+        Table(columns=names, rows=schedulers, right=frozenset(names[1:])),
+        Table(columns=kinds, rows=workloads, right=frozenset(kinds[1:])),
+        Table(columns=("RUN", ""), rows=whole),
+    ]
