@@ -81,7 +81,8 @@ class Setup:
         decision: how long a decision takes by kind of job; with MONOLITHIC_SINGLE all jobs take the service's.
         schedulers: how many instances each kind of job has, with TWO_LEVEL and SHARED_STATE.
         plugins: what places the jobs of each kind.
-        detection, atomicity: how their claims are judged.
+        detection: how claims are judged with SHARED_STATE; with the others there is nothing to lose against.
+        atomicity: with ALL_OR_NOTHING every job is a gang: placed whole, or not at all.
         offers: terms of two-level scheduling.
         seed: all random numbers follow from it.
         run_s: how long, seconds.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from omegacell.core.commands import Int32s, Place
 from omegacell.core.jobs import JobSpec
 from omegacell.core.jobs import Kind as CoreKind
-from omegacell.core.units import Band, JobId
+from omegacell.core.units import Atomicity, Band, JobId
 from omegacell.schedulers.interface import TaskGroup
 from omegacell.schedulers.loop import Limits, LoopSettings
 from omegacell.schedulers.shares import owner_of
@@ -235,7 +235,8 @@ class Simulation:
         }
         tally = Tally(f"{queue}-{number}", kinds, self._end_us)
         thinking = Thinking(paths, tally, on_attempt=self._note_attempt)
-        thinking.detection, thinking.atomicity = setup.detection, setup.atomicity
+        if setup.architecture is Architecture.SHARED_STATE:
+            thinking.detection = setup.detection
         limits = OFFER_LIMITS if self._allocator is not None else Limits()
         settings = LoopSettings(
             instance=tally.name, scheduler=queue, seed=setup.seed * 1_000 + number + 1, limits=limits
@@ -271,6 +272,7 @@ class Simulation:
             count=job.task_count,
             resources=amounts_of(job.cpus, job.memory_gb),
             driver=DRIVER,
+            is_gang=self.setup.atomicity is Atomicity.ALL_OR_NOTHING and job.kind is not Kind.PREFILL,
         )
 
     def _allocated_cpu(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.jobs import Kind as CoreKind
-from omegacell.core.units import Atomicity, Detection
+from omegacell.core.units import Detection
 from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup
 from omegacell.schedulers.view import CellView
 from omegacell.simulator.metrics import SECOND, Tally
@@ -50,6 +50,7 @@ class Thinking:
 
     Attributes:
         clock: the instance's clock, which decisions move.
+        detection: how the judge is to treat its claims.
         withheld: what this instance must not use, ``(machines, resources)`` int64; nothing when None.
     """
 
@@ -61,7 +62,6 @@ class Thinking:
         """Decide by ``paths``, count in ``tally``, and say of each attempt whose it is and when it began."""
         self.clock = VirtualClock()
         self.detection = Detection.FINE
-        self.atomicity = Atomicity.INCREMENTAL
         self.withheld: NDArray[np.int64] | None = None
         self._paths = paths
         self._tally = tally

@@ -17,8 +17,6 @@ app.add_typer(lab_app, name="lab")
 WORKLOAD_HELP = (
     "Jobs, as CSV, gzipped or not: id, workload, submitted, num_tasks, duration, cpus_per_task, mem_per_task."
 )
-    "Jobs, as CSV, gzipped or not: id, workload, submitted, num_tasks, duration, cpus_per_task, mem_per_task."
-)
 
 MachinesOption: TypeAlias = Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=1)]
 CpusOption: TypeAlias = Annotated[float, typer.Option("--cpus", help="CPUs of each machine.", min=0.001)]

@@ -1,0 +1,66 @@
+"""`omega lab` from the command line."""
+
+import json
+from pathlib import Path
+
+from omegacell.api.errors import ExitCode
+from tests.cli.conftest import Omega
+from tests.simulator.test_golden import FIELDS
+
+HEAD = "id,workload,submitted,num_tasks,duration,cpus_per_task,mem_per_task\n"
+
+
+def write_golden(folder: Path, name: str, **expected: object) -> str:
+    """Write a golden file of one small scenario."""
+    path = folder / name
+    path.write_text(json.dumps(FIELDS | {"expected": expected}))
+    return str(path)
+
+
+def test_golden_says_equal_or_the_first_difference(omega: Omega, tmp_path: Path) -> None:
+    """One line for each file; one that differs makes the exit code 1."""
+    good = write_golden(tmp_path, "good.json", end_time=9.375, events_left=0)
+    bad = write_golden(tmp_path, "bad.json", end_time=9.5, events_left=0)
+    said = omega("lab", "golden", good)
+    assert (said.code, said.out) == (ExitCode.OK, f"{good}: equal\n")
+    said = omega("lab", "golden", good, bad)
+    assert said.code == ExitCode.FAILED
+    assert said.out.splitlines() == [
+        f"{good}: equal",
+        f"{bad}: expected.end_time: the file has 9.5, here it is 9.375",
+    ]
+    assert said.err == f"omega: 1 of 2 differ: {bad}\n"
+    facts = json.loads(omega("lab", "golden", good, bad, "-o", "json").out)
+    assert [each["is_equal"] for each in facts] == [True, False]
+
+
+def test_golden_refuses_what_it_cannot_compare(omega: Omega, tmp_path: Path) -> None:
+    """No file, a file that is none, and a table without its workload are mistakes, not differences."""
+    text = tmp_path / "text.json"
+    text.write_text("not JSON")
+    for arguments in ((), (str(text),), ("--results", str(text))):
+        assert omega("lab", "golden", *arguments).code == ExitCode.USAGE
+
+
+def test_run_shows_metrics(omega: Omega, tmp_path: Path) -> None:
+    """The tables and the JSON hold the same run."""
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text(HEAD + "1,Batch,0.5,3,10.0,1.0,1.0\n2,Service,1.0,2,10.0,1.0,1.0\n")
+    command = ("lab", "run", "--workload", str(jobs), "--machines", "2", "--seconds", "100")
+    said = omega(*command)
+    assert said.code == ExitCode.OK
+    assert "batch-0" in said.out
+    facts = json.loads(omega(*command, "-o", "json").out)
+    assert facts["tasks_placed"] == 5
+    assert [each["busy_s"] for each in facts["schedulers"]] == [0.115, 0.11]
+    assert omega(*command, "--architecture", "borg").code == ExitCode.USAGE
+
+
+def test_faults_compares_both_simulators(omega: Omega, tmp_path: Path) -> None:
+    """Every fault has a row or more, and the product stands beside the old simulator."""
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text(HEAD + "".join(f"{number},Batch,{number / 2},8,9.0,1.0,1.0\n" for number in range(1, 20)))
+    command = ("lab", "faults", "--workload", str(jobs), "--machines", "3", "--seconds", "60", "-o", "json")
+    facts = json.loads(omega(*command).out)
+    assert len(facts["faults"]) == 12
+    assert len(facts["product"]) == 7

@@ -1,0 +1,167 @@
+"""The compatibility mode meets the recorded outcomes of the public Omega simulator, and sees when they are not met."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omegacell.core.errors import UsageError
+from omegacell.simulator.compat.golden import compare_file, describe, find_difference
+from omegacell.simulator.compat.javarandom import JavaRandom
+from omegacell.simulator.compat.loaded import LoadedInput, compare_row, label_of, measure, read_input
+from omegacell.simulator.compat.running import Run
+from omegacell.simulator.compat.scenario import parse_scenario
+from omegacell.simulator.workloads import Workload, parse_job
+from tests.simulator.worlds import GOLDEN, NEEDS_GOLDEN, golden_files
+
+ROWS = (3, 9, 13, 17, 21, 25)
+"""One of each: monolithic, by sequence numbers, by fit, incremental, offers, mended."""
+
+JOB = {"id": 1, "workload": "Batch", "submitted": 0.5, "num_tasks": 3, "duration": 8.0, "cpus_per_task": 1.0,
+       "mem_per_task": 1.0}  # fmt: skip
+FIELDS: dict[str, Any] = {
+    "architecture": "omega", "machines": 2, "cpus_per_machine": 4.0, "mem_per_machine": 16.0,
+    "conflict_mode": "resource-fit", "transaction_mode": "incremental", "n_batch_schedulers": 2,
+    "n_service_schedulers": 1, "t_job_batch": 0.5, "t_task_batch": 0.125, "t_job_service": 2.0,
+    "t_task_service": 0.125, "seed": 0, "run_time": None, "jobs": [JOB], "prefill": [],
+}  # fmt: skip
+
+
+def run_fields(**changes: Any) -> Run:
+    """Run a small scenario with changed fields."""
+    run = Run(parse_scenario(FIELDS | changes, "here"))
+    run.run()
+    return run
+
+
+@NEEDS_GOLDEN
+@pytest.mark.parametrize("path", golden_files(), ids=lambda path: path.stem)
+def test_golden_scenario_is_met(path: Path) -> None:
+    """Attempts, commits with sequence numbers, placements and times are those of the public simulator."""
+    compared = compare_file(path)
+    assert compared.difference is None
+    assert compared.ignored == ()
+
+
+@NEEDS_GOLDEN
+@pytest.mark.parametrize("place", ROWS)
+def test_loaded_row_is_met(place: int) -> None:
+    """The public simulator's metrics of two loaded hours come out the same, not only within its spread."""
+    given = read_input(GOLDEN / "loaded_7200.csv.gz", GOLDEN / "loaded_prefill.csv", GOLDEN / "loaded_results.csv")
+    compared = compare_row(given, place)
+    assert (compared.deviations, compared.metrics) == ((), 25), label_of(given.rows[place])
+
+
+@NEEDS_GOLDEN
+def test_random_numbers_are_javas() -> None:
+    """The generator gives the documented numbers for every bound, powers of two among them."""
+    known = json.loads((GOLDEN / "rng_java_util_random_seed0.json").read_text())
+    for name, values in known.items():
+        if name.startswith("nextInt"):
+            bound, random = int(name[8:-1]), JavaRandom(0)
+            assert [random.next_int(bound) for _ in values] == values, name
+    random = JavaRandom(0)
+    assert [random.next_float() for _ in known["nextFloat"]] == known["nextFloat"]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda found: found["attempts"][0]["machines"].reverse(), "expected.attempts[0].machines[0]"),
+        (lambda found: found["commits"][0]["submitted"][2].update(seq_num_seen=7), "expected.commits[0].submitted[2]"),
+        (lambda found: found["placements"].pop(), "expected.placements: the file has 2 of them, here there are 3"),
+        (lambda found: found.update(end_time=found["end_time"] + 2**-40), "expected.end_time"),
+        (lambda found: found["jobs"][0].update(colour="red"), "expected.jobs[0].colour"),
+    ],
+)
+def test_difference_is_found(change: Callable[[dict[str, Any]], None], where: str, tmp_path: Path) -> None:
+    """A file that says anything else is not equal, and the first difference is named."""
+    found = json.loads(json.dumps(describe(run_fields(seed=3, machines=5))))
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(FIELDS | {"seed": 3, "machines": 5, "expected": found}))
+    assert compare_file(path).difference is None
+    change(found)
+    path.write_text(json.dumps(FIELDS | {"seed": 3, "machines": 5, "expected": found}))
+    difference = compare_file(path).difference
+    assert difference is not None
+    assert where in difference
+
+
+def test_what_is_not_reported_is_named(tmp_path: Path) -> None:
+    """What a file has and nothing here reports is not passed over in silence."""
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(FIELDS | {"expected": {"end_time": 9.375, "weather": "fine"}}))
+    compared = compare_file(path)
+    assert (compared.difference, compared.ignored) == (None, ("weather",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"architecture": "borg"}, "borg"),
+        ({"conflict_mode": "none"}, "'none' is not a valid ConflictMode"),
+        ({"jobs": [JOB | {"num_tasks": 0}]}, "jobs\\[0\\]: job 1 needs a task"),
+        ({"jobs": [JOB | {"workload": "Other"}]}, "jobs\\[0\\]"),
+        ({"machines": 0}, "a cell needs a machine"),
+    ],
+)
+def test_bad_scenario_is_named(changes: dict[str, Any], said: str) -> None:
+    """A scenario that cannot be run is refused with the place and the value."""
+    with pytest.raises(UsageError, match=said):
+        parse_scenario(FIELDS | changes, "here")
+
+
+def test_task_larger_than_any_machine_ends_the_run() -> None:
+    """The public simulator stops on such a job; so does this, in one line."""
+    with pytest.raises(UsageError, match="job 1 asks for more than a machine has"):
+        run_fields(jobs=[JOB | {"cpus_per_task": 5.0}])
+
+
+def small_rows(**changes: str) -> LoadedInput:
+    """Return a results file of one row that this simulator made itself, with changed metrics."""
+    workload = Workload.of([parse_job(JOB, "here"), parse_job(JOB | {"id": 2, "submitted": 0.75}, "here")])
+    row = {
+        "architecture": "omega", "conflict_mode": "resource-fit", "transaction_mode": "incremental",
+        "n_batch_schedulers": "1", "t_job_service": "2.0", "t_task": "0.125", "t_job_batch": "0.5",
+        "t_task_batch": "0.125", "cell_size": "2", "cpus_per_machine": "4.0", "mem_per_machine": "16.0", "seed": "0",
+    }  # fmt: skip
+    fields = FIELDS | {"n_batch_schedulers": 1, "monitor_utilization": True, "run_time": 7_200.0}
+    fields["jobs"] = [JOB, JOB | {"id": 2, "submitted": 0.75}]
+    run = Run(parse_scenario(fields, "here"), is_recorded=False)
+    run.run()
+    made = row | {name: repr(value) for name, value in measure(run).items()}
+    return LoadedInput(jobs=workload, prefill=Workload.of([]), rows=({**made, **changes},))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_held", "deviating"),
+    [
+        ({}, True, []),
+        ({"conflict_fraction_batch": "0.001"}, True, ["conflict_fraction_batch"]),
+        ({"conflict_fraction_batch": "0.002"}, False, ["conflict_fraction_batch"]),
+        ({"succ_txn_batch": "3.0"}, False, ["succ_txn_batch"]),
+    ],
+)
+def test_row_is_held_within_the_spread_only(changes: dict[str, str], is_held: bool, deviating: list[str]) -> None:
+    """A metric may differ by the spread that was measured for it, and not at all where none was."""
+    compared = compare_row(small_rows(**changes), 0)
+    assert [each.metric for each in compared.deviations] == deviating
+    assert compared.is_held is is_held
+
+
+def test_results_without_a_column_are_refused(tmp_path: Path) -> None:
+    """A results file that does not give the configuration is no results file."""
+    path = tmp_path / "results.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["architecture", "seed"], ["omega", "0"]])
+    with pytest.raises(UsageError, match="line 2: the columns cell_size, conflict_mode"):
+        read_input(path, path, path)
+
+
+def test_numbers_are_compared_to_the_last_bit() -> None:
+    """Equal means equal: no tolerance."""
+    assert find_difference(0.1 + 0.2, 0.3, "here") is not None
+    assert find_difference({"a": [1, 2.0]}, {"a": [1, 2.0], "more": 1}, "here") is None
