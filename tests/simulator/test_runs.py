@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +29,7 @@ PRINT_DIGEST = "from tests.simulator.test_runs import busy_digest; print(busy_di
 class Watching(BatchScheduler):
     """The batch scheduler, which stops the run when it sees a machine that holds more than it has."""
 
-    def place(self, pending: list[TaskGroup], cell: CellView, ctx: Context) -> Placement:  # type: ignore[override]  # a list is enough here
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Look, and place."""
         assert (cell.free() >= 0).all(), "a machine is over-committed"
         return super().place(pending, cell, ctx)

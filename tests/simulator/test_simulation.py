@@ -1,12 +1,14 @@
 """Small worlds whose times can be worked out by hand, in every architecture."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from omegacell.core.units import Atomicity, Detection
-from omegacell.schedulers.interface import NOTHING, Context, Placement, Scheduler, TaskGroup
+from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.view import CellView
 from omegacell.simulator.compat.scenario import parse_scenario
 from omegacell.simulator.settings import Architecture, CellShape, OfferTerms, Setup
@@ -133,7 +135,7 @@ def test_prefill_stands_before_time_begins() -> None:
 class Never:
     """A scheduler that leaves all room unused."""
 
-    def place(self, pending: list[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Claim nothing."""
         return NOTHING
 
@@ -142,11 +144,10 @@ def test_job_is_given_up_after_a_thousand_attempts() -> None:
     """A job that is never placed is tried 1,000 times and then stopped; nobody else's is."""
     jobs = [make_job(0, 0.0, kind=Kind.SERVICE)]
     jobs += [make_job(number, float(number), duration_s=0.01) for number in range(1, 1_200)]
-    plugins: dict[Kind, type[Scheduler]] = dict(make_setup(SHARED).plugins) | {Kind.SERVICE: Never}  # type: ignore[arg-type,assignment]  # classes are callables
     setup = replace(
         make_setup(SHARED, run_s=2_000.0),
         decision={Kind.BATCH: NO_TIME, Kind.SERVICE: NO_TIME},
-        plugins=plugins,
+        plugins={Kind.BATCH: BatchScheduler, Kind.SERVICE: Never},
     )
     metrics = Simulation(setup, Workload.of(jobs)).run()
     assert metrics.workloads[SERVICE].abandoned == 1
