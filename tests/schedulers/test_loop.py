@@ -512,6 +512,32 @@ def test_a_suspended_author_pauses() -> None:
     assert test.placed(job) == 1
 
 
+class Picky(BatchScheduler):
+    """The batch scheduler, which fails on one job."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Place every job but ``bad``."""
+        if pending[0].spec.name == "bad":
+            raise ValueError("not this one")
+        return super().place(pending, cell, ctx)
+
+
+def test_a_suspended_author_does_not_spin_on_a_job_that_is_due() -> None:
+    """A job whose delay ends while the author is suspended waits for the end of the suspension, in one wait."""
+    test = TestCell()
+    instance = test.join(Picky())
+    test.submit("bad")
+    test.go(for_us=0)
+    for cell in (test.operator.cell, instance.port.cell):
+        row = cell.authors.row_of("test-0")
+        assert row is not None
+        cell.authors.rows[row].suspended_until = cell.elapsed + SUSPENSION_US
+    test.submit("patient")
+    test.go(for_us=SUSPENSION_US - 1)
+    assert instance.statistics.refused == 1
+    assert instance.action == Wait(timeout_us=SUSPENSION_US)
+
+
 # --- jumps ---
 
 

@@ -210,7 +210,8 @@ class Loop:
         until_us = self._backlog.next_due_us()
         if self._backlog.count(Standing.READY):
             until_us = self._paused_until_us if until_us is None else min(until_us, self._paused_until_us)
-        return None if until_us is None else max(0, until_us - now_us)
+        # a job whose delay ends while the author is suspended is not decided on before the suspension ends
+        return None if until_us is None else max(0, max(until_us, self._paused_until_us) - now_us)
 
     # --- deciding ---
 

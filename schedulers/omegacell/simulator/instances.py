@@ -23,8 +23,8 @@ from omegacell.simulator.labcell import LabCell
 from omegacell.simulator.metrics import Tally
 from omegacell.simulator.thinking import Thinking
 
-MAX_STEPS: Final = 1_000_000
-"""Steps without time passing after which an instance that is being started spins."""
+MAX_STEPS: Final = 100_000
+"""An instance that takes more steps while no time passes spins."""
 
 
 class Host(Protocol):
@@ -68,6 +68,7 @@ class Instance:
         self._outcomes: tuple[Outcome, ...] = ()
         self._wait = Wait(timeout_us=None)
         self._timer = 0
+        self._idle_turns = 0
         self._is_resting = False
 
     @property
@@ -103,9 +104,11 @@ class Instance:
         at_us, agenda = self.thinking.clock.now_us, self._host.agenda
         match action:
             case Append():
+                self._idle_turns = 0
                 agenda.enter(at_us, self._perform, action)
             case Wait(timeout_us=timeout_us):
                 if timeout_us == 0 or at_us > agenda.now:
+                    self._count_idle(is_progress=at_us > agenda.now)
                     # what it decided on had nothing new to append, and took its time; what changed meanwhile may help
                     agenda.enter(at_us, self.turn)
                 else:
@@ -132,6 +135,11 @@ class Instance:
         """Take no more turns, and let the cell forget what this instance has not seen."""
         self._is_resting = False
         self._follower.leave()
+
+    def _count_idle(self, *, is_progress: bool) -> None:
+        self._idle_turns = 0 if is_progress else self._idle_turns + 1
+        if self._idle_turns > MAX_STEPS:
+            raise InvariantError(f"{self.name} has taken {MAX_STEPS} turns and no time: it spins")
 
     def _ring(self, timer: int) -> None:
         if timer == self._timer:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from omegacell.api.cli.exits import CommandError
-from omegacell.api.cli.output import Format, Table, show, write
+from omegacell.api.cli.output import Format, Table, show, warn, write
 from omegacell.core.errors import UsageError
 from omegacell.core.units import Atomicity, Detection
 from omegacell.simulator.compat.ablation import Effect, Load, Move, compare_product, find_effects
@@ -175,7 +175,13 @@ def faults(
 ) -> None:
     """Show what each fault of the old simulator does to its metrics, and how the product compares."""
     load = Load(shape=_shape_of(shape), jobs=read_jobs(workload), prefill=_read_prefill(prefill), run_s=seconds)
-    effects, compared = list(find_effects(load)), list(compare_product(load))
+    effects, compared = [], []
+    for effect in find_effects(load):
+        warn(f"mended: {effect.fault.value}")
+        effects.append(effect)
+    for configuration, moves in compare_product(load):
+        warn(f"compared: {configuration.label}")
+        compared.append((configuration, moves))
     facts: dict[str, object] = {
         "faults": [
             {
