@@ -33,7 +33,7 @@ def commit_late(rules: Rules, machines: list[int]) -> tuple[CellState, list[int]
     [
         (frozenset(), [2, 1], [1, 0, 0]),
         (frozenset({Fault.ROLLBACK_KEEPS_NUMBERS}), [0, 1], [1, 0, 0]),
-        (frozenset({Fault.STOPS_AT_FIRST}), [2, 1], [1, 1, 0, 0]),
+        (frozenset({Fault.STOPS_AT_FIRST}), [2, 1], [1, 0, 0, 1]),
     ],
 )
 def test_rolled_back_transaction(mended: frozenset[Fault], numbers: list[int], conflicted: list[int]) -> None:

@@ -30,7 +30,15 @@ SHOWN: Final = 3
 
 _METRICS: Final = tuple(
     f"{metric}_{word}"
-    for metric in ("busyness", "conflict_fraction", "fail_claims", "mean_wait", "abandoned", "jobs_fully_scheduled")
+    for metric in (
+        "busyness",
+        "busyness_wasted",
+        "conflict_fraction",
+        "fail_claims",
+        "mean_wait",
+        "abandoned",
+        "jobs_fully_scheduled",
+    )
     for word in ("batch", "service")
 )
 

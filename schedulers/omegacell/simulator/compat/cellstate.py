@@ -189,9 +189,10 @@ def commit(cell: CellState, claims: Sequence[Claim], rules: Rules) -> tuple[list
     """
     committed: list[Claim] = []
     conflicted: list[Claim] = []
+    untried: list[Claim] = []
     spoilt: set[int] = set()
     is_whole = rules.atomicity is TransactionMode.ALL_OR_NOTHING
-    for claim in claims:
+    for place, claim in enumerate(claims):
         if not (claim.machine in spoilt or _conflicts(cell, claim, rules.conflict)):
             cell.take(claim)
             committed.append(claim)
@@ -199,7 +200,8 @@ def commit(cell: CellState, claims: Sequence[Claim], rules: Rules) -> tuple[list
         conflicted.append(claim)
         if Fault.OWN_CLAIMS_MOVE_NUMBERS in rules.mended:
             spoilt.add(claim.machine)
-        if is_whole and Fault.STOPS_AT_FIRST not in rules.mended:
+        if is_whole:
+            untried = list(claims[place + 1 :]) if Fault.STOPS_AT_FIRST in rules.mended else []
             break
     if not (is_whole and conflicted):
         return committed, conflicted
@@ -207,7 +209,7 @@ def commit(cell: CellState, claims: Sequence[Claim], rules: Rules) -> tuple[list
         cell.give_back(taken)
         if Fault.ROLLBACK_KEEPS_NUMBERS in rules.mended:
             cell.numbers[taken.machine] -= 1
-    return [], conflicted + committed
+    return [], conflicted + committed + untried
 
 
 def _conflicts(cell: CellState, claim: Claim, mode: ConflictMode) -> bool:
