@@ -18,10 +18,14 @@ WORKLOAD_HELP = (
     "Jobs, as CSV, gzipped or not: id, workload, submitted, num_tasks, duration, cpus_per_task, mem_per_task."
 )
 
-MachinesOption: TypeAlias = Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=1)]
-CpusOption: TypeAlias = Annotated[float, typer.Option("--cpus", help="CPUs of each machine.", min=0.001)]
-MemoryOption: TypeAlias = Annotated[float, typer.Option("--memory-gb", help="Memory of each machine, GB.", min=0.001)]
-SecondsOption: TypeAlias = Annotated[float, typer.Option("--seconds", help="How long to simulate.", min=1.0)]
+MachinesOption: TypeAlias = Annotated[int, typer.Option("--machines", help="Machines in the cell.", min=1, metavar="N")]
+CpusOption: TypeAlias = Annotated[float, typer.Option("--cpus", help="CPUs of each machine.", min=0.001, metavar="N")]
+MemoryOption: TypeAlias = Annotated[
+    float, typer.Option("--memory-gb", help="Memory of each machine, GB.", min=0.001, metavar="N")
+]
+SecondsOption: TypeAlias = Annotated[
+    float, typer.Option("--seconds", help="How long to simulate.", min=1.0, metavar="SECONDS")
+]
 PrefillOption: TypeAlias = Annotated[
     Path | None, typer.Option("--prefill", help="What stands in the cell before, as CSV.", metavar="FILE")
 ]
@@ -43,7 +47,9 @@ def golden(
     results: Annotated[
         Path | None, typer.Option("--results", help="Configurations and their metrics, as CSV.", metavar="FILE")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Rows simulated at the same time.", min=1, max=64)] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Rows simulated at the same time.", min=1, max=64, metavar="N")
+    ] = 1,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Run what the public Omega simulator ran, in compatibility mode, and compare everything.
@@ -67,27 +73,35 @@ def run(
     prefill: PrefillOption = None,
     architecture: Annotated[
         str,
-        typer.Option("--architecture", help="monolithic_single, monolithic_multi, two_level or shared_state."),
+        typer.Option(
+            "--architecture", help="monolithic_single, monolithic_multi, two_level or shared_state.", metavar="NAME"
+        ),
     ] = "shared_state",
     machines: MachinesOption = 300,
     cpus: CpusOption = 4.0,
     memory_gb: MemoryOption = 16.0,
     seconds: SecondsOption = 86_400.0,
     batch_schedulers: Annotated[
-        int, typer.Option("--batch-schedulers", help="Instances for batch jobs.", min=1, max=64)
+        int, typer.Option("--batch-schedulers", help="Instances for batch jobs.", min=1, max=64, metavar="N")
     ] = 1,
     service_schedulers: Annotated[
-        int, typer.Option("--service-schedulers", help="Instances for service jobs.", min=1, max=64)
+        int, typer.Option("--service-schedulers", help="Instances for service jobs.", min=1, max=64, metavar="N")
     ] = 1,
-    t_job_batch: Annotated[float, typer.Option("--t-job-batch", help="Seconds for a batch job.", min=0.0)] = 0.1,
-    t_task_batch: Annotated[float, typer.Option("--t-task-batch", help="And for each task of it.", min=0.0)] = 0.005,
-    t_job_service: Annotated[float, typer.Option("--t-job-service", help="Seconds for a service job.", min=0.0)] = 0.1,
+    t_job_batch: Annotated[
+        float, typer.Option("--t-job-batch", help="Seconds for a batch job.", min=0.0, metavar="SECONDS")
+    ] = 0.1,
+    t_task_batch: Annotated[
+        float, typer.Option("--t-task-batch", help="And for each task of it.", min=0.0, metavar="SECONDS")
+    ] = 0.005,
+    t_job_service: Annotated[
+        float, typer.Option("--t-job-service", help="Seconds for a service job.", min=0.0, metavar="SECONDS")
+    ] = 0.1,
     t_task_service: Annotated[
-        float, typer.Option("--t-task-service", help="And for each task of it.", min=0.0)
+        float, typer.Option("--t-task-service", help="And for each task of it.", min=0.0, metavar="SECONDS")
     ] = 0.005,
     coarse: Annotated[bool, typer.Option("--coarse", help="A claim conflicts when its machine changed.")] = False,
     gang: Annotated[bool, typer.Option("--gang", help="A transaction is granted whole or not at all.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="All random numbers follow from it.", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="All random numbers follow from it.", min=0, metavar="N")] = 0,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Simulate a cell: the real judge, loop and schedulers, in virtual time.
