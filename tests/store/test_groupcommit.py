@@ -24,7 +24,8 @@ class Disk:
         self.is_open = threading.Event()
         self.is_entered = threading.Event()
 
-    def commit(self, batch: Sequence[Append]) -> list[Cursor]:
+    def commit(self, batches: Sequence[Sequence[Append]]) -> list[Cursor]:
+        batch = [item for each in batches for item in each]
         self.is_entered.set()
         assert self.is_open.wait(LIMIT_S)
         if self.errors:
@@ -70,11 +71,10 @@ def test_what_comes_during_a_commit_shares_the_next_one() -> None:
     assert (group.group_count, group.ticket_count) == (2, 11)
 
 
-def test_a_group_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_has_a_limit() -> None:
     """Groups are cut by bytes, without splitting a batch or changing the order."""
-    monkeypatch.setattr(groupcommit, "MAX_GROUP_BYTES", 5)
     disk = Disk()
-    group = GroupCommit(disk.commit, patience_s=LIMIT_S)
+    group = GroupCommit(disk.commit, patience_s=LIMIT_S, max_bytes=5)
     with ThreadPoolExecutor(6) as pool:
         futures = queue_up(group, pool, disk, 5, parts=2)
         disk.is_open.set()

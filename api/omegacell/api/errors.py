@@ -94,6 +94,8 @@ _EXIT_CODES: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (errors.PluginError, ExitCode.USAGE),
     (errors.StoreNotFoundError, ExitCode.NOT_FOUND),
     (errors.StoreFullError, ExitCode.DISK_FULL),
+    (errors.StoreUnreachableError, ExitCode.UNREACHABLE),
+    (errors.StoreDeniedError, ExitCode.UNREACHABLE),
     (errors.StoreError, ExitCode.STORE),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
 )

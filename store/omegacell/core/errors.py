@@ -22,6 +22,8 @@ Every message says what, which, what was expected and what to do.
         StoreExistsError         something stands where a new store was to be written
         StoreReplacedError       the file was moved or replaced while it was open
         StoreIOError             the disk failed in a way that has no better name
+        StoreUnreachableError    no server of it answers, or they have no leader
+        StoreDeniedError         its server refuses the user
         StoreUnsupportedError    this engine or file system cannot keep the promises of a log
         TruncatedError           what was asked for is below the oldest entry kept
         CheckpointGoneError      the checkpoint was deleted; start again from the newest
@@ -98,6 +100,14 @@ class StoreReplacedError(StoreError):
 
 class StoreIOError(StoreError):
     """The disk failed in a way that has no better name."""
+
+
+class StoreUnreachableError(StoreError):
+    """No server of the store answers, or they have no leader."""
+
+
+class StoreDeniedError(StoreError):
+    """The store's server does not know the user, or refuses them."""
 
 
 class StoreUnsupportedError(StoreError):

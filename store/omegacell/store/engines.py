@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from omegacell.core.errors import UsageError
+from omegacell.store.etcd_address import hide_password, parse_address
 from omegacell.store.log import Store, Synchronous
 from omegacell.store.memory import MemoryDisk, MemoryStore, named_disk
 from omegacell.store.sqlite import SqliteStore
 from omegacell.store.sqlite_database import DEFAULT_PATIENCE_S, Access, SqliteOptions
 
-URL_FORMS: Final = "memory://, memory://NAME or sqlite:///PATH"
+if TYPE_CHECKING:
+    from omegacell.store.etcd import EtcdStore
+
+URL_FORMS: Final = "memory://, memory://NAME, sqlite:///PATH or etcd://HOST:PORT,.../PREFIX"
 SYNCHRONOUS_VALUES: Final = {"full": Synchronous.FULL, "normal": Synchronous.NORMAL}
 
 
@@ -21,6 +25,7 @@ def open_store(url: str, *, access: Access = Access.CREATE, patience_s: float = 
     ``memory://`` is a new one; ``memory://NAME`` is shared by all who open it in this process.
     ``sqlite:///var/lib/omega/cell.db`` is a file (three slashes and an absolute path); with ``?synchronous=normal``
     a power cut may erase commits that were acknowledged.
+    ``etcd://user:password@host:2379,host:2379/prefix?ca=/path`` is a prefix in an etcd (``etcd_address``).
 
     >>> with open_store("memory://") as store:
     ...     store.head()
@@ -50,8 +55,18 @@ def open_store(url: str, *, access: Access = Access.CREATE, patience_s: float = 
             options = SqliteOptions(access=access, synchronous=synchronous, patience_s=patience_s)
             # Four slashes are what others write for an absolute path, and SQLite would take the second name for a host.
             return SqliteStore(Path("/" + unquote(parts.path).lstrip("/")), options)
+        case "etcd":
+            return open_etcd(url, access=access)
         case _:
-            raise UsageError(f"store {url!r}: no such engine; expected {URL_FORMS}")
+            raise UsageError(f"store {hide_password(url)!r}: no such engine; expected {URL_FORMS}")
+
+
+def open_etcd(url: str, *, access: Access = Access.CREATE, is_draft: bool = False) -> "EtcdStore":
+    """Open a store in etcd; see `open_store`. gRPC is loaded only here."""
+    from omegacell.store.etcd import EtcdConnection, EtcdStore
+
+    address = parse_address(url, dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)))
+    return EtcdStore(EtcdConnection(address), address.prefix, access, is_draft=is_draft)
 
 
 def _take_synchronous(url: str, query: dict[str, str]) -> Synchronous:

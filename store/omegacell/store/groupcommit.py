@@ -47,12 +47,23 @@ class GroupCommit:
     """Turn concurrent ``append`` calls into few calls of ``commit``, which is never entered twice at a time.
 
     Args:
-        commit: Makes the entries durable and returns their cursors; raises when none of them is.
+        commit: Makes batches durable, each of them whole, and returns the cursors of all entries in order.
         patience_s: How long a caller waits for room in the queue.
+        max_bytes: How large a group grows; a single batch may be larger.
+        max_tickets: How many batches a group has.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Append]], list[Cursor]], *, patience_s: float) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Sequence[Append]]], list[Cursor]],
+        *,
+        patience_s: float,
+        max_bytes: int = MAX_GROUP_BYTES,
+        max_tickets: int = MAX_GROUP_TICKETS,
+    ) -> None:
         self._commit = commit
+        self._max_bytes = max_bytes
+        self._max_tickets = max_tickets
         self._patience_s = patience_s
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
@@ -137,8 +148,8 @@ class GroupCommit:
     def _take_group(self) -> list[_Ticket]:
         group: list[_Ticket] = []
         size = 0
-        while self._queue and len(group) < MAX_GROUP_TICKETS:
-            if group and size + self._queue[0].size > MAX_GROUP_BYTES:
+        while self._queue and len(group) < self._max_tickets:
+            if group and size + self._queue[0].size > self._max_bytes:
                 break
             ticket = self._queue.popleft()
             size += ticket.size
@@ -158,7 +169,7 @@ class GroupCommit:
 
     def _answer(self, group: list[_Ticket]) -> None:
         try:
-            cursors = self._commit([item for ticket in group for item in ticket.batch])
+            cursors = self._commit([ticket.batch for ticket in group])
         except OmegaError as error:
             for ticket in group:
                 ticket.error = error

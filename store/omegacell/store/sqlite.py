@@ -216,7 +216,8 @@ class SqliteStore:
             faults.append(f"{self.path}: the log has {count} entries between cursors {first} and {head}")
         return faults
 
-    def _commit(self, batch: Sequence[Append]) -> list[Cursor]:
+    def _commit(self, batches: Sequence[Sequence[Append]]) -> list[Cursor]:
+        batch = [item for each in batches for item in each]
         rows = [(crc32(item.entry), item.entry) for item in batch]
         with self._database.writing("appending to the log", is_rung=True) as connection:
             head = read_count(connection, HEAD, self.path)
