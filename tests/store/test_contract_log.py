@@ -137,6 +137,23 @@ def test_reading_page_by_page_gives_every_entry_once(store: Store) -> None:
     assert seen == texts
 
 
+def test_200_entries_of_the_largest_size_are_followed_cold(handles: Handles) -> None:
+    """A handle that was not there reads 200 MiB page by page: all entries, in order, unchanged; then the log goes."""
+    author, reader = handles.open(), handles.open()
+    filling = bytes(range(256)) * (MAX_ENTRY_BYTES // 256 - 1)
+    for number in range(200):
+        author.append([entry(b"%0256d" % number + filling, number)])
+    cursor = START
+    seen = 0
+    while page := reader.read(cursor):
+        for stored in page:
+            assert stored.entry == b"%0256d" % seen + filling
+            seen += 1
+        cursor = page[-1].cursor
+    assert (seen, cursor) == (200, reader.head())
+    author.truncate(cursor)
+
+
 def test_what_is_truncated_cannot_be_read(handles: Handles) -> None:
     """Below what is kept, reading raises and names the oldest cursor; above it nothing changed, in every handle."""
     one, two = handles.open(), handles.open()
