@@ -21,15 +21,17 @@ import etcd3
 import grpc
 from etcd3 import etcdrpc
 
-from omegacell.core.errors import ClosedError, StoreReplacedError, UsageError
+from omegacell.core.errors import ClosedError, StoreFullError, StoreLockedError, StoreReplacedError, UsageError
 from omegacell.store.etcd_address import EtcdAddress
 from omegacell.store.etcd_errors import EtcdFailure, explain, find_remedy
-from omegacell.store.etcd_messages import read_answer, read_used_bytes, txn_request
+from omegacell.store.etcd_messages import range_request, read_answer, read_range, read_used_bytes, txn_request
 from omegacell.store.etcd_store import EtcdStore
 from omegacell.store.etcd_wire import (
     Answer,
     CompactedError,
     Condition,
+    Found,
+    Get,
     KeyValue,
     Operation,
     Status,
@@ -38,8 +40,9 @@ from omegacell.store.etcd_wire import (
 
 __all__ = ["EtcdConnection", "EtcdStore", "EtcdWatching"]
 
-# One attempt on one endpoint; a member that is cut off must not use up the whole patience.
-ATTEMPT_S: Final = 5.0
+# The first attempt on one endpoint: a request that a dying leader swallowed must not use up the whole patience. Each
+# that runs out doubles the next, for a disk may just be slow.
+FIRST_ATTEMPT_S: Final = 1.5
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 0.5
 CHANNEL_OPTIONS: Final = (
@@ -58,6 +61,7 @@ CHANNEL_OPTIONS: Final = (
 # A member without a leader says so at once instead of when the deadline passes.
 NEEDS_LEADER: Final = (("hasleader", "true"),)
 JOIN_S: Final = 5.0
+MAX_READS: Final = 8
 
 
 class EtcdWatching:
@@ -160,9 +164,34 @@ class EtcdConnection:
         otherwise: Sequence[Operation] = (),
     ) -> Answer:
         """Do ``then`` in one transaction when all conditions hold, else ``otherwise``."""
+        gets = [each for each in then if isinstance(each, Get)]
+        is_reading = len(gets) == len(then) and not when
+        if is_reading and len(gets) == 1:
+            return self._read(gets)
         request = txn_request(etcdrpc, then, when=when, otherwise=otherwise)
-        response = self._call(lambda channel: etcdrpc.KVStub(channel).Txn, request)
-        return read_answer(response)
+        try:
+            return read_answer(self._call(lambda channel: etcdrpc.KVStub(channel).Txn, request))
+        except StoreFullError:
+            # A full etcd refuses every transaction, also one that only reads; plain reads it answers.
+            if not is_reading or not gets:
+                raise
+            return self._read(gets)
+
+    def _read(self, gets: Sequence[Get]) -> Answer:
+        """Read one after the other, all as of the revision of the first."""
+        for _ in range(MAX_READS):
+            revision = 0
+            found: list[Found] = []
+            try:
+                for get in gets:
+                    request = range_request(etcdrpc, get, revision=revision)
+                    response = self._call(lambda channel: etcdrpc.KVStub(channel).Range, request)
+                    revision = revision or response.header.revision
+                    found.append(read_range(response))
+            except CompactedError:
+                continue
+            return Answer(True, revision, tuple(found))
+        raise StoreLockedError(f"{self.name}: others compact etcd all the time; try again")
 
     def compact(self, revision: int) -> None:
         """Let etcd forget what was superseded or deleted before ``revision``; done already is done."""
@@ -239,22 +268,24 @@ class EtcdConnection:
         deadline = time.monotonic() + self.patience_s
         pause_s = FIRST_PAUSE_S
         attempts = 0
+        attempt_s = FIRST_ATTEMPT_S
         while True:
             if self._is_closed:
                 raise ClosedError("the store is closed")
             position = self._in_use
             remaining_s = deadline - time.monotonic()
             try:
-                return self._attempt(position, method, request, max(0.05, min(ATTEMPT_S, remaining_s)))
+                return self._attempt(position, method, request, max(0.05, min(attempt_s, remaining_s)))
             except grpc.RpcError as error:
                 failure = _failure_of(error)
             except ValueError as error:  # gRPC's word for a channel that is closed
                 raise ClosedError("the store is closed") from error
             attempts += 1
+            attempt_s *= 2 if failure.code == "DEADLINE_EXCEEDED" else 1
             remedy = find_remedy(failure)
             if remedy.is_login:
                 self._token = None
-            if not remedy.may_pass or (remedy.is_login and attempts > 1 + len(self._endpoints)):
+            if not remedy.may_pass or (remedy.is_login and self._address.user is None):
                 raise explain(failure, self._address)
             self._turn(position)
             if time.monotonic() + pause_s >= deadline:

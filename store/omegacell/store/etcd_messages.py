@@ -61,12 +61,30 @@ def read_used_bytes(response: Any) -> int | None:
     return None
 
 
+def range_request(messages: Any, get: Get, *, revision: int = 0) -> Any:
+    """Return the message of a read, as of a revision; 0 for now."""
+    return messages.RangeRequest(
+        key=get.key,
+        range_end=get.end or b"",
+        limit=get.limit,
+        revision=revision,
+        keys_only=not get.has_values and not get.is_count,
+        count_only=get.is_count,
+        min_mod_revision=get.min_mod_revision,
+        max_mod_revision=get.max_mod_revision,
+    )
+
+
+def read_range(found: Any) -> Found:
+    """Return what a read's message says."""
+    items = tuple(KeyValue(each.key, each.value, each.mod_revision, each.lease) for each in found.kvs)
+    return Found(items, found.count, found.more)
+
+
 def _read_found(response: Any) -> Found:
     kind = response.WhichOneof("response")
     if kind == "response_range":
-        found = response.response_range
-        items = tuple(KeyValue(each.key, each.value, each.mod_revision, each.lease) for each in found.kvs)
-        return Found(items, found.count, found.more)
+        return read_range(response.response_range)
     if kind == "response_delete_range":
         return Found(count=response.response_delete_range.deleted)
     return Found()
@@ -90,16 +108,7 @@ def _compare(messages: Any, condition: Condition) -> Any:
 def _operation(messages: Any, operation: Operation) -> Any:
     match operation:
         case Get():
-            request = messages.RangeRequest(
-                key=operation.key,
-                range_end=operation.end or b"",
-                limit=operation.limit,
-                keys_only=not operation.has_values and not operation.is_count,
-                count_only=operation.is_count,
-                min_mod_revision=operation.min_mod_revision,
-                max_mod_revision=operation.max_mod_revision,
-            )
-            return messages.RequestOp(request_range=request)
+            return messages.RequestOp(request_range=range_request(messages, operation))
         case Put(key, value, lease):
             return messages.RequestOp(request_put=messages.PutRequest(key=key, value=value, lease=lease))
         case PutNew(key, value):
