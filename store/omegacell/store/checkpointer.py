@@ -23,7 +23,7 @@ from omegacell.store.checkpoints import Capture, capture, confirm, wall_us, writ
 from omegacell.store.codec import decode_entry
 from omegacell.store.log import CheckpointHead, Cursor, Store, Stored
 from omegacell.store.replica import Replica
-from omegacell.store.retention import DEFAULT_BUDGET_BYTES, plan_retention, retain
+from omegacell.store.retention import plan_retention, retain
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,13 +42,13 @@ class Policy:
     Attributes:
         every_bytes: Bytes of log after which the next is due.
         every_revisions: Revisions after which the next is due.
-        budget_bytes: What the store may take; it is cut from 80 % on.
+        budget_bytes: What the store may take; it is cut from 80 % on. None for its engine's default.
         age_us: Entries older than this may go, by their authors' wall stamps.
     """
 
     every_bytes: int = DEFAULT_EVERY_BYTES
     every_revisions: int = DEFAULT_EVERY_REVISIONS
-    budget_bytes: int = DEFAULT_BUDGET_BYTES
+    budget_bytes: int | None = None
     age_us: int = DEFAULT_AGE_US
 
 

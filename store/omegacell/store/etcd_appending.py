@@ -66,7 +66,7 @@ class Appender:
             draft = draft_frame(self._keys, batch)
             brought = {key: value for item in batch for key, value in item.payloads.items()}
             cost = _cost(draft, brought)
-            is_full = len(drafts) + len(payloads) + len(brought) >= MAX_OPERATIONS - 1
+            is_full = 2 * len(drafts) + len(payloads) + len(brought) >= MAX_OPERATIONS - 3
             if drafts and (is_full or size + cost > MAX_REQUEST_BYTES or (entries + draft.count) >> PLACE_BITS):
                 cursors += self._write(drafts, payloads)
                 drafts, payloads, size, entries = [], {}, 0, 0
@@ -81,7 +81,7 @@ class Appender:
         beside = list(payload_groups(self._keys, payloads))
         size = sum(len(draft.body) + KEY_COST_BYTES for draft in drafts if not draft.is_in_parts)
         size += sum(len(payload) + KEY_COST_BYTES for payload in payloads.values())
-        if size > MAX_REQUEST_BYTES or len(drafts) + len(payloads) >= MAX_OPERATIONS:
+        if size > MAX_REQUEST_BYTES or 2 * len(drafts) + len(payloads) >= MAX_OPERATIONS:
             for group in beside:
                 self._connection.commit(group)
             beside = []
@@ -114,6 +114,8 @@ class Appender:
                 when.append(Present(self._keys.parts_of(draft.key).key + b"%08x" % 0))
             when.append(Absent(draft.key))
             then.append(Put(draft.key, draft.value(count)))
+            if draft.count > 1:
+                then.append(Put(self._keys.many_of(draft.key), b""))
             places[number] = count
             count += draft.count
         then.append(Put(self._keys.head, b"%d" % count))

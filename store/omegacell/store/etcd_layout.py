@@ -3,9 +3,11 @@
 ::
 
     PREFIX/meta                                    format, incarnation, cluster, as JSON
-    PREFIX/first                                   the cursor before the oldest entry kept
+    PREFIX/first                                   the cursor before the oldest entry kept, and how many entries of
+                                                   frames that are still there lie before it
     PREFIX/head                                    how many entries the newest commit has
     PREFIX/log/SESSION/SEQ/DIGEST-COUNT[p][.n]     a frame: the entries of one append, together
+    PREFIX/many/SESSION/SEQ/DIGEST-COUNT[p][.n]    stands beside a frame of several entries, so that all can be counted
     PREFIX/part/SESSION/SEQ/.../INDEX              the bytes of a frame that is too large for one key
     PREFIX/payload/HASH
     PREFIX/checkpoint/{last,lock,head/ID,chunk/ID/INDEX}
@@ -91,6 +93,7 @@ class Keys:
         self.first = self._prefix + b"/first"
         self.head = self._prefix + b"/head"
         self.log = under(self._prefix + b"/log/")
+        self.many = under(self._prefix + b"/many/")
         self.parts = under(self._prefix + b"/part/")
         self.payloads = under(self._prefix + b"/payload/")
         self.voids = under(self._prefix + b"/void/")
@@ -118,6 +121,10 @@ class Keys:
     def chunk(self, checkpoint_id: CheckpointId, index: int) -> bytes:
         """Return the key of a chunk."""
         return self.chunks_of(checkpoint_id).key + b"%08x" % index
+
+    def many_of(self, log_key: bytes) -> bytes:
+        """Return the key that stands beside a frame of several entries."""
+        return self.many.key + log_key.removeprefix(self.log.key)
 
     def parts_of(self, log_key: bytes) -> Range:
         """Return the range of the parts of a frame."""

@@ -24,9 +24,9 @@ from omegacell.store.etcd_check import find_faults
 from omegacell.store.etcd_follow import Tail
 from omegacell.store.etcd_guard import ReadOnlyConnection
 from omegacell.store.etcd_history import History, complete
-from omegacell.store.etcd_layout import Frame, Keys, cursor_at
+from omegacell.store.etcd_layout import Frame, Keys, LogKey, cursor_at
 from omegacell.store.etcd_meta import Meta, begin_draft, open_meta, publish
-from omegacell.store.etcd_truncation import count_entries, delete_frames, delete_orphans
+from omegacell.store.etcd_truncation import count_skipped, delete_frames, delete_orphans
 from omegacell.store.etcd_wire import Connection, Found, Get, Put, Unchanged
 from omegacell.store.groupcommit import GroupCommit
 from omegacell.store.limits import check_batch, describe_lost, describe_truncated
@@ -177,7 +177,7 @@ class EtcdStore:
                 return
             seen = found[0].items[0].mod_revision if found[0].items else 0
             # First the mark, then the keys: who reads in between is told, and never finds a hole.
-            mark = Put(self._keys.first, b"%d" % upto)
+            mark = Put(self._keys.first, b"%d %d" % (upto, count_skipped(self._connection, self._keys, upto)))
             if self._connection.commit([mark], when=[Unchanged(self._keys.first, seen)]).is_met:
                 break
         else:
@@ -199,13 +199,19 @@ class EtcdStore:
         return frozenset(int(item.key.rpartition(b"/")[2], 16) for item in found.items)
 
     def stat(self) -> StoreStat:
-        """Return facts about the store; bytes are those of the whole etcd. Cost: the keys of the log."""
+        """Return facts about the store; bytes are those of the whole etcd. Cost: the appends of several entries."""
         status = self._connection.status()
-        first, head = self._ends()
-        counts = [
-            self._connection.commit([Get(key=span.key, end=span.end, is_count=True)]).found[0].count
-            for span in (self._keys.checkpoint_heads, self._keys.payloads, self._keys.voids)
-        ]
+        keys = self._keys
+        counted = (keys.log, keys.checkpoint_heads, keys.payloads, keys.voids)
+        first, head, many, *counts = self._connection.commit(
+            [
+                Get(key=keys.first),
+                Get(key=keys.head),
+                Get(key=keys.many.key, end=keys.many.end, has_values=False),
+                *(Get(key=span.key, end=span.end, is_count=True) for span in counted),
+            ]
+        ).found
+        further = sum(LogKey.parse(item.key).entry_count - 1 for item in many.items)
         return StoreStat(
             engine="etcd",
             incarnation=self.incarnation,
@@ -217,12 +223,12 @@ class EtcdStore:
             wal_byte_count=0,
             free_byte_count=max(0, status.byte_count - status.used_byte_count),
             disk_free_byte_count=0,
-            entry_count=count_entries(self._connection, self._keys, first),
-            first=first,
-            head=head,
-            checkpoint_count=counts[0],
-            payload_count=counts[1],
-            void_count=counts[2],
+            entry_count=counts[0].count + further - _skipped_of(first),
+            first=_first_of(first),
+            head=_head_of(head),
+            checkpoint_count=counts[1].count,
+            payload_count=counts[2].count,
+            void_count=counts[3].count,
         )
 
     def find_faults(self) -> list[str]:
@@ -284,4 +290,8 @@ def _head_of(found: Found) -> Cursor:
 
 
 def _first_of(found: Found) -> Cursor:
-    return Cursor(int(found.items[0].value)) if found.items else START
+    return Cursor(int(found.items[0].value.split()[0])) if found.items else START
+
+
+def _skipped_of(found: Found) -> int:
+    return int(found.items[0].value.split()[1]) if found.items else 0

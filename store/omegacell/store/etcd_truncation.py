@@ -18,9 +18,12 @@ def delete_frames(connection: Connection, keys: Keys, upto: Cursor) -> None:
         if revision == revision_of(upto) and _reaches_beyond(connection, key, upto):
             continue
         pending.append(Delete(key))
-        if LogKey.parse(key).is_in_parts:
+        said = LogKey.parse(key)
+        if said.entry_count > 1:
+            pending.append(Delete(keys.many_of(key)))
+        if said.is_in_parts:
             pending.append(Delete(*keys.parts_of(key)))
-        if len(pending) >= MAX_OPERATIONS - 1:
+        if len(pending) >= MAX_OPERATIONS - 3:
             connection.commit(pending)
             pending = []
     if pending:
@@ -34,16 +37,16 @@ def delete_orphans(connection: Connection, keys: Keys, upto: Cursor) -> None:
         connection.commit([Delete(*keys.parts_of(owner))], when=[Absent(owner)])
 
 
-def count_entries(connection: Connection, keys: Keys, first: Cursor) -> int:
-    """Return how many entries there are after ``first``."""
-    count = 0
-    for revision, key in list_keys(connection, keys.log, since=revision_of(first)):
-        count += LogKey.parse(key).entry_count
-        if revision == revision_of(first):
-            for item in connection.commit([Get(key=key)]).found[0].items:
-                frame = parse_frame(key, item.value, item.mod_revision)
-                count -= min(frame.count, max(0, first - frame.first + 1))
-    return count
+def count_skipped(connection: Connection, keys: Keys, upto: Cursor) -> int:
+    """Return how many entries up to ``upto`` lie in frames that reach beyond it, and so stay."""
+    skipped = 0
+    revision = revision_of(upto)
+    for _, key in list_keys(connection, keys.log, since=revision, until=revision):
+        for item in connection.commit([Get(key=key)]).found[0].items:
+            frame = parse_frame(key, item.value, item.mod_revision)
+            if frame.first <= upto < frame.last:
+                skipped += upto - frame.first + 1
+    return skipped
 
 
 def _reaches_beyond(connection: Connection, key: bytes, upto: Cursor) -> bool:

@@ -104,13 +104,13 @@ class StoreStat:
     """Facts about a store at one moment, for people and metrics.
 
     Attributes:
-        engine: ``memory`` or ``sqlite``.
+        engine: ``memory``, ``sqlite`` or ``etcd``.
         incarnation: Minted when the store was created or restored.
         format_version: Version of the engine's own layout.
         synchronous: What an acknowledgement is worth.
-        path: The database; None in memory.
-        file_system: Its type; None in memory.
-        byte_count: Bytes taken, the write-ahead log included.
+        path: The database; None in memory and in etcd.
+        file_system: Its type; None in memory and in etcd.
+        byte_count: Bytes taken, the write-ahead log included; in etcd those of the whole member.
         wal_byte_count: Bytes of the write-ahead log.
         free_byte_count: Bytes inside the file that are free to be used again.
         disk_free_byte_count: Bytes free on the file system.

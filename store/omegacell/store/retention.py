@@ -17,6 +17,8 @@ _LOG = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS: Final = 2
 DEFAULT_BUDGET_BYTES: Final = 4 << 30
+# etcd's own quota is 2 GiB unless raised, and what is superseded counts until it is compacted: half of it.
+ETCD_BUDGET_BYTES: Final = 1 << 30
 # In per cent of the budget: from here on the log is cut as far as it may be.
 CUT_FROM_PERCENT: Final = 80
 
@@ -47,8 +49,21 @@ def plan_retention(heads: Sequence[CheckpointHead]) -> Retention:
     )
 
 
-def retain(store: Store, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Retention:
+def default_budget_bytes(engine: str) -> int:
+    """Return what a store may take when nobody says otherwise.
+
+    >>> default_budget_bytes("etcd") < default_budget_bytes("sqlite")
+    True
+    """
+    return ETCD_BUDGET_BYTES if engine == "etcd" else DEFAULT_BUDGET_BYTES
+
+
+def retain(store: Store, *, budget_bytes: int | None = None) -> Retention:
     """Delete superseded checkpoints and, once the store nears its budget, the log that no valid one needs.
+
+    Args:
+        store: Where.
+        budget_bytes: What it may take; None for its engine's default.
 
     Returns:
         What was done: ``truncate_upto`` is None when the log was left whole.
@@ -57,6 +72,8 @@ def retain(store: Store, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Retenti
     for checkpoint_id in plan.superseded:
         store.checkpoints.delete(checkpoint_id)
     stat = store.stat()
+    if budget_bytes is None:
+        budget_bytes = default_budget_bytes(stat.engine)
     used_bytes = stat.byte_count - stat.free_byte_count
     if used_bytes * 100 < budget_bytes * CUT_FROM_PERCENT:
         return Retention(superseded=plan.superseded, truncate_upto=None)

@@ -11,12 +11,17 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, write
 from omegacell.api.demo.story import SIMULATED, Record, Story, Teller
 from omegacell.api.up.ephemeral import CellShape, EphemeralCell
+from omegacell.core.errors import UsageError
 from omegacell.store.engines import open_store
+from omegacell.store.etcd_address import hide_password
+from omegacell.store.log import START
 from omegacell.store.sqlite_database import Access
 
 
-def demo(*, form: Format, keep: bool) -> None:
-    """Run the demo; raise when a check did not hold."""
+def demo(*, form: Format, keep: bool, store: str | None = None) -> None:
+    """Run the demo, with its log in a store if one is named; raise when a check did not hold."""
+    if store is not None:
+        _check_vacant(store)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="omega-demo-"))
     folder.chmod(0o711)
@@ -25,7 +30,7 @@ def demo(*, form: Format, keep: bool) -> None:
     results.chmod(0o777)  # root's tasks run as another user
     teller: Teller = Silence() if form is not Format.TABLE else Voice()
     try:
-        record = _play(folder, results, teller)
+        record = _play(folder, store, teller)
         record.figures["seconds"] = round(time.monotonic() - began, 1)
         _show(record, form)
         if not record.is_held:
@@ -38,12 +43,18 @@ def demo(*, form: Format, keep: bool) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _play(folder: Path, results: Path, teller: Teller) -> Record:
+def _check_vacant(store: str) -> None:
+    with open_store(store) as opened:
+        if opened.head() != START:
+            raise UsageError(f"store {hide_password(store)!r} holds a cell: name another place for the demo's")
+
+
+def _play(folder: Path, store: str | None, teller: Teller) -> Record:
     teller.begin(f"omega up: the API, 3 schedulers, an agent, {SIMULATED} simulated machines")
-    shape = CellShape(schedulers="batch=2,service=1", simulated=SIMULATED, name="demo")
+    shape = CellShape(schedulers="batch=2,service=1", simulated=SIMULATED, name="demo", store=store)
     cell = EphemeralCell(folder, shape)
     with cell:
-        story = Story(cell, results, teller)
+        story = Story(cell, folder / "results", teller)
         story.run()
         before = cell.ask("conflicts")
         teller.begin("Ctrl-C: everything stops")
@@ -60,11 +71,11 @@ def _check_store(story: Story, cell: EphemeralCell, before: Any) -> None:
     """Check the log with everything stopped: it is sound, and gives the same answer as the cell did."""
     from omegacell.api.cli.actions.stores import fold_again
 
-    with open_store(cell.state.store_url, access=Access.READ_ONLY) as store:
+    with open_store(cell.store_url, access=Access.READ_ONLY) as store:
         facts, faults = fold_again(store)
     detail = "; ".join(faults) or f"{facts.get('revision')} revisions, chain {str(facts.get('chain'))[:12]}"
     story.check("the log folds again to the same cell", is_held=not faults, detail=detail)
-    after = cell.ask("conflicts", "--store", str(cell.state.database))
+    after = cell.ask("conflicts", "--store", cell.store_url)
     same = [key for key in ("refused_claims",) if before[key] == after[key]]
     counters = [_counters(each) for each in (before, after)]
     story.check(

@@ -39,6 +39,7 @@ class CellShape:
     simulated: int = 0
     has_agent: bool = True
     name: str = "ephemeral"
+    store: str | None = None
 
 
 class EphemeralCell:
@@ -56,6 +57,11 @@ class EphemeralCell:
         self._log = folder / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Client | None = None
+
+    @property
+    def store_url(self) -> str:
+        """Where its log is."""
+        return self.shape.store or self.state.store_url
 
     @property
     def environment(self) -> dict[str, str]:
@@ -90,6 +96,8 @@ class EphemeralCell:
         arguments += ["--simulated", str(shape.simulated), "--agent" if shape.has_agent else "--no-agent"]
         first = FIRST_PORT + os.getpid() % PORT_RANGES * PORTS_EACH
         arguments += ["--ports", f"{first}-{first + PORTS_EACH - 1}"]
+        if shape.store is not None:
+            arguments += ["--store", shape.store]
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

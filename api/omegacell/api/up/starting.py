@@ -34,6 +34,7 @@ from omegacell.api.up.plan import (
 from omegacell.api.up.supervisor import Supervisor, free_port
 from omegacell.core.errors import StoreError, UsageError
 from omegacell.schedulers.registry import check_installed
+from omegacell.store.etcd_address import hide_password
 
 READY_LIMIT_S: Final = 60.0
 READY_POLL_S: Final = 0.05
@@ -238,7 +239,7 @@ def _record(supervisor: Supervisor, place: Place, settings: UpSettings) -> dict[
         "address": place.address,
         "metrics": f"http://{place.metrics_address}/metrics",
         "state": str(place.folder.path),
-        "store": place.store_url,
+        "store": hide_password(place.store_url),
         "processes": supervisor.pids(),
         "is_ready": True,
     }

@@ -14,6 +14,7 @@ from omegacell.core.errors import InvariantError, StoreCorruptError, StoreNotFou
 from omegacell.store import backup as copies
 from omegacell.store.checkpoints import fold_to, load_oldest, read_fold
 from omegacell.store.engines import open_store
+from omegacell.store.etcd_address import hide_password
 from omegacell.store.folding import Fold
 from omegacell.store.log import Store
 from omegacell.store.sqlite_database import Access
@@ -62,7 +63,10 @@ def verify(text: str, form: Format) -> None:
     """Read and fold everything again, and exit with 1 when anything is not as it should be."""
     with open_store(find_store(text), access=Access.READ_ONLY) as store:
         faults = _plain(store.find_faults())
-        facts: dict[str, object] = {"store": str(store.stat().path or text), "entries": store.stat().entry_count}
+        facts: dict[str, object] = {
+            "store": str(store.stat().path or hide_password(text)),
+            "entries": store.stat().entry_count,
+        }
         if not faults:
             folded, found = fold_again(store)
             facts |= folded
@@ -222,6 +226,31 @@ def restore(source: Path, destination: Path, form: Format) -> None:
     if holder:
         raise CommandError(f"the cell in {target.parent} is up (pid {holder}): stop it first", code=ExitCode.REFUSED)
     _show_copy(copies.restore(path_of(str(source)), target), form)
+
+
+def migrate(source: str, destination: str, form: Format) -> None:
+    """Copy a store to another engine, with its history."""
+    from omegacell.store.migration import migrate as move
+
+    for text in (source, destination):
+        _check_down(text)
+    migrated = move(find_store(source), destination)
+    facts = {"source": hide_password(source), "destination": hide_password(destination), **plain(migrated)}
+    rows = [(name, str(value)) for name, value in facts.items()]
+    show(facts, form, Table(columns=("STORE", "MIGRATED"), rows=rows))
+
+
+def _check_down(text: str) -> None:
+    """Refuse the store in a state folder whose cell is up."""
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(text)
+    if parts.scheme in ("", "sqlite"):
+        path = Path(unquote(parts.path)).expanduser().absolute()
+        folder = path if path.is_dir() else path.parent
+        holder = find_holder(StateFolder(folder))
+        if holder:
+            raise CommandError(f"the cell in {folder} is up (pid {holder}): stop it first", code=ExitCode.REFUSED)
 
 
 def _show_copy(copy: copies.Copy, form: Format) -> None:

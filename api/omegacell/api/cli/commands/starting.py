@@ -100,11 +100,17 @@ def down(
     stopping.down(cell, state=state)
 
 
-@app.command("demo", epilog=examples("omega demo", "omega demo -o json"))
+@app.command(
+    "demo", epilog=examples("omega demo", "omega demo -o json", "omega demo --store etcd://127.0.0.1:2379/demo")
+)
 def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the state folder, for looking at logs afterwards.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="Keep the log here, by URL; no cell may be there. It stays.", metavar="URL"),
+    ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Run a whole cell for a minute and check what it did.
@@ -114,4 +120,4 @@ def demo(
     """
     from omegacell.api.demo import showing
 
-    showing.demo(form=output, keep=keep)
+    showing.demo(form=output, keep=keep, store=store)

@@ -10,7 +10,7 @@ from omegacell.api.cli.commands.root import app
 from omegacell.api.cli.options import OutputOption, StorePathArgument
 from omegacell.api.cli.output import Format
 
-store_app = make_group("Verify, measure, back up and restore a store.")
+store_app = make_group("Verify, measure, back up, restore and move a store.")
 app.add_typer(store_app, name="store")
 
 
@@ -75,3 +75,21 @@ def restore(
     from omegacell.api.cli.actions import stores
 
     stores.restore(source, destination, output)
+
+
+@store_app.command("migrate", epilog=examples("omega store migrate ./state etcd://10.0.0.1:2379,10.0.0.2:2379/east"))
+def migrate(
+    source: StorePathArgument,
+    destination: Annotated[
+        str,
+        typer.Argument(help="sqlite:///PATH or etcd://HOST:PORT/PREFIX; no store may be there.", metavar="DEST"),
+    ],
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Copy a store to another engine, with its history, payloads and checkpoints, and a new incarnation.
+
+    Stop the cell first; start it again with --store DEST. The source stays as it is.
+    """
+    from omegacell.api.cli.actions import stores
+
+    stores.migrate(source, destination, output)
