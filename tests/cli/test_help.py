@@ -19,7 +19,7 @@ job list|job status|job stop|job schema
 machine list|machine status|machine lost
 scheduler list|scheduler run
 cell status
-store verify|store stat|store void|store backup|store restore
+store verify|store stat|store void|store backup|store restore|store migrate
 bench commit|bench fold|bench throughput|bench latency|bench idle
 lab golden|lab run|lab faults
 """

@@ -69,6 +69,20 @@ def open_etcd(url: str, *, access: Access = Access.CREATE, is_draft: bool = Fals
     return EtcdStore(EtcdConnection(address), address.prefix, access, is_draft=is_draft)
 
 
+def erase_etcd(url: str) -> None:
+    """Delete a store in etcd, whole; one that is not there stays so."""
+    from omegacell.store.etcd import EtcdConnection
+    from omegacell.store.etcd_layout import Keys
+    from omegacell.store.etcd_meta import erase
+
+    address = parse_address(url, dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)))
+    connection = EtcdConnection(address)
+    try:
+        erase(connection, Keys(address.prefix))
+    finally:
+        connection.close()
+
+
 def _take_synchronous(url: str, query: dict[str, str]) -> Synchronous:
     value = query.pop("synchronous", "full")
     if value not in SYNCHRONOUS_VALUES:

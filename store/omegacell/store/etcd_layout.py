@@ -190,7 +190,7 @@ def draft_frame(keys: Keys, batch: Sequence[Append]) -> Draft:
 
     >>> draft = draft_frame(Keys("/cell"), [Append(entry=b"x", session=7, first_seq=1)])
     >>> draft.key.decode()
-    '/cell/log/0000000000000007/0000000000000001/e94b8ff5bd68e8fa-1'
+    '/cell/log/0000000000000007/0000000000000001/990df30470ae440e-1'
     """
     lengths = struct.pack(f"<{len(batch)}I", *(len(item.entry) for item in batch))
     body = b"".join([_COUNT.pack(len(batch)), lengths, *(item.entry for item in batch)])

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,25 @@ def report(name: str, figures: dict[str, Any], host: Host, form: Format) -> None
         {"bench": name, "figures": figures, "host": plain(host)},
         form,
         Table(columns=(name.upper(), "MEASURED"), rows=rows, right=frozenset({"MEASURED"})),
+        Table(columns=("ON", "THIS MACHINE"), rows=machine),
+    )
+
+
+def report_columns(name: str, columns: Mapping[str, Mapping[str, Any]], host: Host, form: Format) -> None:
+    """Print the figures of several stores side by side, with the machine they belong to."""
+    if len(columns) == 1:
+        report(name, dict(next(iter(columns.values()))), host, form)
+        return
+    keys = list(dict.fromkeys(key for figures in columns.values() for key in figures))
+    rows = [
+        (key.replace("_", " "), *(_write_figure(figures.get(key, "")) for figures in columns.values())) for key in keys
+    ]
+    machine = [(key.replace("_", " "), str(value)) for key, value in plain(host).items() if value]
+    heads = tuple(each.upper() for each in columns)
+    show(
+        {"bench": name, "figures": {each: dict(figures) for each, figures in columns.items()}, "host": plain(host)},
+        form,
+        Table(columns=(name.upper(), *heads), rows=rows, right=frozenset(heads)),
         Table(columns=("ON", "THIS MACHINE"), rows=machine),
     )
 

@@ -29,5 +29,5 @@ StateOption: TypeAlias = Annotated[
     ),
 ]
 StorePathArgument: TypeAlias = Annotated[
-    str, typer.Argument(help="The store: a path to cell.db, a state folder, or a URL (sqlite:///...).", metavar="STORE")
+    str, typer.Argument(help="The store: a path to cell.db, a state folder, or a URL (sqlite:///..., etcd://...).", metavar="STORE")
 ]

@@ -26,7 +26,10 @@ FolderOption: TypeAlias = Annotated[
 ]
 
 
-@bench_app.command("commit", epilog=examples("omega bench commit", "omega bench commit --seconds 1 -o json"))
+@bench_app.command(
+    "commit",
+    epilog=examples("omega bench commit", "omega bench commit --store sqlite: --store etcd://127.0.0.1:2379/bench"),
+)
 def commit(
     seconds: Annotated[
         float, typer.Option("--seconds", help="How long each part is measured.", min=0.1, metavar="SECONDS")
@@ -34,13 +37,31 @@ def commit(
     writers: Annotated[
         int, typer.Option("--writers", help="Threads that append at the same time.", min=1, max=64, metavar="N")
     ] = 8,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--store",
+            help="What to measure: sqlite: (in the folder), or etcd://HOST:PORT/PREFIX. Several stand side by side.",
+            metavar="URL",
+        ),
+    ] = None,
+    schedulers: Annotated[
+        str, typer.Option("--schedulers", help="How many schedulers place at the same time.", metavar="N,N...")
+    ] = "1,2,4",
     folder: FolderOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Measure durable appends: alone, by several writers at once, and a whole commit (propose and fold)."""
+    """Measure durable appends, alone and by several writers, whole commits, and placements by several schedulers."""
     from omegacell.api.bench import commit as bench
 
-    bench.run(bench.CommitOptions(seconds=seconds, writers=writers, folder=folder), output)
+    options = bench.CommitOptions(
+        seconds=seconds,
+        writers=writers,
+        folder=folder,
+        stores=tuple(store or ()),
+        schedulers=bench.parse_schedulers(schedulers),
+    )
+    bench.run(options, output)
 
 
 @bench_app.command("fold", epilog=examples("omega bench fold", "omega bench fold --placements 100000 -o json"))
