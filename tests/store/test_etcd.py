@@ -9,6 +9,7 @@ import pytest
 from omegacell.core.commands import Renew
 from omegacell.core.errors import StoreExistsError, StoreLockedError, StoreNotFoundError, StoreReadOnlyError
 from omegacell.core.outcomes import Change, Status
+from omegacell.store import checkpoints
 from omegacell.store.engines import open_etcd, open_store
 from omegacell.store.faults import Fault, FaultyStore
 from omegacell.store.log import MAX_ENTRY_BYTES, MAX_PAYLOAD_BYTES, START, Append, CheckpointHead, Cursor, Store
@@ -190,20 +191,20 @@ def test_a_follower_notices_that_etcd_compacted_beyond_it(engine: EtcdEngine, wi
         assert follower.head() == last
 
 
-def test_a_replica_left_behind_by_truncation_reloads(engine: EtcdEngine) -> None:
-    """The log is cut under a replica, and compacted: it starts again from a checkpoint, and ends where others do."""
-    from omegacell.store import checkpoints
-
-    with engine.open() as one, engine.open() as two:
+def test_a_replica_left_behind_by_truncation_reloads(engine: EtcdEngine, wire: TcpProxy) -> None:
+    """Cut off while the log is truncated and compacted: it starts again from a checkpoint, and ends where others do."""
+    with engine.open() as one, open_store(over(wire, engine)) as two:
         begin_cell(one)
         session = session_on(one)
         behind = Replica(two)
+        wire.refuse()
         for name in ("one", "two", "three"):
             committed(session.submit([submit(name)]))
         head = checkpoints.write(one, checkpoints.capture(session.replica.fold))
         assert checkpoints.confirm(one, head.checkpoint_id)
         one.truncate(session.replica.cursor)
         committed(session.submit([submit("four")]))
+        wire.heal()
         assert behind.catch_up().is_reloaded
         assert (behind.revision, behind.chain) == (session.replica.revision, session.replica.chain)
 

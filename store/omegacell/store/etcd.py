@@ -73,12 +73,21 @@ class EtcdWatching:
         self._requests: SimpleQueue[Any] = SimpleQueue()
         self._requests.put(request)
         self._threads: list[threading.Thread] = []
+        self._is_sending = threading.Event()
+        self._is_done = threading.Event()
         self._fail = fail
         self._call = stub.Watch(self._send(), metadata=metadata)
-        self._call.add_done_callback(lambda _: self._threads.append(threading.current_thread()))
+        self._call.add_done_callback(self._note_done)
+
+    def _note_done(self, _: object) -> None:
+        """Called by the thread that gRPC keeps for the channel."""
+        self._threads.append(threading.current_thread())
+        self._is_done.set()
 
     def _send(self) -> Iterator[Any]:
+        """Iterated by the thread that gRPC keeps for the requests."""
         self._threads.append(threading.current_thread())
+        self._is_sending.set()
         while (request := self._requests.get()) is not None:
             yield request
 
@@ -108,6 +117,8 @@ class EtcdWatching:
     def join(self) -> None:
         """Return once the threads that gRPC keeps for it are gone."""
         deadline = time.monotonic() + JOIN_S
+        for event in (self._is_sending, self._is_done):
+            event.wait(max(0.0, deadline - time.monotonic()))
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -242,7 +253,10 @@ class EtcdConnection:
         if self._address.user is not None and len(metadata) == len(NEEDS_LEADER):
             self.status()  # logs in
             metadata = self._metadata()
-        return EtcdWatching(stub, etcdrpc.WatchRequest(create_request=create), metadata, fail)
+        try:
+            return EtcdWatching(stub, etcdrpc.WatchRequest(create_request=create), metadata, fail)
+        except ValueError as error:  # gRPC's word for a channel that is closed
+            raise ClosedError("the store is closed") from error
 
     def close(self) -> None:
         """Close all channels. Closing twice is allowed."""

@@ -1,7 +1,7 @@
 """The etcd engine proper: the log and what stands beside it, over a `Connection`.
 
 Rules:
-    Every answer is as of now: head and first are read through etcd's leader before entries are given out.
+    The head is read through etcd's leader, and so is where the log begins, unless the watch covers what is asked for.
     Entries come from the watch when it covers them, else by key; both give the same.
     Only truncation and erasing compact, up to their own revision: followers that are behind read by key.
 """
@@ -78,6 +78,7 @@ class EtcdStore:
         self.payloads = EtcdPayloads(self._connection, self._keys)
         self.checkpoints = EtcdCheckpoints(self._connection, self._keys)
         self._read_upto = START
+        self._known_head = START
         self._appender = Appender(self._connection, self._keys, lambda: self._read_upto)
         self._group = GroupCommit(
             self._appender.commit,
@@ -112,11 +113,15 @@ class EtcdStore:
 
     def read(self, after: Cursor, limit_bytes: int = DEFAULT_READ_BYTES) -> list[Stored]:
         """Return the entries after ``after``; see ``Log.read``."""
-        first, head = self._ends()
-        self._check_reach(after, first, head)
-        if after == head:
-            return []
-        self._tail.begin(head)
+        head = self._known_head
+        # Who asked for the head just now needs no other answer to read up to it: the watch brings what is there.
+        is_at_hand = after < head and self._tail.covers(after)
+        if not is_at_hand:
+            first, head = self._ends()
+            self._check_reach(after, first, head)
+            if after == head:
+                return []
+            self._tail.begin(head)
         frames = self._frames(after, head, limit_bytes)
         found: list[Stored] = []
         size = 0
@@ -139,6 +144,7 @@ class EtcdStore:
     def head(self) -> Cursor:
         """Return the cursor of the newest entry."""
         (found,) = self._connection.commit([Get(key=self._keys.head)]).found
+        self._known_head = max(self._known_head, _head_of(found))
         return _head_of(found)
 
     def first(self) -> Cursor:

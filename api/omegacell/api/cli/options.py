@@ -29,5 +29,8 @@ StateOption: TypeAlias = Annotated[
     ),
 ]
 StorePathArgument: TypeAlias = Annotated[
-    str, typer.Argument(help="The store: a path to cell.db, a state folder, or a URL (sqlite:///..., etcd://...).", metavar="STORE")
+    str,
+    typer.Argument(
+        help="The store: a path to cell.db, a state folder, or a URL (sqlite:///..., etcd://...).", metavar="STORE"
+    ),
 ]
