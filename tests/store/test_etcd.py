@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from omegacell.core.commands import Renew
-from omegacell.core.errors import StoreExistsError, StoreLockedError, StoreNotFoundError, StoreReadOnlyError
+from omegacell.core.errors import (
+    StoreExistsError,
+    StoreLockedError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+    TruncatedError,
+)
 from omegacell.core.outcomes import Change, Status
 from omegacell.store import checkpoints
 from omegacell.store.engines import open_etcd, open_store
+from omegacell.store.etcd_history import History
+from omegacell.store.etcd_layout import Frame
 from omegacell.store.faults import Fault, FaultyStore
 from omegacell.store.log import MAX_ENTRY_BYTES, MAX_PAYLOAD_BYTES, START, Append, CheckpointHead, Cursor, Store
 from omegacell.store.proposer import Proposal
@@ -207,6 +215,23 @@ def test_a_replica_left_behind_by_truncation_reloads(engine: EtcdEngine, wire: T
         wire.heal()
         assert behind.catch_up().is_reloaded
         assert (behind.revision, behind.chain) == (session.replica.revision, session.replica.chain)
+
+
+def test_a_truncation_during_a_read_leaves_no_hole(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries go between a reader's look at the mark and its listing of keys: TruncatedError, never what is left."""
+    with engine.open() as author, engine.open() as reader:
+        cursors = [cursor for number in range(6) for cursor in author.append([item(b"%d" % number, 1 + number)])]
+        frames = History.frames
+
+        def truncate_first(history: History, after: Cursor, upto: Cursor, limit_bytes: int) -> list[Frame]:
+            author.truncate(cursors[3])
+            return frames(history, after, upto, limit_bytes)
+
+        monkeypatch.setattr(History, "frames", truncate_first)
+        with pytest.raises(TruncatedError) as caught:
+            reader.read(START)
+        assert caught.value.oldest == cursors[3]
+        assert [stored.entry for stored in reader.read(cursors[3])] == [b"4", b"5"]
 
 
 # --- limits ----------------------------------------------------------------------------------------------------

@@ -113,16 +113,14 @@ class EtcdStore:
 
     def read(self, after: Cursor, limit_bytes: int = DEFAULT_READ_BYTES) -> list[Stored]:
         """Return the entries after ``after``; see ``Log.read``."""
-        head = self._known_head
         # Who asked for the head just now needs no other answer to read up to it: the watch brings what is there.
-        is_at_hand = after < head and self._tail.covers(after)
-        if not is_at_hand:
+        frames = self._frames_at_hand(after, self._known_head, limit_bytes)
+        if frames is None:
             first, head = self._ends()
             self._check_reach(after, first, head)
             if after == head:
                 return []
-            self._tail.begin(head)
-        frames = self._frames(after, head, limit_bytes)
+            frames = self._frames_by_key(after, head, limit_bytes)
         found: list[Stored] = []
         size = 0
         for frame in frames:
@@ -136,7 +134,7 @@ class EtcdStore:
                 found.append(stored)
         if not found:
             # Entries are missing: truncated while we looked, or the log has a hole.
-            first, _ = self._ends()
+            first, head = self._ends()
             self._check_reach(after, first, head)
             raise StoreCorruptError(describe_lost(head, after))
         return self._seen(found)
@@ -266,11 +264,24 @@ class EtcdStore:
         if after > head:
             raise StoreCorruptError(describe_lost(after, head))
 
-    def _frames(self, after: Cursor, head: Cursor, limit_bytes: int) -> list[Frame]:
-        """Return frames after ``after``: from the watch when it covers them, else by key."""
-        frames = self._tail.frames(after, head, TAIL_PATIENCE_S) if self._tail.covers(after) else None
+    def _frames_by_key(self, after: Cursor, head: Cursor, limit_bytes: int) -> list[Frame]:
+        """Return frames after ``after``, from the watch if it covers them meanwhile, else by key."""
+        self._tail.begin(head)
+        frames = self._frames_at_hand(after, head, limit_bytes)
         if frames is None:
-            return self._history.frames(after, head, limit_bytes)
+            frames = self._history.frames(after, head, limit_bytes)
+            # Keys vanish after the mark moved: only who looks at it now knows that none is missing in between.
+            first, head = self._ends()
+            self._check_reach(after, first, head)
+        return frames
+
+    def _frames_at_hand(self, after: Cursor, upto: Cursor, limit_bytes: int) -> list[Frame] | None:
+        """Return frames after ``after`` that the watch has brought, or brings up to ``upto``; None when it does not."""
+        if after >= upto or not self._tail.covers(after):
+            return None
+        frames = self._tail.frames(after, upto, TAIL_PATIENCE_S)
+        if frames is None:
+            return None
         self._history.forget()
         whole: list[Frame] = []
         size = 0
