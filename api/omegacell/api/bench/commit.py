@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from omegacell.api.bench import cellmaking
 from omegacell.api.bench.host import bench_folder, describe_host, percentile, report_columns
-from omegacell.api.bench.placing import CLAIMS, JOBS_EACH, MACHINES, MAX_SCHEDULERS, TASKS, committer
+from omegacell.api.bench.placing import CLAIMS, MACHINES, MAX_SCHEDULERS, TASKS, committer, jobs_each
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format
 from omegacell.core.errors import UsageError
@@ -79,12 +79,12 @@ def _measure(url: str, folder: Path, options: CommitOptions) -> Figures:
         figures |= _named("append", _repeat(_appender(store, numbers), options.seconds))
         figures |= _named(f"append_by_{options.writers}", _by_many(store, numbers, options))
     with _place(url, folder, "commits") as place, open_store(place) as store:
-        _begin_cell(store, 1)
-        figures |= _named(f"commit_of_{CLAIMS}_claims", _repeat(committer(store, 0), options.seconds))
+        _begin_cell(store, jobs_each(options.seconds))
+        figures |= _named(f"commit_of_{CLAIMS}_claims", _repeat(committer(store, 0, options.seconds), options.seconds))
     for schedulers in options.schedulers:
         with _place(url, folder, f"placing-{schedulers}") as place:
             with open_store(place) as store:
-                _begin_cell(store, schedulers)
+                _begin_cell(store, schedulers * jobs_each(options.seconds))
             figures[f"placements_per_second_by_{schedulers}"] = _placements(place, schedulers, options.seconds)
     return figures
 
@@ -108,10 +108,10 @@ def _place(url: str, folder: Path, name: str) -> Iterator[str]:
             raise UsageError(f"--store {url!r}: expected sqlite: (in the folder of the bench) or etcd://HOST:PORT")
 
 
-def _begin_cell(store: Store, schedulers: int) -> None:
+def _begin_cell(store: Store, jobs: int) -> None:
     transactions = list(cellmaking.begin(MACHINES))
     author = cellmaking.Author("api-1", role=Role.API)
-    for number in range(schedulers * JOBS_EACH):
+    for number in range(jobs):
         transactions.append(author.write(cellmaking.submit(f"large-{number}", TASKS), seen=len(transactions)))
     store.append([to_append([transaction]) for transaction in transactions])
 

@@ -5,6 +5,7 @@ It prints ``ready`` when its replica is at the head, begins when a line comes on
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -23,20 +24,30 @@ from omegacell.store.replica import Replica
 from omegacell.store.tokens import TokenBucket
 
 MACHINES: Final = 1_000
-TASKS: Final = 1_000_000
+TASKS: Final = 250_000
 CLAIMS: Final = 100
-JOBS_EACH: Final = 5
+# More than a scheduler places in a second on any machine known: every copy of the cell holds all of these tasks.
+MOST_PER_SECOND: Final = 200_000
 MAX_SCHEDULERS: Final = 16
 
 
-def committer(store: Store, number: int) -> Callable[[], None]:
+def jobs_each(seconds: float) -> int:
+    """Return how many jobs of ``TASKS`` tasks a scheduler needs for that long.
+
+    >>> jobs_each(0.2), jobs_each(5.0)
+    (1, 4)
+    """
+    return max(1, math.ceil(seconds * MOST_PER_SECOND / TASKS))
+
+
+def committer(store: Store, number: int, seconds: float) -> Callable[[], None]:
     """Return what places ``CLAIMS`` tasks of this scheduler's own jobs: append, fold, read the own outcome."""
     replica = Replica(store)
     opening = OpenSession(author=f"batch-{number}", role=Role.SCHEDULER, scheduler="batch")
     session = Session(replica, opening, bucket=TokenBucket(rate_per_s=1e9, burst=1_000_000_000))
     session.submit()
     rng = np.random.default_rng(number)
-    first_job = 1 + number * JOBS_EACH
+    first_job = 1 + number * jobs_each(seconds)
     placed = 0
 
     def commit() -> None:
@@ -59,7 +70,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # The URL comes on the input: it may hold a password, which has no place in a list of processes.
     with open_store(sys.stdin.readline().strip()) as store:
-        commit = committer(store, arguments.number)
+        commit = committer(store, arguments.number, arguments.seconds)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
