@@ -26,6 +26,7 @@ from omegacell.core.commands import (
     Report,
     ReportKind,
     Scheduling,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -33,7 +34,9 @@ from omegacell.core.commands import (
 )  # fmt: skip
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
+from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
 
@@ -59,6 +62,7 @@ class CommandWriter:
             lambda: (self.register(),),
             lambda: (self.inventory(),),
             lambda: (self.lose(),),
+            lambda: (self.taints(),),
             lambda: (StopJob(job=self.job_id()),),
             lambda: (ForgetJob(job=self.job_id()),),
             lambda: (Renew(),),
@@ -67,7 +71,7 @@ class CommandWriter:
             lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 4, 4, 1, 1, 2, 0.5, 0.5]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 4, 4, 1, 1, 2, 0.5, 0.5]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -125,6 +129,7 @@ class CommandWriter:
             driver=rng.choices(DRIVERS, (9, 1))[0],
             ports=tuple(ports),
             max_restarts=rng.choice((-1, 0, 1, 2)),
+            placement=draw_placement(rng) if rng.random() < 0.35 else NO_RULES,
         )
 
     def submit(self) -> SubmitJob:
@@ -150,10 +155,16 @@ class CommandWriter:
             boot_id=rng.choice(("boot-1", "boot-1", "boot-1", "boot-2")),
             capacity=(rng.randint(1, 8), rng.randint(1, 8), rng.randint(0, 4)),
             drivers=rng.choice((("exec",), ("exec",), ("exec", "simulated"), ("simulated",))),
-            attributes=rng.choice(((), (("rack", "r1"),), (("arch", "arm64"), ("rack", "r2")))),
+            attributes=rng.choice(MACHINE_ATTRIBUTES),
             port_first=first,
             port_last=last,
         )
+
+    def taints(self) -> SetTaints:
+        """Mark machines, or take marks away."""
+        rng = self.rng
+        rows = sorted({self.row() for _ in range(rng.choice((1, 1, 2)))})
+        return draw_taints(rng, rows)
 
     def inventory(self) -> Inventory:
         """List what a machine runs, with something missing or wrong now and then."""
@@ -334,6 +345,9 @@ class CommandWriter:
             (SubmitJob(spec=replace(spec, resources=(1, 1)), submitted_at_us=1),),
             (SubmitJob(spec=replace(spec, resources=(-1, 1, 1)), submitted_at_us=1),),
             (SubmitJob(spec=replace(spec, max_restarts=-2), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, placement=PlacementRules(max_per_machine=-1)), submitted_at_us=1),),
+            (SubmitJob(spec=replace(spec, placement=PlacementRules(pool="\n")), submitted_at_us=1),),
+            (SetTaints(machines=(0,)),),
             (replace(self.register(), name="\n"),),
             (replace(self.register(), capacity=(1 << 51, 1, 1)),),
             (replace(self.tick(), dt_us=-1),),

@@ -21,6 +21,7 @@ from omegacell.core.commands import (
     Reincarnate,
     Renew,
     Report,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -40,6 +41,7 @@ from tests.support.oracle_machines import (
     judge_loss,
     judge_register,
     judge_report,
+    judge_taints,
     judge_tick,
 )
 from tests.support.oracle_state import Author, Session, State, Verdict
@@ -138,7 +140,9 @@ class Oracle:
             count_scheduling(state, transaction, scheduling, verdict)
         return verdict
 
-    def _judge_command(self, transaction: Transaction, command: Command) -> Verdict:  # noqa: PLR0911 -- one case each
+    def _judge_command(  # noqa: PLR0911, PLR0912 -- one case each
+        self, transaction: Transaction, command: Command
+    ) -> Verdict:
         """Judge the one command of a transaction that schedules nothing."""
         state = self.state
         match command:
@@ -167,6 +171,8 @@ class Oracle:
                 return judge_inventory(state, transaction, command)
             case LoseMachines():
                 return judge_loss(state, transaction, command)
+            case SetTaints():
+                return judge_taints(state, command)
             case Report():
                 return judge_report(state, transaction, command)
             case Tick():

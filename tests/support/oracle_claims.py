@@ -6,6 +6,7 @@ from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unpla
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
 from tests.support.oracle_tasks import ACTIVE, settle, touch
 
@@ -24,6 +25,7 @@ class Judging:
     ports: dict[int, list[int]] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
+    claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
 
     def has_changed(self, changes: list[int]) -> bool:
         """Say whether something changed after the base."""
@@ -121,13 +123,18 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, Reason.CLAIMED_TWICE, False, -1, 0, 0)
     has_changed = judging.has_changed(machine.changes)
     reason, dimension, shortage = lack(judging, job, row, has_changed)
+    if reason in CROWDED:
+        has_changed = has_changed or is_job_changed or is_crowd_changed(state, job, judging.has_changed, judging.seen)
     if reason:
         return (position, reason, has_changed, dimension, shortage, machine.claimed_at)
     judging.tasks.append((job_id, index))
+    judging.claims.append((job_id, row))
     return Granted(job, index, row, take(judging, job, row))
 
 
-def lack(judging: Judging, job: Job, row: int, has_changed: bool) -> tuple[Reason, int, int]:
+def lack(  # noqa: PLR0911 -- one return a reason
+    judging: Judging, job: Job, row: int, has_changed: bool
+) -> tuple[Reason, int, int]:
     """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage."""
     machine = judging.state.machines[row]
     taken = judging.taken.get(row, [0] * RESOURCE_COUNT)
@@ -140,6 +147,9 @@ def lack(judging: Judging, job: Job, row: int, has_changed: bool) -> tuple[Reaso
         return Reason.MACHINE_NOT_UP, -1, 0
     if job.spec.driver not in machine.drivers:
         return Reason.DRIVER_MISSING, -1, 0
+    reason = placement_reason(judging.state, job, row, judging.claims)
+    if reason:
+        return reason, -1, 0
     if any(machine.port_first <= number <= machine.port_last for number in static):
         return Reason.PORT_IN_RANGE, -1, 0
     if any(number in used for number in static):

@@ -21,6 +21,7 @@ from omegacell.core.commands import (
     Reincarnate,
     Report,
     ReportKind,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -44,6 +45,7 @@ from omegacell.core.units import (
     RULES,
 )  # fmt: skip
 from tests.support.oracle_claims import SCHEDULING
+from tests.support.oracle_format_placement import is_placement, is_taint_change
 
 MAX_ID = (1 << 63) - 1
 MAX_COUNTER = (1 << 31) - 1
@@ -137,6 +139,8 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
             rows = command.machines
             is_known = bool(rows) and all(0 <= each < MAX_MACHINES for each in rows)
             return is_known and list(rows) == sorted(set(rows))
+        case SetTaints():
+            return is_taint_change(command)
         case Report():
             return is_report(command)
         case Tick():
@@ -206,6 +210,7 @@ def is_spec(spec: JobSpec) -> bool:
         and -1 <= spec.max_restarts <= MAX_QUANTITY
         and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
         and len(spec.payload) in (0, 32)
+        and is_placement(spec.placement)
     )
 
 

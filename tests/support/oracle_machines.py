@@ -1,8 +1,18 @@
 """How the slow twin registers, hears, loses and believes machines, and how time passes in it."""
 
-from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, Report, ReportKind, Tick, Transaction
+from omegacell.core.commands import (
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    ReportKind,
+    SetTaints,
+    Tick,
+    Transaction,
+)  # fmt: skip
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason, Status
+from omegacell.core.placement import Taint
 from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
 from tests.support.oracle_jobs import has_changed, refuse
 from tests.support.oracle_state import DOWN, JOINING, UP, Job, Machine, Row, State, Verdict
@@ -10,6 +20,7 @@ from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, end_of_exit,
 
 LOSS_WINDOW_US = 300 * SECOND_US
 LOSS_PERCENT = 5
+MAX_TAINTS = 32
 
 
 def drop_contact(state: State, session: int) -> None:
@@ -17,6 +28,32 @@ def drop_contact(state: State, session: int) -> None:
     for machine in state.machines:
         if machine.contact == session:
             machine.contact = 0
+
+
+def touch_machine(state: State, machine: Machine) -> None:
+    """Note that what a machine is has changed."""
+    touch(machine.changes, state.revision)
+    touch(state.topology, state.revision)
+
+
+def judge_taints(state: State, command: SetTaints) -> Verdict:
+    """Put marks on machines and take others off; those that are so already are left alone."""
+    if any(state.machine(row) is None for row in command.machines):
+        return refuse(state, Reason.UNKNOWN_MACHINE)
+    after: dict[int, tuple[Taint, ...]] = {}
+    for row in command.machines:
+        kept = [each for each in state.machines[row].taints if each.key not in command.remove]
+        for taint in command.add:
+            kept = [each for each in kept if (each.key, each.effect) != (taint.key, taint.effect)]
+        taints = sorted([*kept, *command.add], key=lambda each: (each.key, each.effect))
+        if len(taints) > MAX_TAINTS:
+            return refuse(state, Reason.LIMIT)
+        after[row] = tuple(taints)
+    changed = [row for row, taints in after.items() if taints != state.machines[row].taints]
+    for row in changed:
+        state.machines[row].taints = after[row]
+        touch_machine(state, state.machines[row])
+    return Verdict(state.revision, Status.COMMITTED, granted=1, value=len(changed))
 
 
 def judge_register(state: State, transaction: Transaction, command: RegisterMachine) -> Verdict:
@@ -46,7 +83,7 @@ def judge_register(state: State, transaction: Transaction, command: RegisterMach
         machine.port_next = machine.port_first
     machine.contact = transaction.session
     machine.silent_ticks = 0
-    touch(machine.changes, state.revision)
+    touch_machine(state, machine)
     return Verdict(state.revision, Status.COMMITTED, granted=1, value=row, detail=machine.epoch)
 
 
@@ -91,7 +128,7 @@ def judge_inventory(state: State, transaction: Transaction, command: Inventory) 
     lose_tasks(state, command.machine, at_us=transaction.decided_to_us, states=(TaskState.RUNNING,), kept=kept)
     if machine.state == JOINING:
         machine.state = UP
-        touch(machine.changes, state.revision)
+        touch_machine(state, machine)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 
 
@@ -114,7 +151,7 @@ def judge_loss(state: State, transaction: Transaction, command: LoseMachines) ->
         machine.state = DOWN
         machine.lost_elapsed = state.elapsed
         machine.contact = 0
-        touch(machine.changes, state.revision)
+        touch_machine(state, machine)
         lose_tasks(state, row, at_us=transaction.decided_to_us, states=ACTIVE, kept=[])
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 

@@ -57,6 +57,7 @@ def picture_of_twin(twin: Oracle) -> Picture:
             state.rules,
             state.incarnation,
             state.forgotten_at,
+            state.topology[-1],
             state.next_job,
         ),
         "names": dict(sorted(state.names.items())),
@@ -78,7 +79,7 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
             [1 for each in range(machine.port_first, machine.port_last + 1) if each not in machine.ports])),
         dict(sorted(machine.ports.items())),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
-        machine.contact, machine.silent_ticks, machine.lost_elapsed,
+        machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.taints,
     )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ def picture_of_cell(cell: Cell) -> Picture:
             cell.rules,
             cell.incarnation,
             cell.forgotten_at,
+            cell.topology_at,
             cell.jobs.next_id,
         ),
         "names": {name: job for name in sorted(names) if (job := cell.jobs.by_name(name)) is not None},
@@ -153,6 +155,7 @@ def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple
         {number: holders[task] for number, task in sorted(table.ports[row].items())},
         int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
         int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
+        table.taints[row],
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from omegacell.core.commands import Genesis, Lack
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
+from omegacell.core.placement import Taint
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT, Role
 
 UP, JOINING, DOWN = "UP", "JOINING", "DOWN"
@@ -93,6 +94,7 @@ class Machine:
     contact: int = 0
     silent_ticks: int = 0
     lost_elapsed: int = -1  # never
+    taints: tuple[Taint, ...] = ()
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
     allocated: list[list[int]] = field(default_factory=lambda: [[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)])
 
@@ -149,6 +151,7 @@ class State:
     names: dict[str, int] = field(default_factory=dict)
     next_job: int = 1
     forgotten_at: int = 0
+    topology: list[int] = field(default_factory=lambda: [0])  # changes of which machines there are, and what they are
     sessions: dict[int, Session] = field(default_factory=dict)
     authors: dict[str, Author] = field(default_factory=dict)
 

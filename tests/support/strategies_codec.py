@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from omegacell.core import commands as core
+from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.placement import (
+    NO_RULES,
+    Affinity,
+    Effect,
+    Neighbour,
+    PlacementRules,
+    Spread,
+    Taint,
+    Toleration,
+)
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 
 UINT64 = st.integers(0, 2**64 - 1)
@@ -18,6 +29,27 @@ TEXT = st.text(max_size=12)
 def column(dtype: type[np.generic]) -> st.SearchStrategy[Any]:
     """Draw a column of 0 to 6 rows."""
     return hnp.arrays(dtype, st.integers(0, 6))
+
+
+def placements() -> st.SearchStrategy[PlacementRules]:
+    """Draw placement rules."""
+    texts = st.lists(TEXT, max_size=3).map(tuple)
+    constraints = st.builds(Constraint, attribute=TEXT, operator=st.sampled_from(Operator), values=texts)
+    targets = st.lists(st.tuples(TEXT, UINT64), max_size=2).map(tuple)
+    return st.builds(
+        PlacementRules,
+        pool=TEXT,
+        constraints=st.lists(constraints, max_size=2).map(tuple),
+        tolerations=st.lists(st.builds(Toleration, key=TEXT, value=st.none() | TEXT), max_size=2).map(tuple),
+        max_per_machine=UINT64,
+        neighbours=st.lists(
+            st.builds(Neighbour, job=TEXT, attribute=TEXT, is_apart=st.booleans(), weight=UINT64), max_size=2
+        ).map(tuple),
+        spreads=st.lists(
+            st.builds(Spread, attribute=TEXT, max_skew=UINT64, weight=UINT64, targets=targets), max_size=2
+        ).map(tuple),
+        affinities=st.lists(st.builds(Affinity, constraint=constraints, weight=SINT64), max_size=2).map(tuple),
+    )
 
 
 def specs() -> st.SearchStrategy[JobSpec]:
@@ -40,6 +72,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         grace_us=UINT64,
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
+        placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
     )
 
 
@@ -93,6 +126,12 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.Inventory: st.builds(core.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
     core.LoseMachines: st.builds(
         core.LoseMachines, machines=st.lists(UINT64, max_size=4).map(tuple), by_operator=st.booleans()
+    ),
+    core.SetTaints: st.builds(
+        core.SetTaints,
+        machines=st.lists(UINT64, max_size=4).map(tuple),
+        add=st.lists(st.builds(Taint, key=TEXT, value=TEXT, effect=st.sampled_from(Effect)), max_size=2).map(tuple),
+        remove=TEXTS,
     ),
     core.Report: st.builds(
         core.Report,

@@ -32,6 +32,7 @@ from omegacell.core.commands import (
     Renew,
     Report,
     ReportKind,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -40,6 +41,7 @@ from omegacell.core.commands import (
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
 
 Words = list[str]
 Options = dict[str, str]
@@ -96,6 +98,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         driver=options.get("driver", "exec"),
         ports=tuple(Port(name=name, number=int(number or 0)) for name, _, number in named),
         max_restarts=int(options.get("restarts", 0)),
+        placement=read_placement(options),
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
 
@@ -234,6 +237,7 @@ READERS: dict[str, Reader] = {
     "register": read_register,
     "inventory": read_inventory,
     "lose": read_loss,
+    "taint": read_taints,
     "report": read_report,
     "tick": read_tick,
 }
@@ -276,7 +280,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
-            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}"
+            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}{write_placement(spec.placement)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -301,6 +305,8 @@ def write_rows(command: Command) -> str:
             return " ".join([f"unplaced {command.job} {command.task_count}", *lacks, note])
         case LoseMachines():
             return " ".join(["lose", *map(str, command.machines), *["operator"] * command.by_operator])
+        case SetTaints():
+            return write_taints(command)
         case Inventory():
             rows = zip(command.jobs.tolist(), command.indices.tolist(), command.attempts.tolist(), strict=True)
             held = [f"{job}/{index}@{attempt}" for job, index, attempt in rows]

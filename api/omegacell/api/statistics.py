@@ -65,6 +65,7 @@ _KINDS: Final = {
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
+    "SetTaints": "taint",
     "Report": "report",
     "Tick": "tick",
 }

@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
-from omegacell.core.apply_machines import judge_inventory, judge_lose, judge_register, judge_tick
+from omegacell.core.apply_machines import judge_inventory, judge_lose, judge_register, judge_taints, judge_tick
 from omegacell.core.apply_sessions import (
     find_author_row,
     judge_close,
@@ -51,6 +51,7 @@ from omegacell.core.commands import (
     Reincarnate,
     Renew,
     Report,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -182,6 +183,8 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_inventory(cell, command, stamp=stamp, seen=base.seen)
         case LoseMachines():
             return judge_lose(cell, command, stamp=stamp, seen=base.seen)
+        case SetTaints():
+            return judge_taints(cell, command, stamp=stamp)
         case CloseSession():
             return judge_close(cell, session)
         case ExpireSession():

@@ -9,12 +9,14 @@ from functools import partial
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, Tick
+from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, SetTaints, Tick
 from omegacell.core.jobs import TaskState
 from omegacell.core.lives import Rows, Stamp, end_all_as, end_attempts
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
+from omegacell.core.placement import Taint
 from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
+from omegacell.core.validate_placement import MAX_RULES
 from omegacell.core.verdicts import Verdict, refuse
 
 LOSS_WINDOW_US = 300 * SECOND_US
@@ -53,7 +55,7 @@ def _write_register(cell: Cell, command: RegisterMachine, *, session: int, stamp
             machines.driver_names.append(name)
     machines.drivers[row] = sum(machines.driver_bit(name) for name in command.drivers)
     machines.boot_ids[row] = command.boot_id
-    machines.attributes[row] = command.attributes
+    machines.describe(row, attributes=command.attributes, taints=machines.taints[row])
     machines.capacity[row] = command.capacity
     machines.free[row] = machines.capacity[row] - machines.allocated[row].sum(axis=0)
     machines.epoch[row] = machines.epoch[row] + 1
@@ -142,6 +144,36 @@ def _lose_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
         end_attempts(cell, tasks, end_all_as(TaskState.LOST, len(tasks), at_us=stamp.at_us), stamp=stamp)
 
 
+def judge_taints(cell: Cell, command: SetTaints, *, stamp: Stamp) -> Verdict:
+    """Judge a `SetTaints`; machines that have what is asked already are not touched."""
+    machines = cell.machines
+    if command.machines[len(command.machines) - 1] >= machines.count:
+        return refuse(Reason.UNKNOWN_MACHINE)
+    changed: dict[int, tuple[Taint, ...]] = {}
+    for row in command.machines:
+        after = _find_taints(machines.taints[row], command)
+        if len(after) > MAX_RULES:
+            return refuse(Reason.LIMIT)
+        if after != machines.taints[row]:
+            changed[row] = after
+    write = partial(_write_taints, cell, changed, stamp=stamp) if changed else None
+    return Verdict(value=len(changed), write=write)
+
+
+def _find_taints(taints: tuple[Taint, ...], command: SetTaints) -> tuple[Taint, ...]:
+    """Return the taints of a machine after a change, ascending by key and effect."""
+    kept = {(taint.key, taint.effect): taint for taint in taints if taint.key not in command.remove}
+    kept.update({(taint.key, taint.effect): taint for taint in command.add})
+    return tuple(kept[key] for key in sorted(kept))
+
+
+def _write_taints(cell: Cell, changed: dict[int, tuple[Taint, ...]], *, stamp: Stamp) -> None:
+    machines = cell.machines
+    for row, taints in changed.items():
+        machines.describe(row, attributes=machines.attributes[row], taints=taints)
+    _touch(cell, np.array(list(changed), np.int64), stamp=stamp)
+
+
 def judge_tick(cell: Cell, command: Tick, *, session: int) -> Verdict:
     """Judge a `Tick`: accepted only when it follows the last one."""
     if command.after != cell.tick:
@@ -168,4 +200,5 @@ def _write_tick(cell: Cell, command: Tick, *, session: int) -> None:
 
 def _touch(cell: Cell, rows: Rows, *, stamp: Stamp) -> None:
     cell.machines.touch(rows, revision=stamp.revision, floor=stamp.floor)
+    cell.touch_topology(revision=stamp.revision, floor=stamp.floor)
     cell.touched.machines.append(rows)

@@ -7,9 +7,13 @@ copy. A cell holds no clock and knows no file. What a transaction may do to it i
 from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from omegacell.core.arena import TaskArena
 from omegacell.core.commands import Genesis
 from omegacell.core.deltas import Delta, Touched
+from omegacell.core.jobs import TaskState
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.outcomes import REASON_COUNT, Outcome
@@ -118,6 +122,8 @@ class Cell:
         elapsed: the cell's own time, microseconds. tick: accepted ticks.
         last_stamp_us: the highest wall stamp seen, for people.
         forgotten_at: revision of the last `ForgetJob`.
+        topology_at: revision of the last change of which machines there are, up, and with which attributes and taints;
+            topology_before: what it was before the entry in which it was last written.
         machines, jobs, tasks, sessions, authors: the tables.
     """
 
@@ -132,6 +138,8 @@ class Cell:
         self.tick = 0
         self.last_stamp_us = 0
         self.forgotten_at = 0
+        self.topology_at = 0
+        self.topology_before = 0
         self.machines = MachineTable()
         self.jobs = JobTable()
         self.tasks = TaskArena()
@@ -149,6 +157,26 @@ class Cell:
                 return outcome
         return None
 
+    def machines_of(self, name: str) -> NDArray[np.int64]:
+        """Return the machine of each active task of the current job of that name; a row may stand several times."""
+        job = self.jobs.by_name(name)
+        row = None if job is None else self.jobs.row_of(job)
+        if row is None or not self.jobs.counts[row, TaskState.PLACED : TaskState.RUNNING + 1].any():
+            return np.empty(0, np.int64)
+        first = int(self.jobs.offset[row])
+        machines = self.tasks.machine[first : first + int(self.jobs.extent[row])]
+        return machines[machines >= 0].astype(np.int64)
+
+    def touch_topology(self, *, revision: int, floor: int) -> None:
+        """Note a change of which machines there are and what they are; see `MachineTable.touch`. Mutates."""
+        if self.topology_at <= floor:
+            self.topology_before = self.topology_at
+        self.topology_at = revision
+
+    def effective_topology_at(self, *, floor: int) -> int:
+        """Return when the topology last changed, not counting the author's own changes in this entry."""
+        return self.topology_before if self.topology_at > floor else self.topology_at
+
     def drain_delta(self) -> Delta:
         """Return what was touched since the last call."""
         return self.touched.drain()
@@ -160,6 +188,7 @@ class Cell:
             setattr(other, name, getattr(self, name))
         other.last_stamp_us = self.last_stamp_us
         other.forgotten_at = self.forgotten_at
+        other.topology_at, other.topology_before = self.topology_at, self.topology_before
         other.machines = self.machines.copy()
         other.jobs = self.jobs.copy()
         other.tasks = self.tasks.copy()

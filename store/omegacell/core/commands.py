@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.jobs import JobSpec
+from omegacell.core.placement import Taint
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -235,6 +236,21 @@ class LoseMachines:
     by_operator: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTaints:
+    """Mark machines, or take marks away; the same again changes nothing.
+
+    Attributes:
+        machines: machine rows, ascending.
+        add: taints to put on each; one of a key and effect takes the place of another of the same.
+        remove: keys whose taints are taken off first.
+    """
+
+    machines: tuple[int, ...]
+    add: tuple[Taint, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
 class ReportKind(IntEnum):
     """What a machine says of an attempt."""
 
@@ -323,6 +339,7 @@ Command: TypeAlias = (
     | RegisterMachine
     | Inventory
     | LoseMachines
+    | SetTaints
     | Report
     | Tick
 )

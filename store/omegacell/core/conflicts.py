@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_highest, find_ranks, is_distinct
 from omegacell.core.commands import Place, Transaction
+from omegacell.core.crowds import Crowd, find_crowded
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
+from omegacell.core.placement import NO_RULES
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
 
 _UP = int(MachineState.UP)
@@ -34,6 +36,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._is_private = False
 
     @property
@@ -46,8 +49,35 @@ class Overlay:
     def room(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """Return how many tasks of this shape each machine takes now, ``(rows,)`` int64; 0 where none fits.
 
-        ``rows`` are machine rows in any order, all machines when None. Cost: O(rows).
+        ``rows`` are machine rows in any order, all machines when None. Each is asked alone: claims on several machines
+        may stand in each other's way (see `fits_in_order`). Cost: O(rows); for a crowded shape O(machines).
         """
+        room = self._room_alone(spec, rows)
+        if self.is_crowded(spec):
+            np.minimum(room, self._crowd_of(spec).limits(rows), out=room)
+        return room
+
+    def is_crowded(self, spec: JobSpec) -> bool:
+        """Tell whether where tasks of such a job fit depends on where other tasks are."""
+        return spec.placement.is_crowded or self._cell.jobs.is_repelled(spec.name)
+
+    def fits_in_order(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Return which claims of one task each fit, judged in order, each after those that did: ``(claims,)`` bool."""
+        if not self.is_crowded(spec):
+            room = self._room_alone(spec, rows)
+            fits: NDArray[np.bool_] = room > 0 if len(rows) == 1 else find_ranks(rows) < room
+            return fits
+        return self.find_crowded(spec, rows) == Reason.NONE
+
+    def find_crowded(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Judge claims of a crowded shape in order: the reason why not, LIMIT for one to be found later, or NONE."""
+        return find_crowded(self._crowd_of(spec), rows, self._room_alone(spec, rows))
+
+    def _crowd_of(self, spec: JobSpec) -> Crowd:
+        return Crowd(self._cell, spec, self._claims, self._takes_work(spec, None))
+
+    def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
+        """Return how many tasks each machine takes as far as it is about this machine alone."""
         free = self._free if rows is None else self._free.take(rows, axis=0)
         room = np.full(len(free), MAX_TASKS_PER_JOB, np.int64)
         for dimension, amount in enumerate(spec.resources):
@@ -66,6 +96,7 @@ class Overlay:
             self._free = self._free.copy()
             self._port_free = self._port_free.copy()
             self._is_private = True
+        self._claims.setdefault(spec.name, []).append(rows)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 np.subtract.at(self._free[:, dimension], rows, amount)
@@ -92,6 +123,9 @@ class Overlay:
         every = np.arange(self._cell.machines.count, dtype=np.int64) if rows is None else rows
         reasons = self.standing_reasons(spec, every)
         dimensions = np.full(len(every), -1, np.int32)
+        if self.is_crowded(spec):
+            open_ = reasons == Reason.NONE
+            reasons[open_] = self._crowd_of(spec).reasons(every[open_])
         if spec.ports:
             open_ = reasons == Reason.NONE
             for place in np.flatnonzero(open_).tolist():
@@ -116,6 +150,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._is_private = True
         return other
 
@@ -137,13 +172,20 @@ class Overlay:
         drivers = machines.drivers if rows is None else machines.drivers[rows]
         takes: NDArray[np.bool_] = drivers & machines.driver_bit(spec.driver) != 0
         takes &= state == _UP
+        if spec.placement is not NO_RULES or machines.index.is_marked:
+            takes &= machines.index.meets_all(spec.placement, rows)
+            takes &= machines.index.tolerated(spec.placement, rows)
         return takes
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         machines = self._cell.machines
         lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
+        reasons = np.zeros(len(rows), np.uint8)
+        if spec.placement is not NO_RULES or machines.index.is_marked:
+            reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED
+            reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT
+        reasons[lacks_driver] = Reason.DRIVER_MISSING
         reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
         return reasons
 
@@ -239,7 +281,10 @@ def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int,
     changed = cell.machines.effective_changed_at
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
-    room = overlay.room(cell.jobs.spec_of(job_row), rows)
+    spec = cell.jobs.spec_of(job_row)
+    if overlay.is_crowded(spec):
+        return bool(overlay.fits_in_order(spec, rows).all())
+    room = overlay.room(spec, rows)
     least = int(room.min())
     if least == 0 or least >= len(rows) or is_distinct(rows):
         return least > 0
@@ -272,6 +317,9 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
     is_job_reason = np.isin(reasons, (Reason.JOB_STOPPING, Reason.UNKNOWN_TASK, Reason.TASK_NOT_PENDING))
     is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
     is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE)
+    if overlay.is_crowded(spec):
+        is_crowded = np.isin(reasons, (Reason.NEIGHBOUR, Reason.TOO_MANY_ON_MACHINE, Reason.SPREAD_SKEWED))
+        is_conflict |= is_crowded & (is_job_changed or _is_crowd_changed(cell, spec, base))
     is_conflict &= reasons != Reason.UNKNOWN_MACHINE
     return Judged(
         reasons=reasons,
@@ -293,7 +341,13 @@ def _judge_room(
     shortages = np.zeros(len(rows), np.int64)
     judged = np.flatnonzero(reasons == Reason.NONE)
     on = rows[judged]
-    fits = find_ranks(on) < overlay.room(spec, on)
+    if overlay.is_crowded(spec):
+        crowded = overlay.find_crowded(spec, on)
+        is_told = (crowded != Reason.NONE) & (crowded != Reason.LIMIT)
+        reasons[judged[is_told]] = crowded[is_told]
+        judged, on, fits = judged[~is_told], on[~is_told], crowded[~is_told] == Reason.NONE
+    else:
+        fits = overlay.fits_in_order(spec, on)
     refused = judged[~fits]
     if len(refused):
         after = overlay.fork()
@@ -302,6 +356,20 @@ def _judge_room(
             reason, dimension, shortage = after.find_lack(spec, int(rows[place]))
             reasons[place], dimensions[place], shortages[place] = reason, dimension, shortage
     return dimensions, shortages
+
+
+def _is_crowd_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
+    """Whether anything that crowded rules read besides the machine and the job changed after the base."""
+    if cell.effective_topology_at(floor=base.floor) > base.seen or cell.forgotten_at > base.seen:
+        return True
+    names = [each.job for each in spec.placement.neighbours if not each.weight]
+    names += [name for name, _ in cell.jobs.find_repelling(spec.name)]
+    for name in names:
+        job = cell.jobs.by_name(name)
+        row = None if job is None else cell.jobs.row_of(job)
+        if row is not None and cell.jobs.effective_changed_at(row, floor=base.floor) > base.seen:
+            return True
+    return False
 
 
 def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import Band
 
 
@@ -115,6 +116,7 @@ class JobSpec:
         restart_delay_us: base of the back-off between attempts, a hint to proposers.
         grace_us: time between SIGTERM and SIGKILL.
         on_partition: what happens to its tasks on a machine that lost the cell.
+        placement: rules and wishes about where its tasks may run.
         payload: hash of what its tasks run, 32 bytes; empty when there is none.
     """
 
@@ -133,4 +135,5 @@ class JobSpec:
     restart_delay_us: int = 1_000_000
     grace_us: int = 5_000_000
     on_partition: OnPartition = OnPartition.STOP
+    placement: PlacementRules = NO_RULES
     payload: bytes = b""

@@ -75,6 +75,7 @@ class JobTable(Table):
         self.free_rows: list[int] = []
         self._row_by_id: dict[int, int] = {}
         self._id_by_name: dict[str, int] = {}
+        self._repelling: dict[str, dict[int, None]] = {}
 
     @property
     def flat_counts(self) -> NDArray[np.int64]:
@@ -126,12 +127,16 @@ class JobTable(Table):
         self.why[row] = None
         self._row_by_id[job] = row
         self._id_by_name[spec.name] = job
+        self._note_repelling(job, spec)
         return row
 
     def remove(self, row: int) -> None:
         """Free a job's row and, unless a newer job took it, its name. Mutates."""
         job = int(self.id[row])
-        name = self.spec_of(row).name
+        spec = self.spec_of(row)
+        name = spec.name
+        for other in _find_repelled(spec):
+            self._repelling[other].pop(job, None)
         if self._id_by_name.get(name) == job:
             del self._id_by_name[name]
         del self._row_by_id[job]
@@ -149,6 +154,27 @@ class JobTable(Table):
         self._row_by_id = {int(self.id[row]): row for row in used}
         named = [row for row, current in zip(used, is_current, strict=True) if current]
         self._id_by_name = {self.spec_of(row).name: int(self.id[row]) for row in named}
+        self._repelling = {}
+        for row in used:
+            self._note_repelling(int(self.id[row]), self.spec_of(row))
+
+    def is_repelled(self, name: str) -> bool:
+        """Tell whether any job in the cell must stay apart from the job of that name."""
+        return bool(self._repelling.get(name))
+
+    def find_repelling(self, name: str) -> list[tuple[str, str]]:
+        """Return the jobs that must stay apart from the job of that name, each with the attribute, oldest first."""
+        found = []
+        for job in sorted(self._repelling.get(name, ())):
+            spec = self.spec_of(self._row_by_id[job])
+            if self._id_by_name.get(spec.name) == job and spec.name != name:
+                rules = [each for each in spec.placement.neighbours if each.is_apart and not each.weight]
+                found += [(spec.name, each.attribute) for each in rules if each.job == name]
+        return found
+
+    def _note_repelling(self, job: int, spec: JobSpec) -> None:
+        for name in _find_repelled(spec):
+            self._repelling.setdefault(name, {})[job] = None
 
     def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
         """Mark jobs as changed at ``revision``; see `MachineTable.touch`. Mutates."""
@@ -171,4 +197,11 @@ class JobTable(Table):
         other.free_rows = list(self.free_rows)
         other._row_by_id = dict(self._row_by_id)
         other._id_by_name = dict(self._id_by_name)
+        other._repelling = {name: dict(jobs) for name, jobs in self._repelling.items()}
         return other
+
+
+def _find_repelled(spec: JobSpec) -> tuple[str, ...]:
+    """Return the jobs from which a job must stay apart, each once."""
+    rules = [each for each in spec.placement.neighbours if each.is_apart and not each.weight]
+    return tuple(dict.fromkeys(each.job for each in rules))

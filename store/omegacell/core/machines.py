@@ -10,7 +10,9 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.attributes import AttributeIndex
 from omegacell.core.columns import Column, Table
+from omegacell.core.placement import Taint
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
 
@@ -45,6 +47,7 @@ class MachineTable(Table):
         port_first, port_last, port_next, port_free: the range that may be granted, where the next grant begins to
             look, how many of the range are free; int32.
         names, boot_ids: by row. attributes: name and value pairs by row. ports: by row, port number to task row.
+        taints: by row. index: attributes and taints as columns, derived.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -90,6 +93,8 @@ class MachineTable(Table):
         self.names: list[str] = []
         self.boot_ids: list[str] = []
         self.attributes: list[tuple[tuple[str, str], ...]] = []
+        self.taints: list[tuple[Taint, ...]] = []
+        self.index = AttributeIndex()
         self.ports: list[dict[int, int]] = []
         self.driver_names: list[str] = []
         self._row_by_name: dict[str, int] = {}
@@ -115,13 +120,22 @@ class MachineTable(Table):
         self.names.append(name)
         self.boot_ids.append("")
         self.attributes.append(())
+        self.taints.append(())
         self.ports.append({})
         self._row_by_name[name] = row
         return row
 
+    def describe(self, row: int, *, attributes: tuple[tuple[str, str], ...], taints: tuple[Taint, ...]) -> None:
+        """Set what is known of a machine besides amounts. Mutates."""
+        self.attributes[row] = attributes
+        self.taints[row] = taints
+        self.index.set(row, attributes, taints)
+
     def restore_names(self, names: list[str]) -> None:
         """Set the names of all rows, as a snapshot kept them. Mutates."""
         self.names = names
+        self.attributes = [()] * len(names)
+        self.taints = [()] * len(names)
         self._row_by_name = {name: row for row, name in enumerate(names)}
 
     def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
@@ -192,6 +206,8 @@ class MachineTable(Table):
         other.names = list(self.names)
         other.boot_ids = list(self.boot_ids)
         other.attributes = list(self.attributes)
+        other.taints = list(self.taints)
+        other.index = self.index.copy()
         other.ports = [dict(ports) for ports in self.ports]
         other.driver_names = list(self.driver_names)
         other._row_by_name = dict(self._row_by_name)

@@ -63,13 +63,18 @@ class Reason(IntEnum):
     MACHINE_CHANGED = 24
     MACHINE_NOT_UP = 25
     DRIVER_MISSING = 26
-    PORT_IN_RANGE = 27
-    PORT_TAKEN = 28
-    PORTS_EXHAUSTED = 29
-    RESOURCES = 30
-    GANG_PARTNER = 31
+    CONSTRAINT = 27
+    TAINTED = 28
+    NEIGHBOUR = 29
+    TOO_MANY_ON_MACHINE = 30
+    SPREAD_SKEWED = 31
+    PORT_IN_RANGE = 32
+    PORT_TAKEN = 33
+    PORTS_EXHAUSTED = 34
+    RESOURCES = 35
+    GANG_PARTNER = 36
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 32
+    PLUGIN_FAILED = 37
 
 
 REASON_COUNT = len(Reason)

@@ -24,10 +24,23 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
+from omegacell.core.placement import NO_RULES, Effect, Taint
+from omegacell.core.snapshots_placement import placement_row, read_placement
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
 
 MAGIC = b"omegasn1"
-_SCALARS = ("revision", "name", "incarnation", "rules", "elapsed", "tick", "last_stamp_us", "forgotten_at")
+_SCALARS = (
+    "revision",
+    "name",
+    "incarnation",
+    "rules",
+    "elapsed",
+    "tick",
+    "last_stamp_us",
+    "forgotten_at",
+    "topology_at",
+    "topology_before",
+)
 
 
 def encode(cell: Cell) -> bytes:
@@ -128,6 +141,11 @@ def _machines_head(table: MachineTable) -> dict[str, Any]:
         "names": table.names,
         "boot_ids": table.boot_ids,
         "attributes": table.attributes,
+        "taints": [
+            [row, [[each.key, each.value, each.effect] for each in taints]]
+            for row, taints in enumerate(table.taints)
+            if taints
+        ],
         "ports": [[row, sorted(ports.items())] for row, ports in enumerate(table.ports) if ports],
         "drivers": table.driver_names,
     }
@@ -136,7 +154,10 @@ def _machines_head(table: MachineTable) -> dict[str, Any]:
 def _read_machines(table: MachineTable, head: dict[str, Any]) -> None:
     table.restore_names(head["names"])
     table.boot_ids = head["boot_ids"]
-    table.attributes = [tuple((name, value) for name, value in pairs) for pairs in head["attributes"]]
+    taints = {row: tuple(_read_taint(taint) for taint in taints) for row, taints in head["taints"]}
+    for row, pairs in enumerate(head["attributes"]):
+        attributes = tuple((name, value) for name, value in pairs)
+        table.describe(row, attributes=attributes, taints=taints.get(row, ()))
     table.ports = [{} for _ in head["names"]]
     for row, ports in head["ports"]:
         table.ports[row] = dict(ports)
@@ -167,6 +188,7 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     at = [field.name for field in fields(spec)].index
     row[at("ports")] = [[port.name, port.number] for port in spec.ports]
     row[at("payload")] = spec.payload.hex()
+    row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
     return row
 
 
@@ -178,7 +200,14 @@ def _read_spec(row: list[Any]) -> JobSpec:
     values["resources"] = tuple(values["resources"])
     values["ports"] = tuple(Port(name=name, number=number) for name, number in values["ports"])
     values["payload"] = bytes.fromhex(values["payload"])
+    placement = values["placement"]
+    values["placement"] = NO_RULES if placement is None else read_placement(placement)
     return JobSpec(**values)
+
+
+def _read_taint(row: list[Any]) -> Taint:
+    key, value, effect = row
+    return Taint(key=key, value=value, effect=Effect(effect))
 
 
 def _read_why(row: dict[str, Any]) -> Unplaced:

@@ -32,6 +32,7 @@ from omegacell.core.commands import (
     Renew,
     Report,
     ReportKind,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -54,6 +55,7 @@ from omegacell.core.units import (
     RESOURCE_NAMES,
     RULES,
 )
+from omegacell.core.validate_placement import check_placement, check_taints
 
 _FIRST: Final = frozenset(string.ascii_lowercase + string.digits)
 _NAME: Final = frozenset(string.ascii_lowercase + string.digits + "._-")
@@ -122,6 +124,9 @@ def _check_command(command: Command) -> None:  # noqa: PLR0912 - one case for ea
             _check_inventory(command)
         case LoseMachines():
             _check_ascending("machines", command.machines)
+        case SetTaints():
+            _check_ascending("machines", command.machines)
+            check_taints(command.add, command.remove)
         case Tick():
             _check_tick(command)
         case OpenSession():
@@ -154,6 +159,7 @@ def check_spec(spec: JobSpec) -> None:
     _check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
     _check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
     _check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    check_placement(spec.placement)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
     if len(spec.ports) > MAX_PORTS_PER_TASK:

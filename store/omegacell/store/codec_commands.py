@@ -21,6 +21,7 @@ from omegacell.store.codec_columns import (
     read_int64s,
 )
 from omegacell.store.codec_jobs import read_spec, write_spec
+from omegacell.store.codec_placement import read_set_taints, write_set_taints
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
@@ -338,6 +339,7 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.RegisterMachine: _write_register_machine,
     core.Inventory: _write_inventory,
     core.LoseMachines: _write_lose_machines,
+    core.SetTaints: write_set_taints,
     core.Report: _write_report,
     core.Tick: _write_tick,
 }
@@ -360,6 +362,7 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "register_machine": _read_register_machine,
     "inventory": _read_inventory,
     "lose_machines": _read_lose_machines,
+    "set_taints": read_set_taints,
     "report": _read_report,
     "tick": _read_tick,
 }

@@ -1,8 +1,10 @@
 """Translates job specs between the core and the persistent format."""
 
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
+from omegacell.store.codec_placement import read_placement, write_placement
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
@@ -29,6 +31,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.grace_us = spec.grace_us
     message.on_partition = _PARTITIONS.to_wire(spec.on_partition)
     message.payload = spec.payload
+    if spec.placement != NO_RULES:
+        write_placement(message.placement, spec.placement)
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -55,4 +59,5 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         grace_us=message.grace_us,
         on_partition=_PARTITIONS.from_wire(message.on_partition),
         payload=message.payload,
+        placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
     )

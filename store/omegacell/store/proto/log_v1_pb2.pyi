@@ -40,6 +40,31 @@ class OnPartition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_PARTITION_STOP: _ClassVar[OnPartition]
     ON_PARTITION_CONTINUE: _ClassVar[OnPartition]
 
+class Operator(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OPERATOR_EQUAL: _ClassVar[Operator]
+    OPERATOR_NOT_EQUAL: _ClassVar[Operator]
+    OPERATOR_IN: _ClassVar[Operator]
+    OPERATOR_NOT_IN: _ClassVar[Operator]
+    OPERATOR_LESS: _ClassVar[Operator]
+    OPERATOR_LESS_OR_EQUAL: _ClassVar[Operator]
+    OPERATOR_GREATER: _ClassVar[Operator]
+    OPERATOR_GREATER_OR_EQUAL: _ClassVar[Operator]
+    OPERATOR_EXISTS: _ClassVar[Operator]
+    OPERATOR_NOT_EXISTS: _ClassVar[Operator]
+    OPERATOR_VERSION_EQUAL: _ClassVar[Operator]
+    OPERATOR_VERSION_LESS: _ClassVar[Operator]
+    OPERATOR_VERSION_LESS_OR_EQUAL: _ClassVar[Operator]
+    OPERATOR_VERSION_GREATER: _ClassVar[Operator]
+    OPERATOR_VERSION_GREATER_OR_EQUAL: _ClassVar[Operator]
+    OPERATOR_GLOB: _ClassVar[Operator]
+    OPERATOR_NOT_GLOB: _ClassVar[Operator]
+
+class Effect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EFFECT_NO_PLACE: _ClassVar[Effect]
+    EFFECT_PREFER_NOT: _ClassVar[Effect]
+
 class ReportKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPORT_KIND_STARTED: _ClassVar[ReportKind]
@@ -70,6 +95,25 @@ BAND_PRODUCTION: Band
 BAND_MONITORING: Band
 ON_PARTITION_STOP: OnPartition
 ON_PARTITION_CONTINUE: OnPartition
+OPERATOR_EQUAL: Operator
+OPERATOR_NOT_EQUAL: Operator
+OPERATOR_IN: Operator
+OPERATOR_NOT_IN: Operator
+OPERATOR_LESS: Operator
+OPERATOR_LESS_OR_EQUAL: Operator
+OPERATOR_GREATER: Operator
+OPERATOR_GREATER_OR_EQUAL: Operator
+OPERATOR_EXISTS: Operator
+OPERATOR_NOT_EXISTS: Operator
+OPERATOR_VERSION_EQUAL: Operator
+OPERATOR_VERSION_LESS: Operator
+OPERATOR_VERSION_LESS_OR_EQUAL: Operator
+OPERATOR_VERSION_GREATER: Operator
+OPERATOR_VERSION_GREATER_OR_EQUAL: Operator
+OPERATOR_GLOB: Operator
+OPERATOR_NOT_GLOB: Operator
+EFFECT_NO_PLACE: Effect
+EFFECT_PREFER_NOT: Effect
 REPORT_KIND_STARTED: ReportKind
 REPORT_KIND_EXITED: ReportKind
 REPORT_KIND_HEALTHY: ReportKind
@@ -110,7 +154,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +173,7 @@ class Command(_message.Message):
     GENESIS_FIELD_NUMBER: _ClassVar[int]
     REINCARNATE_FIELD_NUMBER: _ClassVar[int]
     ACTIVATE_RULES_FIELD_NUMBER: _ClassVar[int]
+    SET_TAINTS_FIELD_NUMBER: _ClassVar[int]
     place: Place
     evict: Evict
     unplaced: Unplaced
@@ -147,7 +192,8 @@ class Command(_message.Message):
     genesis: Genesis
     reincarnate: Reincarnate
     activate_rules: ActivateRules
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ...) -> None: ...
+    set_taints: SetTaints
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -215,8 +261,96 @@ class Port(_message.Message):
     number: int
     def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
+class Constraint(_message.Message):
+    __slots__ = ("attribute", "operator", "values")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    operator: Operator
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, attribute: _Optional[str] = ..., operator: _Optional[_Union[Operator, str]] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Affinity(_message.Message):
+    __slots__ = ("constraint", "weight")
+    CONSTRAINT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    constraint: Constraint
+    weight: int
+    def __init__(self, constraint: _Optional[_Union[Constraint, _Mapping]] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class Toleration(_message.Message):
+    __slots__ = ("key", "has_value", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    HAS_VALUE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    has_value: bool
+    value: str
+    def __init__(self, key: _Optional[str] = ..., has_value: _Optional[bool] = ..., value: _Optional[str] = ...) -> None: ...
+
+class Neighbour(_message.Message):
+    __slots__ = ("job", "attribute", "is_apart", "weight")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    IS_APART_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    attribute: str
+    is_apart: bool
+    weight: int
+    def __init__(self, job: _Optional[str] = ..., attribute: _Optional[str] = ..., is_apart: _Optional[bool] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class SpreadTarget(_message.Message):
+    __slots__ = ("value", "percent")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    percent: int
+    def __init__(self, value: _Optional[str] = ..., percent: _Optional[int] = ...) -> None: ...
+
+class Spread(_message.Message):
+    __slots__ = ("attribute", "max_skew", "weight", "targets")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    MAX_SKEW_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    max_skew: int
+    weight: int
+    targets: _containers.RepeatedCompositeFieldContainer[SpreadTarget]
+    def __init__(self, attribute: _Optional[str] = ..., max_skew: _Optional[int] = ..., weight: _Optional[int] = ..., targets: _Optional[_Iterable[_Union[SpreadTarget, _Mapping]]] = ...) -> None: ...
+
+class PlacementRules(_message.Message):
+    __slots__ = ("pool", "constraints", "tolerations", "max_per_machine", "neighbours", "spreads", "affinities")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    TOLERATIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PER_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    SPREADS_FIELD_NUMBER: _ClassVar[int]
+    AFFINITIES_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    constraints: _containers.RepeatedCompositeFieldContainer[Constraint]
+    tolerations: _containers.RepeatedCompositeFieldContainer[Toleration]
+    max_per_machine: int
+    neighbours: _containers.RepeatedCompositeFieldContainer[Neighbour]
+    spreads: _containers.RepeatedCompositeFieldContainer[Spread]
+    affinities: _containers.RepeatedCompositeFieldContainer[Affinity]
+    def __init__(self, pool: _Optional[str] = ..., constraints: _Optional[_Iterable[_Union[Constraint, _Mapping]]] = ..., tolerations: _Optional[_Iterable[_Union[Toleration, _Mapping]]] = ..., max_per_machine: _Optional[int] = ..., neighbours: _Optional[_Iterable[_Union[Neighbour, _Mapping]]] = ..., spreads: _Optional[_Iterable[_Union[Spread, _Mapping]]] = ..., affinities: _Optional[_Iterable[_Union[Affinity, _Mapping]]] = ...) -> None: ...
+
+class Taint(_message.Message):
+    __slots__ = ("key", "value", "effect")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    effect: Effect
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., effect: _Optional[_Union[Effect, str]] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +367,7 @@ class JobSpec(_message.Message):
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -249,7 +384,8 @@ class JobSpec(_message.Message):
     grace_us: int
     on_partition: OnPartition
     payload: bytes
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    placement: PlacementRules
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -362,6 +498,16 @@ class LoseMachines(_message.Message):
     machines: _containers.RepeatedScalarFieldContainer[int]
     by_operator: bool
     def __init__(self, machines: _Optional[_Iterable[int]] = ..., by_operator: _Optional[bool] = ...) -> None: ...
+
+class SetTaints(_message.Message):
+    __slots__ = ("machines", "add", "remove")
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedScalarFieldContainer[int]
+    add: _containers.RepeatedCompositeFieldContainer[Taint]
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, machines: _Optional[_Iterable[int]] = ..., add: _Optional[_Iterable[_Union[Taint, _Mapping]]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Report(_message.Message):
     __slots__ = ("machines", "epochs", "jobs", "indices", "attempts", "kinds", "exit_codes", "signals", "notes", "at_us")
