@@ -29,7 +29,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.units import JobId
-from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of
+from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of, shape_on
 from omegacell.schedulers.shares import live_instances, owner_of
 
 OLDEST_EVERY: Final = 10
@@ -65,6 +65,7 @@ class Entry:
         count: its pending tasks as last read.
         standing: where it stands; stamp: changes with it, so that old heap items are known.
         due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
+        queue: the one in which it was last parked.
         conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
         said_at_us: when the reason of its waiting was last appended, 0 for never.
     """
@@ -75,6 +76,7 @@ class Entry:
     standing: Standing = Standing.READY
     stamp: int = 0
     due_us: int = 0
+    queue: Queue | None = None
     conflicts: int = 0
     misses: int = 0
     failures: int = 0
@@ -103,6 +105,11 @@ class _Parked:
 def queue_of(entry: Entry) -> Queue:
     """Return the queue in which a job is parked."""
     return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
+
+
+def _queue_on(overlay: Overlay, entry: Entry) -> Queue:
+    """Return the queue of a job as the cell is now: a job from which another must stay apart has one of its own."""
+    return shape_on(overlay, entry.spec), entry.count if entry.spec.is_gang else 0
 
 
 class Backlog:
@@ -212,8 +219,9 @@ class Backlog:
         """Let a job wait until machines change and have room for its shape, and then still until a time."""
         if entry.job in self._entries:
             entry.due_us = not_before_us
+            entry.queue = queue_of(entry)
             self._stand(entry, Standing.PARKED)
-            self._parked.setdefault(queue_of(entry), _Parked()).tried.append((entry.order, entry.stamp))
+            self._parked.setdefault(entry.queue, _Parked()).tried.append((entry.order, entry.stamp))
 
     def note_machines(self, rows: NDArray[np.int64]) -> None:
         """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
@@ -244,7 +252,7 @@ class Backlog:
     def wake_next(self, entry: Entry, *, now_us: int) -> None:
         """Wake the next job of an entry's queue that was not tried since machines changed, if there is one."""
         if self._counts[Standing.PARKED]:
-            self._wake_tasks(queue_of(entry), 1, now_us)
+            self._wake_tasks(entry.queue or queue_of(entry), 1, now_us)
 
     def next_due_us(self) -> int | None:
         """Return when the first delayed job is due, or None."""
@@ -333,14 +341,27 @@ class Backlog:
             return
         parked.renew()
         entry = self._first_parked(queue)
+        while entry is not None and queue != _queue_on(overlay, entry):
+            self._park_again(entry, _queue_on(overlay, entry))
+            entry = self._first_parked(queue)
         if entry is None:
             del self._parked[queue]
             return
-        room = int(find_room(overlay, entry.spec, self._looking_at, cell=cell).sum())
+        # where other tasks matter, a machine that changed may make room on another one
+        rows = None if overlay.is_crowded(entry.spec) else self._looking_at
+        room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
         if room and entry.spec.is_gang:
             whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
             room = whole if whole >= entry.count else 0
         self._wake_tasks(queue, room, now_us)
+
+    def _park_again(self, entry: Entry, queue: Queue) -> None:
+        """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""
+        entry.queue = queue
+        self._stand(entry, Standing.PARKED)
+        if queue not in self._parked:
+            self._looking.append(queue)
+        heappush(self._parked.setdefault(queue, _Parked()).waiting, (entry.order, entry.stamp))
 
     def _wake_tasks(self, queue: Queue, room: int, now_us: int) -> None:
         """Wake jobs of a queue in order until their tasks cover ``room``."""

@@ -10,6 +10,8 @@ from math import gcd
 
 import numpy as np
 
+from omegacell.core.placement import NO_RULES
+from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
@@ -24,10 +26,13 @@ class BatchScheduler:
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put as many tasks as fit on random machines, one on each before a second on any.
 
-        Cost: O(tasks) when there is room, O(machines) when there is little.
+        Cost: O(tasks) when there is room, O(machines) when there is little, or the job has placement rules.
         """
         [group] = pending
-        machines = self._first_fit(group, cell, ctx.rng)
+        if group.spec.placement is NO_RULES and not cell.is_crowded(group):
+            machines = self._first_fit(group, cell, ctx.rng)
+        else:
+            machines = choose(cell, group, room=cell.room(group), first=ctx.rng.random(cell.machine_count))
         if group.spec.is_gang and len(machines) < group.count:
             ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
             return NOTHING

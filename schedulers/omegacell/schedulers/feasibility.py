@@ -12,20 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
+from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import RESOURCE_COUNT
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...]]
-"""What `Overlay.room` reads of a spec: driver, resources, ports."""
+Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], PlacementRules | None, str]
+"""What `Overlay.room` reads of a spec: driver, resources, ports, rules; and the name where other tasks matter."""
 
 
 def shape_of(spec: JobSpec) -> Shape:
-    """Return the part of a spec that says where its tasks fit."""
-    return spec.driver, spec.resources, spec.ports
+    """Return the part of a spec that says where its tasks fit, unless another job's rules keep them away."""
+    rules = spec.placement
+    if rules is NO_RULES:
+        return spec.driver, spec.resources, spec.ports, None, ""
+    return spec.driver, spec.resources, spec.ports, rules, spec.name if rules.is_crowded else ""
+
+
+def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
+    """Return the shape of a spec as ``overlay`` judges it: with the name when where other tasks are matters."""
+    driver, resources, ports, rules, name = shape_of(spec)
+    return driver, resources, ports, rules, name or (spec.name if overlay.is_crowded(spec) else "")
 
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
@@ -48,9 +57,7 @@ def find_room(
 
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
-    room = overlay.room(spec, rows)
-    fits: NDArray[np.bool_] = room > 0 if len(rows) == 1 else find_ranks(rows) < room
-    return fits
+    return overlay.fits_in_order(spec, rows)
 
 
 def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ...]:

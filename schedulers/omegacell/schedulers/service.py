@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.placement import NO_RULES
+from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.scoring import Floats, level_out, load_after
 from omegacell.schedulers.view import CellView
@@ -30,9 +32,20 @@ class ServiceScheduler:
             ctx.explain(group, f"a gang of {group.count} tasks, and room for {int(room.sum())}")
             return NOTHING
         held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
+        if group.spec.placement is not NO_RULES or cell.is_crowded(group):
+            loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
+            loads[candidates] += held * (LOAD_STEPS + 2)
+            return self._answer(group, choose(cell, group, room=room, first=loads), ctx)
         first = self._first(load_after(cell, group)[candidates], held, group.count, ctx.rng)
         order = candidates[first]
         return Placement.of(group, level_out(order, room[order], group.count, held=held[first]))
+
+    def _answer(self, group: TaskGroup, machines: NDArray[np.int64], ctx: Context) -> Placement:
+        """Claim the machines that were chosen; a gang that was not chosen whole is not placed."""
+        if group.spec.is_gang and len(machines) < group.count:
+            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)} that keep its rules")
+            return NOTHING
+        return Placement.of(group, machines)
 
     def _first(self, loads: Floats, held: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the ``count`` places that come first by tasks held, then by load, in this order.

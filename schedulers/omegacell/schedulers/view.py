@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.crowds import Crowd
+from omegacell.core.jobs import JobSpec
+from omegacell.core.placement import Effect
 from omegacell.core.units import Band, JobId
-from omegacell.schedulers.feasibility import Shape, find_lacks, find_room, shape_of
+from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
 
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -112,9 +114,43 @@ class CellView:
         return self._cell.machines.attribute(row)
 
     def has_attribute(self, name: str, value: str) -> NDArray[np.bool_]:
-        """Return which machines have an attribute of that value: ``(machines,)`` bool. Cost: O(machines), in Python."""
-        pair = (name, value)
-        return np.fromiter((pair in pairs for pairs in self._cell.machines.attributes), np.bool_, self.machine_count)
+        """Return which machines have an attribute of that value: ``(machines,)`` bool. Cost: O(machines)."""
+        return self.meets(Constraint(attribute=name, operator=Operator.EQUAL, values=(value,)))
+
+    def meets(self, constraint: Constraint) -> NDArray[np.bool_]:
+        """Return which machines meet a constraint: ``(machines,)`` bool. Cost: O(machines)."""
+        return self._cell.machines.index.meets(constraint)
+
+    def domains(self, attribute: str) -> NDArray[np.int32]:
+        """Return a number for each machine's value of an attribute, equal for equal values, 0 where it has none.
+
+        ``(machines,)`` int32, at most as high as there are values. The attribute ``machine`` tells every machine apart.
+        """
+        return self._cell.machines.index.codes(attribute)
+
+    def domain_names(self, attribute: str) -> tuple[str, ...]:
+        """Return the values that `domains` numbers, the one of number 1 first."""
+        return self._cell.machines.index.values_of(attribute)
+
+    def is_welcome(self, group: Shaped) -> NDArray[np.bool_]:
+        """Return which machines have no taint that asks schedulers to place a group elsewhere if they can."""
+        return self._cell.machines.index.tolerated(group.spec.placement, effect=Effect.PREFER_NOT)
+
+    def machines_of_job(self, name: str) -> NDArray[np.int64]:
+        """Return the machine of each placed or running task of the job of a name; a row may stand several times."""
+        return self._cell.machines_of(name)
+
+    def is_crowded(self, group: Shaped) -> bool:
+        """Tell whether where a group's tasks fit depends on where other tasks are: then `crowd` has to be asked."""
+        return self._overlay.is_crowded(group.spec)
+
+    def crowd(self, group: Shaped) -> Crowd:
+        """Return a fresh count of the tasks that a group's hard rules are about, to be told of each claim in turn.
+
+        `room` says what each machine takes alone; with claims on several machines, ask ``reason(row)`` before each and
+        tell ``add(row)`` after it. Cost: O(machines).
+        """
+        return self._overlay.crowd_of(group.spec)
 
     def room(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """Return how many tasks of a group's shape machines take now; 0 where none fits or the machine is silent.
@@ -128,7 +164,7 @@ class CellView:
         """
         if rows is not None:
             return _frozen(find_room(self._overlay, group.spec, rows, cell=self._cell))
-        shape = shape_of(group.spec)
+        shape = shape_on(self._overlay, group.spec)
         known = self._rooms.get(shape)
         if known is None:
             known = self._rooms[shape] = _frozen(find_room(self._overlay, group.spec, cell=self._cell))
@@ -141,13 +177,7 @@ class CellView:
 
     def machines_of(self, group: Shaped) -> NDArray[np.int64]:
         """Return the machine of each placed or running task of a group's job, int64; a row may stand several times."""
-        jobs, tasks = self._cell.jobs, self._cell.tasks
-        row = jobs.row_of(group.job)
-        if row is None or not jobs.counts[row, TaskState.PLACED : TaskState.RUNNING + 1].any():
-            return np.empty(0, np.int64)
-        first = int(jobs.offset[row])
-        machines = tasks.machine[first : first + int(jobs.extent[row])]
-        return machines[machines >= 0].astype(np.int64)
+        return self._cell.machines_of_row(self._cell.jobs.row_of(group.job))
 
     def tentative(self) -> "CellView":
         """Return an independent view on which `try_claim` changes nothing here. Cost: O(1)."""
@@ -173,7 +203,7 @@ class CellView:
         What this view answers from then on counts them in; the cell and other views do not change. Returns False, and
         takes nothing, when any does not fit. Cost: O(machines) the first time, then O(rows).
         """
-        if not (find_ranks(rows) < self.room(group, rows)).all():
+        if not find_fitting(self._overlay, group.spec, rows).all() or not self.fits(group, rows).all():
             return False
         if not self._is_own:
             self._own()
@@ -224,7 +254,7 @@ class Tentative:
     def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
         """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
         overlay = self.overlay
-        shape = shape_of(spec)
+        shape = shape_on(overlay, spec)
         known = self._lacks.get(shape)
         if known is None:
             known = self._lacks[shape] = find_lacks(overlay, spec, cell=self._cell)

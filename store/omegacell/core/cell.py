@@ -160,7 +160,10 @@ class Cell:
     def machines_of(self, name: str) -> NDArray[np.int64]:
         """Return the machine of each active task of the current job of that name; a row may stand several times."""
         job = self.jobs.by_name(name)
-        row = None if job is None else self.jobs.row_of(job)
+        return self.machines_of_row(None if job is None else self.jobs.row_of(job))
+
+    def machines_of_row(self, row: int | None) -> NDArray[np.int64]:
+        """Return the machine of each active task of the job in a row; none for None."""
         if row is None or not self.jobs.counts[row, TaskState.PLACED : TaskState.RUNNING + 1].any():
             return np.empty(0, np.int64)
         first = int(self.jobs.offset[row])

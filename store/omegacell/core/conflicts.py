@@ -54,7 +54,7 @@ class Overlay:
         """
         room = self._room_alone(spec, rows)
         if self.is_crowded(spec):
-            np.minimum(room, self._crowd_of(spec).limits(rows), out=room)
+            np.minimum(room, self.crowd_of(spec).limits(rows), out=room)
         return room
 
     def is_crowded(self, spec: JobSpec) -> bool:
@@ -67,13 +67,15 @@ class Overlay:
             room = self._room_alone(spec, rows)
             fits: NDArray[np.bool_] = room > 0 if len(rows) == 1 else find_ranks(rows) < room
             return fits
-        return self.find_crowded(spec, rows) == Reason.NONE
+        is_free: NDArray[np.bool_] = self.find_crowded(spec, rows) == Reason.NONE
+        return is_free
 
     def find_crowded(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Judge claims of a crowded shape in order: the reason why not, LIMIT for one to be found later, or NONE."""
-        return find_crowded(self._crowd_of(spec), rows, self._room_alone(spec, rows))
+        return find_crowded(self.crowd_of(spec), rows, self._room_alone(spec, rows))
 
-    def _crowd_of(self, spec: JobSpec) -> Crowd:
+    def crowd_of(self, spec: JobSpec) -> Crowd:
+        """Return a fresh count of the tasks that a job's hard rules are about. Cost: O(machines)."""
         return Crowd(self._cell, spec, self._claims, self._takes_work(spec, None))
 
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
@@ -125,7 +127,7 @@ class Overlay:
         dimensions = np.full(len(every), -1, np.int32)
         if self.is_crowded(spec):
             open_ = reasons == Reason.NONE
-            reasons[open_] = self._crowd_of(spec).reasons(every[open_])
+            reasons[open_] = self.crowd_of(spec).reasons(every[open_])
         if spec.ports:
             open_ = reasons == Reason.NONE
             for place in np.flatnonzero(open_).tolist():

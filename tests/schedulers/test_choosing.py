@@ -1,0 +1,151 @@
+"""Placement rules and wishes in the built-in schedulers: rules are kept claim by claim, wishes are followed."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from omegacell.core.commands import SetTaints
+from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.invariants import check
+from omegacell.core.placement import MACHINE, Affinity, Effect, Neighbour, PlacementRules, Spread, Taint
+from omegacell.core.units import JobId
+from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.service import ServiceScheduler
+from omegacell.schedulers.testing import TestCell
+from tests.support.history_placement import draw_placement
+
+BOTH = [BatchScheduler, ServiceScheduler]
+
+
+def zoned(*zones: str, cpu_milli: int = 1_000) -> TestCell:
+    """Make a cell with a machine for each zone named."""
+    test = TestCell(machines=0)
+    for number, zone in enumerate(zones):
+        attributes = (("rack", f"r{number % 5}"), ("zone", zone)) if zone else ()
+        test.operator.add_machine(f"m{number}", capacity=(cpu_milli, 1 << 40, 0), attributes=attributes)
+    return test
+
+
+def zones_of(test: TestCell, job: JobId) -> Counter[str]:
+    """Count the tasks of a job by zone."""
+    cell = test.operator.cell
+    rows = cell.machines_of_row(cell.jobs.row_of(job)).tolist()
+    return Counter(cell.machines.attribute(row).get("zone", "") for row in rows)
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_hard_spread_is_even(scheduler: type[Scheduler]) -> None:
+    """Ten tasks over three zones with a skew of one: 4, 3, 3, though one zone has most of the machines."""
+    test = zoned(*"aaaaaaaabc", cpu_milli=4_000)
+    rules = PlacementRules(spreads=(Spread(attribute="zone", max_skew=1),))
+    job = test.submit("web", count=10, placement=rules)
+    test.run(scheduler())
+    assert sorted(zones_of(test, job).values()) == [3, 3, 4]
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_hard_spread_waits_for_a_full_zone(scheduler: type[Scheduler]) -> None:
+    """A zone without room stops the others at the skew; the job goes on when the zone has room again."""
+    test = zoned("a", "b", cpu_milli=1_000)
+    stopper = test.submit("stopper", cpu_milli=1_000, placement=in_zone("b"))
+    test.run(scheduler())
+    rules = PlacementRules(spreads=(Spread(attribute="zone", max_skew=1),))
+    job = test.submit("web", count=4, placement=rules)
+    test.run(scheduler())
+    assert zones_of(test, job) == {"a": 1}
+    test.end(stopper)
+    test.run(scheduler())
+    assert zones_of(test, job) == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_wish_to_spread_follows_its_targets(scheduler: type[Scheduler]) -> None:
+    """With targets of 70 and 20 percent, of ten tasks about seven, two and one are in the zones."""
+    test = zoned(*"abcabcabcabcabcabc", cpu_milli=1_000)
+    wish = Spread(attribute="zone", weight=100, targets=(("a", 70), ("b", 20)))
+    job = test.submit("web", count=10, placement=PlacementRules(spreads=(wish,)))
+    test.run(scheduler())
+    found = zones_of(test, job)
+    assert found["a"] in (6, 7)
+    assert found["b"] in (2, 3)
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_wish_is_followed_as_long_as_there_is_room(scheduler: type[Scheduler]) -> None:
+    """Tasks go where they rather are; those that find no room there go elsewhere."""
+    test = zoned("a", "b", "b", cpu_milli=500)
+    wish = Affinity(constraint=Constraint(attribute="zone", operator=Operator.EQUAL, values=("a",)), weight=50)
+    job = test.submit("web", count=2, cpu_milli=500, placement=PlacementRules(affinities=(wish,)))
+    test.run(scheduler())
+    assert zones_of(test, job) == {"a": 1, "b": 1}
+    against = Affinity(constraint=wish.constraint, weight=-50)
+    other = test.submit("not-a", count=1, placement=PlacementRules(affinities=(against,)))
+    test.end(job)
+    test.run(scheduler())
+    assert zones_of(test, other) == {"b": 1}
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_an_unwelcoming_taint_is_the_last_choice(scheduler: type[Scheduler]) -> None:
+    """Machines that are marked with `prefer_not` are taken when nothing else is left."""
+    test = zoned("a", "b", cpu_milli=100)
+    test.operator.must(SetTaints(machines=(0,), add=(Taint(key="old", effect=Effect.PREFER_NOT),)))
+    first = test.submit("first", placement=PlacementRules(pool="all"))
+    test.run(scheduler())
+    assert zones_of(test, first) == {"b": 1}
+    second = test.submit("second", placement=PlacementRules(pool="all"))
+    test.run(scheduler())
+    assert zones_of(test, second) == {"a": 1}
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_job_that_another_keeps_away_is_woken_when_it_leaves(scheduler: type[Scheduler]) -> None:
+    """A job without rules waits while another keeps it out of every zone; others of its shape do not."""
+    test = zoned("a", "b", cpu_milli=1_000)
+    alone = Neighbour(job="noisy", attribute="zone", is_apart=True)
+    shy = test.submit("shy", count=2, placement=PlacementRules(neighbours=(alone,), max_per_machine=1))
+    test.run(scheduler())
+    noisy = test.submit("noisy", count=1)
+    quiet = test.submit("quiet", count=1)
+    test.run(scheduler())
+    assert (test.placed(noisy), test.placed(quiet)) == (0, 1)
+    test.end(shy)
+    test.run(scheduler())
+    assert test.placed(noisy) == 1
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_near_follows(scheduler: type[Scheduler]) -> None:
+    """A log saver waits until its application has a machine, and then runs beside it."""
+    test = zoned("a", "b", "c")
+    near = PlacementRules(neighbours=(Neighbour(job="app", attribute=MACHINE),))
+    saver = test.submit("saver", placement=near)
+    test.run(scheduler())
+    assert test.placed(saver) == 0
+    app = test.submit("app")
+    test.run(scheduler())
+    assert zones_of(test, saver) == zones_of(test, app)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_a_scheduler_claims_under_any_rules_is_granted(seed: int) -> None:
+    """With random rules and marks, no claim of the built-in schedulers is refused, and the cell stays consistent."""
+    rng = random.Random(seed)
+    test = zoned(*(rng.choice(("a", "b", "c", "")) for _ in range(12)), cpu_milli=rng.choice((300, 1_000)))
+    test.operator.must(SetTaints(machines=(0, 3), add=(Taint(key="old", value="yes"),)))
+    for name in ("web", "sort", "a.b_c-1", "other"):
+        test.submit(name, count=rng.randint(1, 8), placement=draw_placement(rng))
+        scheduler: Scheduler = rng.choice(BOTH)()
+        test.run(scheduler)
+    cell = test.operator.cell
+    assert sum(author.claims_disagreed + author.claims_conflicted for author in cell.authors.rows) == 0
+    check(cell)
+    assert np.all(cell.machines.free >= 0)
+
+
+def in_zone(zone: str) -> PlacementRules:
+    """Give the rule that a job runs in one zone only."""
+    return PlacementRules(constraints=(Constraint(attribute="zone", operator=Operator.EQUAL, values=(zone,)),))
