@@ -32,6 +32,17 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'batch' or 'service'", "'cron'"),
     ("name: a\npriority: high\n" + TASK, 2, 11, "priority", "'production'", "'high'"),
     ("name: a\npriority: {band: batch, number: -1}\n" + TASK, 2, 33, "priority.number", "at least 0", "-1"),
+    ("name: a\nconstraints: [zone like a]\n" + TASK, 2, 15, "constraints.0", "ATTRIBUTE and one of", "'zone like a'"),
+    ("name: a\nconstraints: [cores > many]\n" + TASK, 2, 15, "constraints.0", "whole numbers", "'cores > many'"),
+    ("name: a\nconstraints: [zone = a, zone = b]\n" + TASK, 1, 1, "", "both 'zone = a' and 'zone = b'", ""),
+    ("name: a\nconstraints: [n > 5, n < 6]\n" + TASK, 1, 1, "", "both 'n > 5' and 'n < 6'", ""),
+    ("name: a\ntolerations: [=]\n" + TASK, 2, 15, "tolerations.0", "KEY = VALUE", "'='"),
+    ("name: a\nspread: [{over: zone, max_skew: 1, weight: 3}]\n" + TASK, 2, 10, "spread.0", "not both", ""),
+    ("name: a\nspread: [{over: zone, targets: {a: 90, b: 20}}]\n" + TASK, 2, 10, "spread.0", "110 percent", ""),
+    ("name: a\nspread: [{over: '', max_skew: 1}]\n" + TASK, 2, 17, "spread.0.over", "printable ASCII", "''"),
+    ("name: a\nprefer: [{constraint: zone = a, weight: 0}]\n" + TASK, 2, 10, "prefer.0", "not 0", ""),
+    ("name: a\napart: [{job: B}]\n" + TASK, 2, 15, "apart.0.job", "lower-case letters", "'B'"),
+    ("name: a\nmax_per_machine: 0\n" + TASK, 2, 18, "max_per_machine", "at least 1", "0"),
     ("name: a\nresources: {cpu: lots}\n" + TASK, 2, 18, "resources.cpu", "number of CPUs", "'lots'"),
     ("name: a\nresources: {cpu: 0}\n" + TASK, 2, 18, "resources.cpu", "at least 1", "0"),
     ("name: a\nresources: {cpu: 0.0001}\n" + TASK, 2, 18, "resources.cpu", "finer than", "0.0001"),
@@ -237,7 +248,7 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
     for field in JobFile.model_fields:

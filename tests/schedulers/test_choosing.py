@@ -17,7 +17,7 @@ from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.testing import TestCell
 from tests.support.history_placement import draw_placement
 
-BOTH = [BatchScheduler, ServiceScheduler]
+BOTH: list[type[BatchScheduler] | type[ServiceScheduler]] = [BatchScheduler, ServiceScheduler]
 
 
 def zoned(*zones: str, cpu_milli: int = 1_000) -> TestCell:
@@ -86,6 +86,22 @@ def test_a_wish_is_followed_as_long_as_there_is_room(scheduler: type[Scheduler])
     test.end(job)
     test.run(scheduler())
     assert zones_of(test, other) == {"b": 1}
+
+
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_wish_is_followed_inside_a_spread(scheduler: type[Scheduler]) -> None:
+    """Six tasks over three zones, rather in one rack: evenly over the zones, in each on machines of that rack."""
+    test = zoned(*"abcabcabcabcabcabcabcabcabcabc")
+    rack = Constraint(attribute="rack", operator=Operator.EQUAL, values=("r0",))
+    rules = PlacementRules(
+        spreads=(Spread(attribute="zone", max_skew=1),), affinities=(Affinity(constraint=rack, weight=10),)
+    )
+    job = test.submit("web", count=6, placement=rules)
+    test.run(scheduler())
+    assert sorted(zones_of(test, job).values()) == [2, 2, 2]
+    cell = test.operator.cell
+    rows = cell.machines_of_row(cell.jobs.row_of(job)).tolist()
+    assert {cell.machines.attribute(row)["rack"] for row in rows} == {"r0"}
 
 
 @pytest.mark.parametrize("scheduler", BOTH)

@@ -14,6 +14,8 @@ from omegacell.agent.uplink import Uplink
 
 _FENCE_CHECK_S: Final = 1.0
 _ASK_AGAIN_S: Final = 1.0
+RACK_SIZE: Final = 10
+ZONES: Final = ("a", "b", "c")
 
 
 def make_offers(
@@ -26,6 +28,9 @@ def make_offers(
 ) -> list[MachineOffer]:
     """Return offers of ``count`` equal machines named ``<prefix>-0001`` and so on, of one boot.
 
+    They stand in racks of ten (``r1``, ``r2``, ...) and in turn in the zones ``a``, ``b`` and ``c``, so that there is
+    something to spread over; ``attributes`` are added, and may say otherwise.
+
     >>> make_offers(2, prefix="sim", capacity=(4000, 8 << 30, 0))[1].name
     'sim-0002'
     """
@@ -36,11 +41,15 @@ def make_offers(
             name=f"{prefix}-{number:0{width}}",
             boot_id=boot,
             capacity=capacity,
-            attributes=tuple(sorted(attributes)),
+            attributes=tuple(sorted({**_place_of(number), **dict(attributes)}.items())),
             drivers=(DRIVER_NAME,),
         )
         for number in range(1, count + 1)
     ]
+
+
+def _place_of(number: int) -> dict[str, str]:
+    return {"rack": f"r{(number - 1) // RACK_SIZE + 1}", "zone": ZONES[(number - 1) % len(ZONES)]}
 
 
 class SimulatedAgent:

@@ -108,6 +108,7 @@ class Client:
             job_id=JobId(answer.job_id),
             change=records.Change(answer.change),
             revision=answer.at.revision,
+            warnings=tuple(answer.warnings),
         )
 
     def submit_many(
@@ -272,6 +273,18 @@ class Client:
     def lose_machine(self, name: str) -> records.At:
         """Declare a machine lost, as an operator: its tasks are placed elsewhere."""
         return wire.read_at(self._call(self._stub.LoseMachine, pb.LoseMachineRequest(name=name)).at)
+
+    def taint_machines(self, names: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
+        """Put taints (``"dedicated=gpu:no_place"``) on machines and take others (``"dedicated"``) off.
+
+        Returns how many machines changed.
+
+        Raises:
+            NotFoundError: There is no such machine; none of them changed.
+            UsageError: A text is no taint.
+        """
+        request = pb.TaintMachinesRequest(names=names, add=add, remove=remove)
+        return int(self._call(self._stub.TaintMachines, request).changed_count)
 
     # --- the cell
 

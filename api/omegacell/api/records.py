@@ -107,6 +107,7 @@ class Submitted:
         revision: the transaction that did it; 0 when it never reached the log.
         reason: why it was refused, else empty.
         message: the same as a sentence.
+        warnings: what the job asks for that no machine has, a sentence each.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Submitted:
     revision: int
     reason: str = ""
     message: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -275,6 +277,7 @@ class Machine:
     port_first: int
     port_last: int
     port_free: int
+    taints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

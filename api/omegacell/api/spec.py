@@ -26,7 +26,8 @@ from omegacell.agent.payload import (
 )
 from omegacell.api.documents import Document, Path_, parse_documents, read_file
 from omegacell.api.records import Submission
-from omegacell.api.spec_model import NAME_PATTERN, ExecPart, JobFile, TaskPart, json_schema
+from omegacell.api.spec_model import ExecPart, JobFile, TaskPart, json_schema
+from omegacell.api.spec_placement import NAME_PATTERN, rules_of
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
@@ -142,6 +143,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         restart_delay_us=job.restarts.delay,
         grace_us=job.grace,
         on_partition=OnPartition.CONTINUE if job.on_partition == "continue" else OnPartition.STOP,
+        placement=rules_of(job),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job.task)), replace=replace)
 
@@ -272,6 +274,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
     r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$": "expected the name or number of a user",
+    r"^[!-~]([ -~]*[!-~])?$": "expected a word of printable ASCII characters, without spaces around it",
     r"^/[!-~]*$": "expected a path that begins with '/', without spaces",
 }
 

@@ -17,9 +17,18 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_placement import (
+    NAME_PATTERN,
+    ConstraintText,
+    NeighbourPart,
+    PreferPart,
+    SpreadPart,
+    TolerationText,
+    check_contradiction,
+)
 from omegacell.core.units import MAX_NAME_LENGTH, MAX_PORTS_PER_TASK, MAX_TASKS_PER_JOB
+from omegacell.core.validate_placement import MAX_RULES
 
-NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9._-]{0,62})$"
 MAX_PORT: Final = 65_535
 MAX_FILES: Final = 100
 MAX_ARGUMENTS: Final = 1_000
@@ -53,7 +62,9 @@ MaxRestarts = Annotated[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
 
 class Priority(_Part):
@@ -190,12 +201,27 @@ class JobFile(_Part):
         default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
     )
     gang: bool = Field(default=False, description="place all tasks together, or none")
+    pool: Name | None = Field(default=None, description="pool of machines; `all`: any; by default the pool `default`")
+    constraints: list[ConstraintText] = Field(default_factory=list, max_length=MAX_RULES)
+    prefer: list[PreferPart] = Field(default_factory=list, max_length=MAX_RULES)
+    tolerations: list[TolerationText] = Field(
+        default_factory=list, max_length=MAX_RULES, description="taints that do not keep the tasks away"
+    )
+    max_per_machine: int | None = Field(default=None, ge=1, le=MAX_TASKS_PER_JOB)
+    near: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
+    apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
+    spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
     restarts: Restarts = Field(default_factory=Restarts)
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
     )
     task: TaskPart
+
+    @model_validator(mode="after")
+    def _check_constraints(self) -> Self:
+        check_contradiction(self.constraints)
+        return self
 
     @model_validator(mode="after")
     def _check_ports(self) -> Self:

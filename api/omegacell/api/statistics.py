@@ -28,6 +28,7 @@ from omegacell.core.commands import (
     Place,
     RegisterMachine,
     Report,
+    SetTaints,
     StopJob,
     SubmitJob,
     Tick,
@@ -312,7 +313,7 @@ def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...],
     return tuple(jobs), ", ".join(word for word in words if word)
 
 
-def _describe_other(cell: Cell, command: Command) -> str:
+def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command
     match command:
         case Genesis():
             return f"cell {command.cell}"
@@ -324,6 +325,9 @@ def _describe_other(cell: Cell, command: Command) -> str:
             names = [_machine_name(cell, row) for row in command.machines[:3]]
             more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
             return ", ".join(names) + more
+        case SetTaints():
+            marks = [*(f"+{taint}" for taint in command.add), *(f"-{key}" for key in command.remove)]
+            return f"{count_of(len(command.machines), 'machine')}: {', '.join(marks)}"
         case Tick():
             changes = f", {len(command.gained)} gained" if len(command.gained) else ""
             changes += f", {len(command.lost_contact)} lost contact" if len(command.lost_contact) else ""

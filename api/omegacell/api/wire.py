@@ -7,7 +7,9 @@ from typing import cast
 
 from omegacell.api import records
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
+from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
 
 
@@ -43,6 +45,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         grace_us=spec.grace_us,
         on_partition=cast("pb.OnPartition", spec.on_partition),
         payload=payload,
+        placement=write_placement(spec.placement),
     )
 
 
@@ -70,6 +73,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         grace_us=message.grace_us,
         on_partition=OnPartition(message.on_partition),
         payload=payload_hash,
+        placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
     )
 
 
@@ -87,6 +91,7 @@ def read_result(name: str, message: pb.SubmitResult) -> records.Submitted:
         revision=message.revision,
         reason=message.reason,
         message=message.message,
+        warnings=tuple(message.warnings),
     )
 
 
@@ -213,6 +218,7 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_first=message.port_first,
         port_last=message.port_last,
         port_free=message.port_free,
+        taints=tuple(message.taints),
     )
 
 

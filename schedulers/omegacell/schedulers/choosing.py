@@ -41,8 +41,9 @@ def choose(cell: CellView, group: TaskGroup, *, room: NDArray[np.int64], first: 
         Machine rows, a row several times where it takes several tasks. Cost: O(machines log(machines) + tasks).
     """
     candidates = np.flatnonzero(room)
-    order = candidates[np.argsort(first[candidates], kind="stable")]
-    scores = find_scores(cell, group)[order]
+    wishes = find_scores(cell, group)
+    order = candidates[np.lexsort((first[candidates], -wishes[candidates]))]
+    scores = wishes[order]
     for spread in group.spec.placement.spreads:
         scores -= _spread_steps(cell, group, spread, order)
     order = order[np.argsort(-scores, kind="stable")]

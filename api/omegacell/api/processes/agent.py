@@ -41,6 +41,7 @@ def main() -> None:
             prefix=arguments.name or "sim",
             capacity=tuple(given or each for given, each in zip(capacity, SIMULATED_CAPACITY, strict=True)),
             boot_id=_keep_boot_id(arguments.state),
+            attributes=(("simulated", "true"), *(_read_attribute(text) for text in arguments.attribute)),
         )
         asyncio.run(run_simulated(offers, connector))
         return

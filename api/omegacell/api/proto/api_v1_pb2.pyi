@@ -136,8 +136,66 @@ class Resources(_message.Message):
     disk_bytes: int
     def __init__(self, cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ...) -> None: ...
 
+class PlacementRules(_message.Message):
+    __slots__ = ("pool", "constraints", "tolerations", "max_per_machine", "neighbours", "spreads", "affinities")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    TOLERATIONS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PER_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    SPREADS_FIELD_NUMBER: _ClassVar[int]
+    AFFINITIES_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    constraints: _containers.RepeatedScalarFieldContainer[str]
+    tolerations: _containers.RepeatedScalarFieldContainer[str]
+    max_per_machine: int
+    neighbours: _containers.RepeatedCompositeFieldContainer[Neighbour]
+    spreads: _containers.RepeatedCompositeFieldContainer[Spread]
+    affinities: _containers.RepeatedCompositeFieldContainer[Affinity]
+    def __init__(self, pool: _Optional[str] = ..., constraints: _Optional[_Iterable[str]] = ..., tolerations: _Optional[_Iterable[str]] = ..., max_per_machine: _Optional[int] = ..., neighbours: _Optional[_Iterable[_Union[Neighbour, _Mapping]]] = ..., spreads: _Optional[_Iterable[_Union[Spread, _Mapping]]] = ..., affinities: _Optional[_Iterable[_Union[Affinity, _Mapping]]] = ...) -> None: ...
+
+class Neighbour(_message.Message):
+    __slots__ = ("job", "attribute", "is_apart", "weight")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    IS_APART_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    attribute: str
+    is_apart: bool
+    weight: int
+    def __init__(self, job: _Optional[str] = ..., attribute: _Optional[str] = ..., is_apart: _Optional[bool] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class SpreadTarget(_message.Message):
+    __slots__ = ("value", "percent")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    percent: int
+    def __init__(self, value: _Optional[str] = ..., percent: _Optional[int] = ...) -> None: ...
+
+class Spread(_message.Message):
+    __slots__ = ("attribute", "max_skew", "weight", "targets")
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    MAX_SKEW_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    attribute: str
+    max_skew: int
+    weight: int
+    targets: _containers.RepeatedCompositeFieldContainer[SpreadTarget]
+    def __init__(self, attribute: _Optional[str] = ..., max_skew: _Optional[int] = ..., weight: _Optional[int] = ..., targets: _Optional[_Iterable[_Union[SpreadTarget, _Mapping]]] = ...) -> None: ...
+
+class Affinity(_message.Message):
+    __slots__ = ("constraint", "weight")
+    CONSTRAINT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    constraint: str
+    weight: int
+    def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +212,7 @@ class JobSpec(_message.Message):
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -170,7 +229,8 @@ class JobSpec(_message.Message):
     grace_us: int
     on_partition: OnPartition
     payload: bytes
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    placement: PlacementRules
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -181,14 +241,16 @@ class SubmitJobRequest(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., replace: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobResponse(_message.Message):
-    __slots__ = ("at", "job_id", "change")
+    __slots__ = ("at", "job_id", "change", "warnings")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     at: At
     job_id: int
     change: Change
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("jobs",)
@@ -197,18 +259,20 @@ class SubmitJobsRequest(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
 
 class SubmitResult(_message.Message):
-    __slots__ = ("job_id", "change", "revision", "reason", "message")
+    __slots__ = ("job_id", "change", "revision", "reason", "message", "warnings")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     change: Change
     revision: int
     reason: str
     message: str
-    def __init__(self, job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., revision: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., revision: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitJobsResponse(_message.Message):
     __slots__ = ("at", "results")
@@ -465,7 +529,7 @@ class FetchPayloadResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class Machine(_message.Message):
-    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band")
+    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -488,6 +552,7 @@ class Machine(_message.Message):
     PORT_LAST_FIELD_NUMBER: _ClassVar[int]
     PORT_FREE_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_BY_BAND_FIELD_NUMBER: _ClassVar[int]
+    TAINTS_FIELD_NUMBER: _ClassVar[int]
     row: int
     name: str
     state: MachineState
@@ -503,7 +568,8 @@ class Machine(_message.Message):
     port_last: int
     port_free: int
     allocated_by_band: _containers.RepeatedCompositeFieldContainer[Resources]
-    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ...) -> None: ...
+    taints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MachineTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "attempt", "state")
@@ -562,6 +628,24 @@ class LoseMachineResponse(_message.Message):
     AT_FIELD_NUMBER: _ClassVar[int]
     at: At
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ...) -> None: ...
+
+class TaintMachinesRequest(_message.Message):
+    __slots__ = ("names", "add", "remove")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    add: _containers.RepeatedScalarFieldContainer[str]
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., add: _Optional[_Iterable[str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TaintMachinesResponse(_message.Message):
+    __slots__ = ("at", "changed_count")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    changed_count: int
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., changed_count: _Optional[int] = ...) -> None: ...
 
 class SchedulerStatistics(_message.Message):
     __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")

@@ -85,6 +85,11 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineResponse.FromString,
                 _registered_method=True)
+        self.TaintMachines = channel.unary_unary(
+                '/omegacell.api.v1.Cell/TaintMachines',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.FromString,
+                _registered_method=True)
         self.ListSchedulers = channel.unary_unary(
                 '/omegacell.api.v1.Cell/ListSchedulers',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListSchedulersRequest.SerializeToString,
@@ -178,6 +183,12 @@ class CellServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TaintMachines(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSchedulers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -262,6 +273,11 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.LoseMachine,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineResponse.SerializeToString,
+            ),
+            'TaintMachines': grpc.unary_unary_rpc_method_handler(
+                    servicer.TaintMachines,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.SerializeToString,
             ),
             'ListSchedulers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSchedulers,
@@ -560,6 +576,33 @@ class Cell:
             '/omegacell.api.v1.Cell/LoseMachine',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.LoseMachineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TaintMachines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/TaintMachines',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,7 @@ class CellStub:
     ListMachines: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.ListMachinesRequest, _api_v1_pb2.ListMachinesResponse]
     GetMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]
     LoseMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]
+    TaintMachines: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]
     ListSchedulers: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]
     History: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]
     """Transactions with their outcomes, newest first."""
@@ -81,6 +82,7 @@ class CellAsyncStub(CellStub):
     ListMachines: _aio.UnaryStreamMultiCallable[_api_v1_pb2.ListMachinesRequest, _api_v1_pb2.ListMachinesResponse]  # type: ignore[assignment]
     GetMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]  # type: ignore[assignment]
     LoseMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]  # type: ignore[assignment]
+    TaintMachines: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]  # type: ignore[assignment]
     ListSchedulers: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]  # type: ignore[assignment]
     History: _aio.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]  # type: ignore[assignment]
     """Transactions with their outcomes, newest first."""
@@ -163,6 +165,13 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.LoseMachineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.LoseMachineResponse, _abc.Awaitable[_api_v1_pb2.LoseMachineResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def TaintMachines(
+        self,
+        request: _api_v1_pb2.TaintMachinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.TaintMachinesResponse, _abc.Awaitable[_api_v1_pb2.TaintMachinesResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListSchedulers(

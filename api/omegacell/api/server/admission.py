@@ -14,6 +14,7 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.host import CellHost
 from omegacell.api.spec import MAX_PAYLOAD_BYTES, SALT_BYTES, salted_hash
+from omegacell.api.spec_placement import check_contradiction
 from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import JobSpec
@@ -73,6 +74,7 @@ class Admission:
         try:
             spec = wire.read_spec(request.spec, payload_hash)
             check_spec(spec)
+            check_contradiction(spec.placement.constraints)
         except (ValueError, MalformedError) as error:
             raise UsageError(f"job {request.spec.name[:80]!r}: {error}") from error
         command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=request.replace)

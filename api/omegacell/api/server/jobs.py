@@ -22,6 +22,7 @@ from omegacell.api.server.views import (
     view_ports,
     view_tasks,
 )
+from omegacell.api.server.warnings import find_warnings
 from omegacell.api.server.watching import Watch, WatchHub
 from omegacell.core.commands import StopJob
 from omegacell.core.errors import OmegaError
@@ -65,6 +66,7 @@ class JobCalls:
             at=pb.At(revision=result.revision, incarnation=self._host.cell.incarnation),
             job_id=result.job_id,
             change=result.change,
+            warnings=result.warnings,
         )
 
     async def submit_stream(
@@ -216,15 +218,26 @@ class JobCalls:
         outcomes = await self._host.propose_all([proposal for _, proposal in proposals])
         again: list[tuple[int, Proposal]] = []
         for (place, _), outcome in zip(proposals, outcomes, strict=True):
-            results[place] = _submitted(requests[place], outcome)
+            results[place] = self._submitted(requests[place], outcome)
             if outcome.reason is Reason.JOB_EXISTS:
                 proposal = self._admission.resubmission(requests[place], now_us=now_us)
                 again += [(place, proposal)] if proposal is not None else []
         if again:
             outcomes = await self._host.propose_all([proposal for _, proposal in again])
             for (place, _), outcome in zip(again, outcomes, strict=True):
-                results[place] = _submitted(requests[place], outcome)
+                results[place] = self._submitted(requests[place], outcome)
         return [result for result in results if result is not None]
+
+    def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
+        if outcome.status is not Status.COMMITTED:
+            refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted")
+            assert refusal is not None, outcome
+            return refusal
+        result = pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]
+        row = self._host.cell.jobs.row_of(outcome.value)
+        if row is not None:
+            result.warnings.extend(find_warnings(self._host.cell, self._host.cell.jobs.spec_of(row)))
+        return result
 
     def _row_of(self, name: str) -> int:
         row = find_job(self._host.cell, name)
@@ -256,14 +269,6 @@ class JobCalls:
 def wall_us() -> int:
     """Return the wall clock, for stamps that people read."""
     return time.time_ns() // 1_000
-
-
-def _submitted(request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
-    if outcome.status is Status.COMMITTED:
-        return pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]
-    refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted")
-    assert refusal is not None, outcome
-    return refusal
 
 
 def _result_of(result: "pb.SubmitResult | OmegaError") -> pb.SubmitResult:

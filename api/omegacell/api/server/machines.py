@@ -1,6 +1,7 @@
 """What users ask of machines: list, get, declare lost; and the output that machines keep of tasks."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, cast
 
@@ -11,15 +12,18 @@ from omegacell.agent import messages as agent
 from omegacell.api.grpc_errors import REASON_NOT_STARTED
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import ExitNote
+from omegacell.api.rule_text import parse_taint
 from omegacell.api.server.agents import AgentDesk
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.link_columns import find_active
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import find_job, find_task, view_at, view_resources
 from omegacell.core.cell import Cell
-from omegacell.core.commands import LoseMachines
+from omegacell.core.commands import LoseMachines, SetTaints
+from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import TaskState
 from omegacell.core.units import BAND_COUNT, JobId
+from omegacell.core.validate_placement import check_taints
 from omegacell.store.proposer import Proposal
 
 MACHINES_PER_PART: Final = 200
@@ -68,6 +72,26 @@ class MachineCalls:
         if refusal is not None:
             raise refusal
         return pb.LoseMachineResponse(at=pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation))
+
+    async def taint(self, request: pb.TaintMachinesRequest) -> pb.TaintMachinesResponse:
+        """Put taints on machines and take others off, all of them in one transaction."""
+        await self._host.refresh()
+        rows = sorted({self._row_of(name) for name in request.names})
+        try:
+            add = tuple(parse_taint(text) for text in request.add)
+            check_taints(add, request.remove)
+        except (ValueError, MalformedError) as error:
+            raise UsageError(str(error)) from error
+        if not rows:
+            raise UsageError("expected at least one machine")
+        command = SetTaints(machines=tuple(rows), add=add, remove=tuple(request.remove))
+        now_us = time.time_ns() // 1_000
+        outcome = await self._host.propose(Proposal(commands=(command,), decided_from_us=now_us, decided_to_us=now_us))
+        refusal = find_refusal(outcome, "the machines were not marked")
+        if refusal is not None:
+            raise refusal
+        at = pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation)
+        return pb.TaintMachinesResponse(at=at, changed_count=outcome.value)
 
     async def read_log(self, request: pb.LogsRequest) -> AsyncIterator[pb.LogsResponse]:
         """Return the output of a task's attempt, from the machine that keeps it."""
@@ -153,6 +177,7 @@ def view_machine(cell: Cell, row: int) -> pb.Machine:
         port_first=int(machines.port_first[row]),
         port_last=int(machines.port_last[row]),
         port_free=int(machines.port_free[row]),
+        taints=[str(taint) for taint in machines.taints[row]],
     )
 
 

@@ -21,6 +21,11 @@ from omegacell.schedulers.shares import live_instances, owner_of
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
+    Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
+    Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
+    Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),
+    Reason.TOO_MANY_ON_MACHINE: ("has as many of its tasks as it allows", "have as many of its tasks as it allows"),
+    Reason.SPREAD_SKEWED: ("would skew its spread", "would skew its spread"),
     Reason.PORT_IN_RANGE: ("grants the port that it asks for to others", "grant the port that it asks for to others"),
     Reason.PORT_TAKEN: ("has the port taken", "have the port taken"),
     Reason.PORTS_EXHAUSTED: ("has no port left", "have no port left"),

@@ -112,6 +112,10 @@ class CellService(CellServicer):
         """Declare a machine lost."""
         return await _answer(self._machines.lose(request), context)
 
+    async def TaintMachines(self, request: pb.TaintMachinesRequest, context: Any) -> pb.TaintMachinesResponse:
+        """Mark machines."""
+        return await _answer(self._machines.taint(request), context)
+
     async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:
         """Return figures of schedulers."""
         return await _answer(self._overview.schedulers(request), context)

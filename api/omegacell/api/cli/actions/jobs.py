@@ -4,6 +4,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+from omegacell.api.cli.actions.placement import placement_rows
 from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
@@ -106,6 +107,7 @@ def _head(job: Job) -> Table:
             "each",
             f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk, driver {spec.driver}",
         ),
+        *placement_rows(spec.placement),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),

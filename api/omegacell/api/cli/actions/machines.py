@@ -1,11 +1,13 @@
 """`omega machine ...`: machines as tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, size
 from omegacell.api.records import Machine, Resources
+from omegacell.core.errors import UsageError
 
 
 def list_machines(form: Format, *, cell: str | None) -> None:
@@ -43,6 +45,7 @@ def show_status(name: str, form: Format, *, cell: str | None) -> None:
         ("row, epoch", f"{machine.row}, {machine.epoch}"),
         ("drivers", ", ".join(machine.drivers) or "none"),
         ("ports", ports),
+        *((("taints", ", ".join(machine.taints)),) if machine.taints else ()),
         *((f"attribute {key}", value) for key, value in sorted(machine.attributes.items())),
     ]
     room = [
@@ -73,6 +76,25 @@ def lose(names: Sequence[str], form: Format, *, cell: str | None) -> None:
         lost = [client.machine(name).machine for name in names]
     rows = [(machine.name, machine.state.name.lower()) for machine in lost]
     show({"machines": [plain(machine) for machine in lost]}, form, Table(columns=("MACHINE", "STATE"), rows=rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaintChange:
+    """Marks to put on machines, and keys of those to take off."""
+
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+def taint(names: Sequence[str], change: TaintChange, form: Format, *, cell: str | None) -> None:
+    """Mark machines, and print their marks."""
+    if not change.add and not change.remove:
+        raise UsageError("expected --add KEY=VALUE:EFFECT or --remove KEY, or several")
+    with open_client(cell) as client:
+        client.taint_machines(names, add=change.add, remove=change.remove)
+        marked = [client.machine(name).machine for name in dict.fromkeys(names)]
+    rows = [(machine.name, ", ".join(machine.taints) or "none") for machine in marked]
+    show({"machines": [plain(machine) for machine in marked]}, form, Table(columns=("MACHINE", "TAINTS"), rows=rows))
 
 
 def any_of(resources: Resources) -> bool:

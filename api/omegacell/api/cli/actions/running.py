@@ -43,6 +43,8 @@ def run(files: Sequence[str], options: RunOptions) -> None:
         _check_taken(submitted, submissions)
         for each in submitted:
             warn(f"{each.name}: {each.change.name.lower()} (id {each.job_id})")
+            for warning in each.warnings:
+                warn(f"{each.name}: warning: {warning}")
         if options.detach:
             rows = [(each.name, str(each.job_id), each.change.name.lower()) for each in submitted]
             facts = {"submitted": [plain(each) for each in submitted]}

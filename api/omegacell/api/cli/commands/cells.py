@@ -51,6 +51,36 @@ def machine_lost(
     machines.lose(names, output, cell=cell)
 
 
+@machine_app.command(
+    "taint",
+    epilog=examples(
+        "omega machine taint node-1 --add dedicated=gpu:no_place",
+        "omega machine taint node-1 node-2 --remove dedicated",
+        "omega machine taint node-1 --add old:prefer_not",
+    ),
+)
+def machine_taint(
+    names: Annotated[list[str], typer.Argument(help="The machines' names.", metavar="MACHINE...")],
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", help="A mark to put on, KEY[=VALUE]:no_place or :prefer_not.", metavar="TAINT"),
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="The key of marks to take off.", metavar="KEY")
+    ] = None,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Mark machines so that only jobs that tolerate the mark are placed there, or take marks off.
+
+    Tasks that run there stay. With prefer_not, schedulers place there when nothing else is left. A machine keeps its
+    marks when it comes back.
+    """
+    from omegacell.api.cli.actions import machines
+
+    machines.taint(names, machines.TaintChange(add=tuple(add or ()), remove=tuple(remove or ())), output, cell=cell)
+
+
 @scheduler_app.command("list", epilog=examples("omega scheduler list"))
 def list_schedulers(output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
     """List schedulers: their instances, and what they committed."""
