@@ -101,17 +101,69 @@ def test_what_is_not_reported_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architecture": "borg"}, "borg"),
-        ({"conflict_mode": "none"}, "'none' is not a valid ConflictMode"),
+        ({"architecture": "borg"}, "architecture is 'borg', expected one of monolithic_single"),
+        ({"architecture": ["omega"]}, "architecture is \\['omega'\\]"),
+        ({"conflict_mode": "none"}, "conflict_mode is 'none', expected one of resource-fit, sequence-numbers"),
+        ({"machines": 0}, "machines is 0, expected 1 to 1000000"),
+        ({"machines": 1.5}, "machines is 1.5, expected a whole number"),
+        ({"machines": float("inf")}, "machines is inf, expected a whole number"),
+        ({"n_batch_schedulers": 10**9}, "n_batch_schedulers is 1000000000, expected 1 to 1000"),
+        ({"cpus_per_machine": 0.0}, "cpus_per_machine is 0.0, expected a finite number above 0"),
+        ({"t_job_batch": -1.0}, "t_job_batch is -1.0, expected a finite number, not negative"),
+        ({"t_job_batch": "long"}, "t_job_batch is 'long', expected a number"),
+        ({"run_time": float("nan")}, "run_time is nan"),
+        ({"seed": None}, "seed is None, expected a whole number"),
+        ({"jobs": {"id": 1}}, "jobs is {'id': 1}, expected a list of jobs"),
+        ({"jobs": [JOB, 7]}, "jobs\\[1\\] is no job, but 7"),
         ({"jobs": [JOB | {"num_tasks": 0}]}, "jobs\\[0\\]: job 1 needs a task"),
+        ({"jobs": [JOB | {"num_tasks": 1.5}]}, "jobs\\[0\\]: 1.5 is no whole number"),
+        ({"jobs": [JOB | {"num_tasks": 10**12}]}, "jobs\\[0\\]: job 1 needs a task at least and 2147483647 at most"),
         ({"jobs": [JOB | {"workload": "Other"}]}, "jobs\\[0\\]"),
-        ({"machines": 0}, "a cell needs a machine"),
+        ({"prefill": [JOB | {"duration": None}]}, "prefill\\[0\\]: the fields duration are missing"),
     ],
 )
 def test_bad_scenario_is_named(changes: dict[str, Any], said: str) -> None:
     """A scenario that cannot be run is refused with the place and the value."""
     with pytest.raises(UsageError, match=said):
         parse_scenario(FIELDS | changes, "here")
+
+
+def test_missing_field_is_named() -> None:
+    """What a scenario lacks is said by its name; no prefill and no end are scenarios."""
+    fields = {name: value for name, value in FIELDS.items() if name != "t_job_service"}
+    with pytest.raises(UsageError, match="here: the field 't_job_service' is missing"):
+        parse_scenario(fields, "here")
+    assert parse_scenario(FIELDS | {"prefill": None, "run_time": None}, "here").prefill == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON: Expecting value"),
+        ("\x80", "not JSON: 'utf-8'"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"seed": ' + "9" * 5_000 + "}", "not JSON: Exceeds the limit"),
+        ("[]", "it has no 'expected'"),
+        ('{"expected": []}', "it has no 'expected'"),
+        (json.dumps(FIELDS | {"expected": {}}), "'expected' has none of end_time, "),
+        (json.dumps(FIELDS | {"expected": {"weather": "fine"}}), "'expected' has none of end_time, "),
+        (json.dumps(FIELDS | {"jobs": [JOB | {"mem_per_task": 17.0}], "expected": {"end_time": 1}}), "job 1 asks for"),
+    ],
+)
+def test_bad_file_is_named(text: str, said: str, tmp_path: Path) -> None:
+    """A file that is no golden file, or with which nothing can be compared, is never called equal."""
+    path = tmp_path / "golden.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=said) as refused:
+        compare_file(path)
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A missing file and a folder are mistakes, not differences."""
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read: "):
+            compare_file(path)
 
 
 def test_task_larger_than_any_machine_ends_the_run() -> None:

@@ -40,25 +40,39 @@ def compare_file(path: Path) -> Comparison:
     """Run a golden file's scenario and compare everything.
 
     Raises:
-        UsageError: it is no golden file.
-        OSError: it cannot be read.
+        UsageError: it cannot be read, is no golden file, or says nothing that can be compared; or the old simulator
+            cannot run it either.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path}: not JSON: {error}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("expected"), dict):
-        raise UsageError(f"{path}: not a golden file: it has no 'expected'")
+    fields = _read(path)
     expected = fields["expected"]
     scenario = _with_names(parse_scenario(fields, str(path)), expected)
-    run = Run(scenario)
-    run.run()
+    try:
+        run = Run(scenario)
+        run.run()
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     found = describe(run)
     ignored = tuple(name for name in expected if name not in found)
     shared = {name: value for name, value in expected.items() if name in found}
+    if not shared:
+        raise UsageError(f"{path}: 'expected' has none of {', '.join(found)}")
     return Comparison(difference=find_difference(shared, found, "expected"), ignored=ignored)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except RecursionError:
+        raise UsageError(f"{path}: not JSON that can be read: nested too deeply") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("expected"), dict):
+        raise UsageError(f"{path}: not a golden file: it has no 'expected'")
+    return fields
 
 
 def describe(run: Run) -> Row:
