@@ -90,6 +90,27 @@ def test_difference_is_found(change: Callable[[dict[str, Any]], None], where: st
     assert where in difference
 
 
+@pytest.mark.parametrize("label", [str, "Omega{}".format, "{} (again)".format])
+def test_rows_are_compared_by_name(label: Callable[[str], str], tmp_path: Path) -> None:
+    """A file may list its schedulers, workloads and jobs in any order, and call the schedulers something else."""
+    fields = FIELDS | {"n_batch_schedulers": 4, "jobs": [JOB, JOB | {"id": 2}, JOB | {"id": 3, "workload": "Service"}]}
+    found = json.loads(json.dumps(describe(run_fields(**fields))))
+    assert [row["name"] for row in found["schedulers"]][-2:] == ["Batch-4", "Service-1"]
+    text = json.dumps(found)
+    for name in [row["name"] for row in found["schedulers"]]:
+        text = text.replace(f'"{name}"', json.dumps(label(name)))
+    expected = json.loads(text)
+    is_told = not label("1").endswith("(again)")
+    for name in ("schedulers", "workloads", "jobs"):
+        expected[name].sort(key=str, reverse=is_told)
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(fields | {"expected": expected}))
+    assert compare_file(path).difference is None
+    expected["jobs"][0]["id"] = 9
+    path.write_text(json.dumps(fields | {"expected": expected}))
+    assert compare_file(path).difference is not None
+
+
 def test_what_is_not_reported_is_named(tmp_path: Path) -> None:
     """What a file has and nothing here reports is not passed over in silence."""
     path = tmp_path / "golden.json"
