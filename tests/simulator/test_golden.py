@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,27 @@ def test_rows_are_compared_by_name(label: Callable[[str], str], tmp_path: Path) 
     assert compare_file(path).difference is None
     expected["jobs"][0]["id"] = 9
     path.write_text(json.dumps(fields | {"expected": expected}))
+    assert compare_file(path).difference is not None
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_either_order_of_equal_shares_is_met(is_reversed: bool, tmp_path: Path) -> None:
+    """Two frameworks ask before the first offer, at 1.5 s, and hold nothing: which one gets it is nobody's rule.
+
+    The offer arrives a quarter of a second later. The other one waits for it to be answered, and for a round of a
+    second: 0.5 + 3 x 0.125 s after 1.75 s if Batch is first, and 2.0 + 3 x 0.125 s if Service is.
+    """
+    jobs = [JOB, JOB | {"id": 2, "workload": "Service", "submitted": 0.625}]
+    fields = FIELDS | {"architecture": "mesos", "n_batch_schedulers": 1, "machines": 30, "jobs": jobs}
+    fields |= {"mesos_allocator_think": 0.25}
+    run = Run(replace(parse_scenario(fields, "here"), is_tie_reversed=is_reversed))
+    run.run()
+    assert run.had_ties
+    assert [run.jobs[place].wait_first_s for place in (0, 1)] == ([4.875, 1.125] if is_reversed else [1.25, 3.25])
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(fields | {"expected": describe(run)}))
+    assert compare_file(path).difference is None
+    path.write_text(json.dumps(fields | {"expected": describe(run) | {"end_time": 1.0}}))
     assert compare_file(path).difference is not None
 
 

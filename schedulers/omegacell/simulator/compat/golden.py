@@ -49,16 +49,25 @@ def compare_file(path: Path) -> Comparison:
     expected = fields["expected"]
     scenario = _with_names(parse_scenario(fields, str(path)), expected)
     try:
-        run = Run(scenario)
-        run.run()
+        compared, had_ties = _compare(scenario, expected)
+        if compared.difference is not None and had_ties:
+            # the order of frameworks with equal shares is not the scenario's, but its recorder's hash table's
+            other, _ = _compare(replace(scenario, is_tie_reversed=True), expected)
+            compared = compared if other.difference is not None else other
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+    return compared
+
+
+def _compare(scenario: Scenario, expected: Mapping[str, Any]) -> tuple[Comparison, bool]:
+    run = Run(scenario)
+    run.run()
     found = _in_order_of(expected, describe(run))
     ignored = tuple(name for name in expected if name not in found)
     shared = {name: value for name, value in expected.items() if name in found}
     if not shared:
-        raise UsageError(f"{path}: 'expected' has none of {', '.join(found)}")
-    return Comparison(difference=find_difference(shared, found, "expected"), ignored=ignored)
+        raise UsageError(f"'expected' has none of {', '.join(found)}")
+    return Comparison(difference=find_difference(shared, found, "expected"), ignored=ignored), run.had_ties
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Scenario:
         is_monitored: utilisation is measured every second.
         mended: faults that it is without.
         allocator_s: how long the allocator of offers thinks.
+        is_tie_reversed: of frameworks with equal shares the last is offered first.
         jobs: all of Batch, then all of Service.
         prefill: placed before time begins.
     """
@@ -73,6 +74,7 @@ class Scenario:
     is_monitored: bool = False
     mended: frozenset[Fault] = frozenset()
     allocator_s: float = ALLOCATOR_THINK_S
+    is_tie_reversed: bool = False
     jobs: tuple[SimulatedJob, ...] = ()
     prefill: tuple[SimulatedJob, ...] = field(default=(), repr=False)
 
