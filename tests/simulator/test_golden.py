@@ -12,7 +12,7 @@ import pytest
 from omegacell.core.errors import UsageError
 from omegacell.simulator.compat.golden import compare_file, describe, find_difference
 from omegacell.simulator.compat.javarandom import JavaRandom
-from omegacell.simulator.compat.loaded import LoadedInput, compare_row, label_of, measure, read_input
+from omegacell.simulator.compat.loaded import METRICS, LoadedInput, compare_row, label_of, measure, read_input
 from omegacell.simulator.compat.running import Run
 from omegacell.simulator.compat.scenario import parse_scenario
 from omegacell.simulator.workloads import Workload, parse_job
@@ -247,13 +247,39 @@ def test_row_is_held_within_the_spread_only(changes: dict[str, str], is_held: bo
     assert compared.is_held is is_held
 
 
-def test_results_without_a_column_are_refused(tmp_path: Path) -> None:
-    """A results file that does not give the configuration is no results file."""
-    path = tmp_path / "results.csv"
+def write_results(path: Path, row: dict[str, str]) -> None:
+    """Write a results file of one row."""
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["architecture", "seed"], ["omega", "0"]])
-    with pytest.raises(UsageError, match="line 2: the columns cell_size, conflict_mode"):
+        csv.writer(file).writerows([row.keys(), row.values()])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": None, "cell_size": None}, "the columns cell_size, seed are missing"),
+        ({"architecture": "borg"}, "architecture is 'borg', expected one of"),
+        ({"conflict_mode": "none(fixed)"}, "conflict_mode is 'none', expected one of"),
+        ({"cell_size": "2.5"}, "machines is '2.5', expected a whole number"),
+        ({"t_task": ""}, "t_task_service is '', expected a number"),
+        ({"mean_wait_batch": "soon"}, "mean_wait_batch is 'soon', expected a finite number"),
+        ({"p90_wait_batch": "nan"}, "p90_wait_batch is 'nan', expected a finite number"),
+        (dict.fromkeys(METRICS), "no metric to compare; there are simulated_seconds, "),
+    ],
+)
+def test_bad_row_is_named(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
+    """A row that cannot be run or compared is refused with its line, before any is run."""
+    path = tmp_path / "results.csv"
+    row = {name: value for name, value in (small_rows().rows[0] | change).items() if value is not None}
+    write_results(path, row)
+    with pytest.raises(UsageError, match=f"results.csv, line 2: {said}"):
         read_input(path, path, path)
+
+
+def test_column_that_nothing_reports_is_named() -> None:
+    """All that is measured has its name in the table, and any other column is not passed over in silence."""
+    given = small_rows(weather="fine", n_service_schedulers="1")
+    compared = compare_row(given, 0)
+    assert (compared.metrics, compared.deviations, compared.ignored) == (len(METRICS), (), ("weather",))
 
 
 def test_numbers_are_compared_to_the_last_bit() -> None:
