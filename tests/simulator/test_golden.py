@@ -171,6 +171,34 @@ def test_bad_scenario_is_named(changes: dict[str, Any], said: str) -> None:
         parse_scenario(FIELDS | changes, "here")
 
 
+HALF_FULL = {"machines": 100, "run_time": 1_000.0, "n_batch_schedulers": 1, "prefill": [
+    JOB | {"id": 2, "workload": "Prefill", "submitted": 0.0, "num_tasks": 100, "duration": 2e3, "cpus_per_task": 2.5}
+]}  # fmt: skip
+"""A hundred machines of 4 CPUs with one prefilled task each, so that nothing of 2 CPUs ever fits; 150 CPUs are free."""
+
+LITTLE_MEMORY = {"machines": 100, "mem_per_machine": 0.02, "run_time": 1_000.0, "n_batch_schedulers": 1}
+"""2 GB in all: not more than the 3 CPUs of a task, though it asks for 0.01 GB and would fit anywhere."""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "job", "no_room"),
+    [
+        ("monolithic_multi", HALF_FULL, {"cpus_per_task": 2.0}, 0),
+        ("omega", HALF_FULL, {"cpus_per_task": 2.0}, 101),
+        ("mesos", HALF_FULL, {"cpus_per_task": 2.0}, 101),
+        ("mesos", LITTLE_MEMORY, {"cpus_per_task": 3.0, "mem_per_task": 0.01}, 0),
+    ],
+)
+def test_job_without_room_is_given_up(
+    architecture: str, changes: dict[str, Any], job: dict[str, float], no_room: int
+) -> None:
+    """After attempt 101; where nobody looked at a machine, or nobody counts it, it is not "no room" either."""
+    run = run_fields(**FIELDS | changes | {"architecture": architecture, "jobs": [JOB | job]})
+    counters = run.schedulers[0].counters
+    assert (run.jobs[0].attempts, counters.abandoned, counters.no_room) == (101, 1, no_room)
+    assert (counters.successes, counters.failures, counters.useful_s, counters.wasted_s) == (0, 0, 0.0, 0.0)
+
+
 def test_missing_field_is_named() -> None:
     """What a scenario lacks is said by its name; no prefill and no end are scenarios."""
     fields = {name: value for name, value in FIELDS.items() if name != "t_job_service"}
