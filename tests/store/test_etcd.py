@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -285,6 +286,34 @@ def test_a_log_longer_than_a_listing_is_read_in_order(engine: EtcdEngine, monkey
             author.append([item(b"%d" % number, 1, session=1_000 - number)])
         assert texts(reader) == [b"%d" % number for number in range(60)]
         assert reader.stat().entry_count == 60
+
+
+def test_a_log_that_grows_is_listed_once(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader far behind a busy author does not list all keys again for every page, and misses nothing."""
+    from omegacell.store import etcd_history
+
+    listings: list[int] = []
+    list_keys = etcd_history.list_keys
+
+    def counted(*words: Any, since: int, until: int) -> Iterator[tuple[int, bytes]]:
+        listings.append(until)
+        return list_keys(*words, since=since, until=until)
+
+    with engine.open() as author, engine.open() as reader:
+        expected = [b"%d" % number for number in range(40)]
+        for number, text in enumerate(expected):
+            author.append([item(text, 1 + number)])
+        monkeypatch.setattr(etcd_history, "list_keys", counted)
+        found: list[bytes] = []
+        after = START
+        while page := reader.read(after, 1):
+            found += [stored.entry for stored in page]
+            after = page[-1].cursor
+            if len(expected) < 60:
+                expected.append(b"%d" % len(expected))
+                author.append([item(expected[-1], len(expected))])
+        assert found == expected
+        assert len(listings) == 1
 
 
 def test_what_the_watch_keeps_is_bounded(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
