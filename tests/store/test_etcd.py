@@ -2,26 +2,38 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from omegacell.core.commands import Renew
 from omegacell.core.errors import (
+    CheckpointGoneError,
+    StoreError,
     StoreExistsError,
     StoreLockedError,
     StoreNotFoundError,
     StoreReadOnlyError,
+    StoreReplacedError,
     TruncatedError,
 )
 from omegacell.core.outcomes import Change, Status
 from omegacell.store import checkpoints
-from omegacell.store.engines import open_etcd, open_store
+from omegacell.store.engines import erase_etcd, open_etcd, open_store
 from omegacell.store.etcd_history import History
 from omegacell.store.etcd_layout import Frame
 from omegacell.store.faults import Fault, FaultyStore
-from omegacell.store.log import MAX_ENTRY_BYTES, MAX_PAYLOAD_BYTES, START, Append, CheckpointHead, Cursor, Store
+from omegacell.store.log import (
+    MAX_ENTRY_BYTES,
+    MAX_PAYLOAD_BYTES,
+    START,
+    Append,
+    CheckpointHead,
+    CheckpointId,
+    Cursor,
+    Store,
+)
 from omegacell.store.proposer import Proposal
 from omegacell.store.replica import Replica
 from omegacell.store.sqlite_database import Access
@@ -385,6 +397,59 @@ def test_a_draft_is_its_makers_until_it_is_published(engine: EtcdEngine) -> None
         assert texts(store) == [b"whole"]
     with pytest.raises(StoreExistsError, match="take another prefix"):
         open_etcd(engine.url, is_draft=True)
+
+
+def test_of_two_migrations_the_later_one_goes_on(engine: EtcdEngine) -> None:
+    """Two fill one prefix: the first can write nothing more, nor publish; the store is the second's alone."""
+    with open_etcd(engine.url, is_draft=True) as first:
+        first.append([item(b"first")])
+        with open_etcd(engine.url, is_draft=True) as second:
+            second.append([item(b"second")])
+            with pytest.raises(StoreReplacedError):
+                first.append([item(b"more", 2)])
+            with pytest.raises(StoreExistsError, match="somebody else"):
+                first.publish()
+            second.publish()
+            second.append([item(b"afterwards", 2)])
+    with engine.open() as store:
+        assert texts(store) == [b"second", b"afterwards"]
+
+
+def test_a_store_that_was_made_anew_is_not_written_by_who_knew_the_old(
+    engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted, some keys at a time, and made again: another life, of which the old handle changes nothing."""
+    from omegacell.store import etcd_meta
+
+    monkeypatch.setattr(etcd_meta, "ERASE_STEP", 3)
+    large = Append(entry=b"x" * MAX_ENTRY_BYTES, session=9, first_seq=1, payloads={b"h": b"p"})
+    with engine.open() as old:
+        for number in range(10):
+            old.append([item(b"%d" % number, 1 + number)])
+        old.append([large])
+        erase_etcd(engine.url)
+        writes: list[Callable[[], object]] = [
+            lambda: old.append([item(b"late", 20)]),
+            lambda: old.append([large, large, large]),
+            lambda: old.void(1),
+            lambda: old.payloads.put(b"h", b"p"),
+            lambda: old.payloads.erase(b"i"),
+            lambda: old.checkpoints.delete(CheckpointId(1)),
+            lambda: old.checkpoints.confirm(CheckpointId(1)),
+        ]
+        for write in writes:
+            with pytest.raises(StoreError) as caught:
+                write()
+            assert isinstance(caught.value, StoreReplacedError | CheckpointGoneError)
+        with engine.open() as new:
+            new.append([item(b"new")])
+            new.payloads.put(b"i", b"p")
+            for write in writes:
+                with pytest.raises((StoreReplacedError, CheckpointGoneError)):
+                    write()
+            assert texts(new) == [b"new"]
+            assert new.payloads.hashes() == {b"i"}
+            assert new.find_faults() == []
 
 
 def test_renewing_is_a_proposal_like_any_other(engine: EtcdEngine) -> None:
