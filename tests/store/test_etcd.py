@@ -21,6 +21,7 @@ from omegacell.core.errors import (
 from omegacell.core.outcomes import Change, Status
 from omegacell.store import checkpoints
 from omegacell.store.engines import erase_etcd, open_etcd, open_store
+from omegacell.store.etcd import EtcdConnection
 from omegacell.store.etcd_history import History
 from omegacell.store.etcd_layout import Frame
 from omegacell.store.faults import Fault, FaultyStore
@@ -342,6 +343,20 @@ def test_what_the_watch_keeps_is_bounded(engine: EtcdEngine, monkeypatch: pytest
         assert reader.wait(Cursor(last - 1), LIMIT_S)
         assert texts(reader, before) == written
         assert reader._tail._byte_count <= 300  # type: ignore[attr-defined]
+
+
+def test_a_lease_that_ran_out_is_a_lock_that_is_gone(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """etcd was away for longer than the lease that was just granted: an error of the store, and no checkpoint."""
+    head = CheckpointHead(
+        revision=1, cursor=START, chain=b"c" * 16, digest=b"d" * 32, chunk_count=1, byte_count=1, made_at_us=0
+    )
+    with engine.open() as store:
+        monkeypatch.setattr(EtcdConnection, "grant", lambda connection, ttl_s: 12_345)
+        with pytest.raises(StoreLockedError, match="its lock is gone"):
+            store.checkpoints.write(head, [b"x"])
+        monkeypatch.undo()
+        store.checkpoints.write(head, [b"x"])
+        assert len(store.checkpoints.heads()) == 1
 
 
 # --- opening ---------------------------------------------------------------------------------------------------
