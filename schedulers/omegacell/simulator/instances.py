@@ -149,7 +149,7 @@ class Instance:
         self.thinking.clock.now_us = self._host.agenda.now
         delta = self._follower.catch_up()
         if rows is not None:
-            delta = join([delta, _changed(rows)])
+            delta = join([delta, Delta(machine_parts=[rows])])
         outcomes, self._outcomes = self._outcomes, ()
         return self.loop.step(Folded(delta=delta, outcomes=outcomes))
 
@@ -185,14 +185,3 @@ class Instance:
 
     def _draw_session(self) -> SessionId:
         return SessionId(next(self._sessions))
-
-
-def _changed(rows: NDArray[np.int64]) -> Delta:
-    return Delta(
-        jobs=(),
-        reshaped=frozenset(),
-        tasks=np.empty(0, np.int64),
-        machines=rows,
-        is_sessions_changed=False,
-        is_ticked=False,
-    )

@@ -36,6 +36,7 @@ from omegacell.core.apply_sessions import (
 from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
+    SCHEDULING,
     ActivateRules,
     CloseSession,
     Command,
@@ -128,7 +129,7 @@ def _find_session_refusal(cell: Cell, transaction: Transaction, revision: Revisi
 def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) -> Reason:
     if transaction.seen >= stamp.revision:
         return Reason.SEEN_AHEAD
-    if not isinstance(transaction.last_command, Place | Evict | Unplaced):
+    if not isinstance(transaction.last_command, SCHEDULING):
         return Reason.NONE
     authors = cell.authors.rows
     if stamp.author < len(authors) and cell.elapsed < authors[stamp.author].suspended_until:
@@ -139,7 +140,7 @@ def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) ->
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
     overlay = Overlay(cell)
-    commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
+    commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:
         for command in commands:
@@ -155,6 +156,12 @@ def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) ->
     except Exception:  # noqa: BLE001 - a defect of the check must not stop the cell: it refuses, and says so
         return [refuse(Reason.DEFECT)]
     return verdicts
+
+
+def _commands_of(transaction: Transaction) -> tuple[Command, ...]:
+    """Return what a transaction asks for; `OpenSession` only opens it."""
+    commands = transaction.commands
+    return commands[1:] if isinstance(commands[0], OpenSession) else commands
 
 
 def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
@@ -202,7 +209,7 @@ def _count_placed(transaction: Transaction, verdicts: list[Verdict], outcome: Ou
         return 0
     if len(verdicts) == 1:
         return verdicts[0].granted if isinstance(transaction.last_command, Place) else 0
-    commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
+    commands = _commands_of(transaction)
     pairs = zip(commands, verdicts, strict=False)
     return sum(verdict.granted for command, verdict in pairs if isinstance(command, Place))
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks, is_distinct
+from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
 from omegacell.core.conflicts import ALL_GRANTED, Base, Judged, Overlay, find_refusals
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
 from omegacell.core.outcomes import Reason
+from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
 
 
@@ -28,14 +29,15 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     judged = find_refusals(cell, overlay, command, job_row=job_row, base=base)
-    refusals = refuse_rows(judged)
-    tasks = command.indices + cell.jobs.offset[job_row]
-    machines = command.machines.astype(np.int64)
+    indices, machines = command.indices, command.machines.astype(np.int64)
     if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE
-        tasks, machines = tasks[is_granted], machines[is_granted]
+        indices, machines = indices[is_granted], machines[is_granted]
+        if not len(indices):
+            return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
+    tasks = span_of(int(cell.jobs.offset[job_row]), indices)
     write = partial(begin_attempts, cell, tasks, job_row=job_row, machines=machines, stamp=stamp)
-    return Verdict(asked=asked, granted=len(tasks), refusals=refusals, write=write if len(tasks) else None)
+    return Verdict(asked=asked, granted=len(indices), refusals=refuse_rows(judged), write=write)
 
 
 def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdict) -> None:
@@ -94,6 +96,9 @@ def _write_unplaced(cell: Cell, command: Unplaced, row: int) -> None:
 def judge_report(cell: Cell, command: Report, *, base: Base, stamp: Stamp) -> Verdict:
     """Judge what machines report, row by row; a row about a newer attempt or an older registration is stale."""
     asked = len(command.jobs)
+    ending = find_ending(cell, command)
+    if ending is not None:
+        return Verdict(asked=asked, granted=asked, write=partial(write_ending, cell, command, ending, stamp=stamp))
     tasks, judged = _judge_report_rows(cell, command, base=base)
     granted = np.arange(asked, dtype=np.int64)
     if judged.reasons is not None:

@@ -7,7 +7,7 @@ task; nothing here decides anything (see ``apply``). A transaction holds either 
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,6 +306,8 @@ class Tick:
 
 
 Scheduling: TypeAlias = Place | Evict | Unplaced
+SCHEDULING: Final = (Place, Evict, Unplaced)
+"""The same as a tuple, which ``isinstance`` takes in half the time of a union."""
 Command: TypeAlias = (
     Genesis
     | Reincarnate

@@ -8,20 +8,18 @@ refusal is a conflict (what its reason reads changed after the base) or a disagr
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_highest, find_ranks, is_distinct
+from omegacell.core.columns import Span, find_highest, find_ranks, is_distinct, is_zero, rows_of, span_of
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
-
-_UP = int(MachineState.UP)
-"""A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
 
 
 class Overlay:
@@ -48,17 +46,30 @@ class Overlay:
 
         ``rows`` are machine rows in any order, all machines when None. Cost: O(rows).
         """
+        takers = self._cell.machines.takers(spec.driver)
         free = self._free if rows is None else self._free.take(rows, axis=0)
-        room = np.full(len(free), MAX_TASKS_PER_JOB, np.int64)
+        room = np.multiply(takers if rows is None else takers.take(rows), MAX_TASKS_PER_JOB, dtype=np.int64)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
-        np.maximum(room, 0, out=room)
-        room *= self._takes_work(spec, rows)
-        return room
+        return np.maximum(room, 0, out=room)
+
+    def takes_each(self, spec: JobSpec, rows: NDArray[np.integer]) -> bool:
+        """Tell whether each of at least one machine takes at least one task: ``room(spec, rows).min() > 0``, sooner.
+
+        A quotient is at least one exactly when the amount is free, so the least that is free says it for all machines.
+        Cost: O(rows).
+        """
+        if spec.ports:
+            return bool(self.room(spec, rows).min() > 0)
+        least = np.minimum.reduce(self._free.take(rows, axis=0), axis=0).tolist()
+        if any(amount > free for amount, free in zip(spec.resources, least, strict=True) if amount):
+            return False
+        takers = self._cell.machines.takers(spec.driver)
+        return bool(np.logical_and.reduce(takers.take(rows)))
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
@@ -127,17 +138,9 @@ class Overlay:
         """Tell whether a task was claimed before on this overlay."""
         return task_row in self._claimed
 
-    def claims_any(self, task_rows: NDArray[np.integer]) -> bool:
+    def claims_any(self, tasks: Span) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
-        return bool(self._claimed) and any(row in self._claimed for row in task_rows.tolist())
-
-    def _takes_work(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.bool_]:
-        machines = self._cell.machines
-        state = machines.state if rows is None else machines.state[rows]
-        drivers = machines.drivers if rows is None else machines.drivers[rows]
-        takes: NDArray[np.bool_] = drivers & machines.driver_bit(spec.driver) != 0
-        takes &= state == _UP
-        return takes
+        return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
@@ -176,8 +179,7 @@ class Overlay:
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Base(NamedTuple):
     """What a transaction is judged against: the revision its author saw, its own earlier ones not counting.
 
     Attributes:
@@ -218,8 +220,8 @@ def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, b
 
     Pure: neither the cell nor the overlay changes. Cost: O(claims) when all is granted, which is the common case.
     """
-    task_rows = place.indices + cell.jobs.offset[job_row]
-    collides = not is_distinct(place.indices) or overlay.claims_any(task_rows)
+    tasks = span_of(int(cell.jobs.offset[job_row]), place.indices)
+    collides = not (isinstance(tasks, slice) or is_distinct(tasks)) or overlay.claims_any(tasks)
     if not collides and _is_all_granted(cell, overlay, place, job_row=job_row, base=base):
         return ALL_GRANTED
     if collides:
@@ -232,18 +234,18 @@ def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int,
     if cell.jobs.stopping[job_row]:
         return False
     highest_index, highest_row = find_highest(place.indices), find_highest(rows)
-    if highest_index >= cell.jobs.count_wanted[job_row] or highest_row >= cell.machines.count:
+    if highest_index >= int(cell.jobs.count_wanted[job_row]) or highest_row >= cell.machines.count:
         return False
-    if find_highest(cell.tasks.state[place.indices + cell.jobs.offset[job_row]]) != TaskState.PENDING:
+    tasks = span_of(int(cell.jobs.offset[job_row]), place.indices)
+    if not is_zero(cell.tasks.state[tasks]):  # PENDING is 0
         return False
     changed = cell.machines.effective_changed_at
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
-    room = overlay.room(cell.jobs.spec_of(job_row), rows)
-    least = int(room.min())
-    if least == 0 or least >= len(rows) or is_distinct(rows):
-        return least > 0
-    return bool((find_ranks(rows) < room).all())
+    spec = cell.jobs.spec_of(job_row)
+    if is_distinct(rows):
+        return overlay.takes_each(spec, rows)
+    return bool((find_ranks(rows) < overlay.room(spec, rows)).all())
 
 
 def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:

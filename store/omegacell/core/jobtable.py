@@ -102,8 +102,7 @@ class JobTable(Table):
 
     def is_active(self, row: int) -> bool:
         """Tell whether any task of the job is pending, placed or running."""
-        counts = self.counts[row]
-        return bool(counts[TaskState.PENDING] or counts[TaskState.PLACED] or counts[TaskState.RUNNING])
+        return any(self.counts[row].tolist()[: TaskState.SUCCEEDED])
 
     def add(self, spec: JobSpec) -> int:
         """Give a new job an id, a name and a row and return the row; its extent is the caller's to set. Mutates."""
