@@ -15,6 +15,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import Reason
+from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.backlog import Entry
@@ -40,6 +41,7 @@ class Result(IntEnum):
     """It was not asked: the job conflicted too often in a row, or is a gang that fits in no entry."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
     """What was decided for one job.

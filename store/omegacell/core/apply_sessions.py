@@ -21,7 +21,7 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.outcomes import Outcome, Reason, Status
+from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RULES, SUSPENSION_US, SessionId
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -152,7 +152,7 @@ def _count_wait(cell: Cell, author: Author, job: int, decided_from_us: int) -> N
 
 def _count_claims(author: Author, outcome: Outcome) -> None:
     refusals = outcome.refusals
-    if not len(refusals):
+    if refusals is NO_REFUSALS or not len(refusals):
         author.committed += outcome.status is Status.COMMITTED
         return
     conflicted = int(refusals.is_conflict.sum())

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Span, find_highest, find_ranks, is_distinct, is_zero, rows_of, span_of
+from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of, span_of
 from omegacell.core.commands import Place, Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
+from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
 
 
@@ -65,11 +66,13 @@ class Overlay:
         """
         if spec.ports:
             return bool(self.room(spec, rows).min() > 0)
-        least = np.minimum.reduce(self._free.take(rows, axis=0), axis=0).tolist()
-        if any(amount > free for amount, free in zip(spec.resources, least, strict=True) if amount):
+        if False in self._cell.machines.takers(spec.driver).take(rows).tolist():
             return False
-        takers = self._cell.machines.takers(spec.driver)
-        return bool(np.logical_and.reduce(takers.take(rows)))
+        free = self._free.take(rows, axis=0)
+        for dimension, amount in enumerate(spec.resources):
+            if amount and find_lowest(free[:, dimension]) < amount:
+                return False
+        return True
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
@@ -198,6 +201,7 @@ def base_of(transaction: Transaction, revision: int) -> Base:
     return Base(seen=transaction.seen, floor=revision - 1 - transaction.position, detection=transaction.detection)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
     """What became of each claim of one `Place`: columns of the claims' length.
