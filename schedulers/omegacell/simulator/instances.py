@@ -175,9 +175,10 @@ class Instance:
         """Count a transaction; it has at most one `Place`, whose claims its refusals name by position."""
         claims = len(place.indices)
         granted = np.arange(claims if outcome.granted else 0)
+        is_conflict = outcome.is_conflict
         if len(outcome.refusals):
             granted = np.delete(np.arange(claims), outcome.refusals.positions)
-        is_conflict = outcome.is_conflict or bool(outcome.refusals.is_conflict.any())
+            is_conflict = is_conflict or bool(outcome.refusals.is_conflict.any())
         now_us = self._host.agenda.now
         self.tally.note_transaction(now_us, claims=claims, granted=len(granted), is_conflict=is_conflict)
         if len(granted):

@@ -87,6 +87,8 @@ class Simulation:
         is_offered = setup.architecture is Architecture.TWO_LEVEL
         self._allocator = Allocator(self.lab, self.agenda, setup.offers) if is_offered else None
         self.instances = self._make_instances()
+        self._by_name = {instance.name: instance for instance in self.instances}
+        self._names = {kind: tuple(sorted(instance.name for instance in queue)) for kind, queue in self._queues.items()}
         for instance in self.instances:
             instance.start()
         if prefill is not None and len(prefill):
@@ -168,8 +170,7 @@ class Simulation:
         spec = self._spec_of(job, queue[0].loop.settings.scheduler)
         number = self._submit(spec, job)
         self.records[number] = JobRecord(job.kind, self.agenda.now)
-        name = owner_of(spec.name, tuple(sorted(instance.name for instance in queue)))
-        owner = next(instance for instance in queue if instance.name == name)
+        owner = self._by_name[owner_of(spec.name, self._names[job.kind])]
         self._owners[number] = owner
         if self._allocator is not None:
             self._allocator.note_work(owner, number)
