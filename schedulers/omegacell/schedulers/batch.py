@@ -57,4 +57,5 @@ def sample_rows(machine_count: int, wanted: int, rng: np.random.Generator) -> Ro
     start, stride = int(rng.integers(machine_count)), int(rng.integers(machine_count))
     while gcd(stride, machine_count) != 1:
         stride = (stride + 1) % machine_count if machine_count > 1 else 1
-    return (start + stride * np.arange(wanted, dtype=np.int64)) % machine_count
+    stride = stride or 1  # of a single machine
+    return np.arange(start, start + stride * wanted, stride, dtype=np.int64) % machine_count

@@ -45,7 +45,7 @@ def check_placement(
         raise PluginError(f"place returned {type(placement).__name__}, expected a Placement")
     _check_columns(placement)
     claims = [_claims_of(group, placement, is_only=len(groups) == 1) for group in groups]
-    if sum(len(each.machines) for each in claims) != len(placement):
+    if sum([len(each.machines) for each in claims]) != len(placement):
         wrong = int(placement.groups[~np.isin(placement.groups, np.arange(len(groups)))][0])
         raise PluginError(f"a claim names group {wrong}, and the groups are 0 to {len(groups) - 1}")
     after = overlay if len(groups) == 1 else overlay.fork()

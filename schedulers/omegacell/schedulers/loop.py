@@ -47,6 +47,9 @@ MAX_OPENINGS: Final = 10
 DRAWN_AFTER_RESTART: Final = 16
 """Decisions that are on jobs drawn at random, and appended alone, when an instance begins again."""
 
+_SESSION_LOST: Final = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP)
+_MALFORMED: Final = Status.MALFORMED
+
 _TRANSACTION_BYTES: Final = 160
 _CLAIM_BYTES: Final = 12
 
@@ -373,4 +376,4 @@ class Loop:
 
 def _has_lost_session(outcome: Outcome) -> bool:
     """Whether the session has ended, or its numbers no longer follow one another: a new one must be opened."""
-    return outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP) or outcome.status is Status.MALFORMED
+    return outcome.reason in _SESSION_LOST or outcome.status is _MALFORMED

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.errors import UsageError
+from omegacell.core.quick import quick
 
 COLUMNS: Final = ("id", "workload", "submitted", "num_tasks", "duration", "cpus_per_task", "mem_per_task")
 
@@ -28,6 +29,7 @@ class Kind(Enum):
     PREFILL = "Prefill"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedJob:
     """One job.

@@ -31,6 +31,7 @@ class Table:
         """Begin with no rows."""
         self.count = 0
         self._buffers: dict[str, NDArray[np.generic]] = {}
+        self._blocks: list[tuple[list[str], NDArray[np.generic]]] = []
         self._room = 0
         self._reserve(16)
         self._show()
@@ -57,26 +58,32 @@ class Table:
     def copy_columns(self, other: Self) -> None:
         """Become an equal, independent copy of the columns of ``other``. Cost: O(rows)."""
         self.count = other.count
-        self._room = max(16, other.count)
-        self._buffers = {}
-        for name, column in self.COLUMNS.items():
-            buffer = np.full((self._room, *column.tail), column.fresh, column.dtype)
-            buffer[: other.count] = other._buffers[name][: other.count]
-            self._buffers[name] = buffer
+        self._buffers = dict(other._buffers)
+        self._reserve(max(16, other.count))
         self._show()
 
     def _reserve(self, room: int) -> None:
+        """Make room for so many rows; what there is stays. All columns of one shape and dtype share a block."""
+        known, self._buffers, self._blocks = self._buffers, {}, []
+        kinds: dict[tuple[object, ...], list[str]] = {}
         for name, column in self.COLUMNS.items():
-            buffer = np.full((room, *column.tail), column.fresh, column.dtype)
-            if self.count and name in self._buffers:
-                used = min(self.count, len(self._buffers[name]))
-                buffer[:used] = self._buffers[name][:used]
-            self._buffers[name] = buffer
+            kinds.setdefault((column.dtype, *column.tail), []).append(name)
+        for names in kinds.values():
+            column = self.COLUMNS[names[0]]
+            block = np.empty((len(names), room, *column.tail), column.dtype)
+            for name, buffer in zip(names, block, strict=True):
+                buffer.fill(self.COLUMNS[name].fresh)
+                if name in known:
+                    used = min(self.count, len(known[name]))
+                    buffer[:used] = known[name][:used]
+                self._buffers[name] = buffer
+            self._blocks.append((names, block))
         self._room = room
 
     def _show(self) -> None:
-        count = self.count
-        vars(self).update({name: buffer[:count] for name, buffer in self._buffers.items()})
+        """Let the attributes be views of the used rows: cut from a block at once, which takes half the time."""
+        for names, block in self._blocks:
+            vars(self).update(zip(names, block[:, : self.count], strict=True))
 
 
 _FEW: Final = 64
@@ -148,7 +155,7 @@ def is_run(values: NDArray[np.integer]) -> bool:
     first = int(values[0])
     if int(values[count - 1]) - first != count - 1:
         return False
-    if first >= 0 and first + count <= len(_RUNS) and values.dtype == np.int32:
+    if first >= 0 and first + count <= len(_RUNS) and values.itemsize == _RUNS.itemsize:
         return values.tobytes() == _RUNS[first : first + count].tobytes()
     return bool((values[1:] > values[:-1]).all())
 

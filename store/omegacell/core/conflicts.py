@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of, span_of
+from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of
 from omegacell.core.commands import Place, Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
@@ -107,13 +107,13 @@ class Overlay:
         reasons = self.standing_reasons(spec, every)
         dimensions = np.full(len(every), -1, np.int32)
         if spec.ports:
-            open_ = reasons == Reason.NONE
+            open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
                 reasons[place] = self._port_reason(spec, int(every[place]))
         for dimension, amount in enumerate(spec.resources):
             if amount:
-                lacks = (reasons == Reason.NONE) & (self._free[every, dimension] < amount)
-                reasons[lacks] = Reason.RESOURCES
+                lacks = (reasons == Reason.NONE.value) & (self._free[every, dimension] < amount)
+                reasons[lacks] = Reason.RESOURCES.value
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
@@ -149,8 +149,8 @@ class Overlay:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         machines = self._cell.machines
         lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
-        reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
+        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING.value), np.uint8(Reason.NONE.value))
+        reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -219,28 +219,35 @@ class Judged:
 ALL_GRANTED = Judged()
 
 
-def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+class Claims(NamedTuple):
+    """The claims of one `Place` of a known job: whose row that is, and the rows of the tasks."""
+
+    place: Place
+    job_row: int
+    tasks: Span
+
+
+def find_refusals(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) -> Judged:
     """Judge the claims of one `Place` of a known job in order and return what is refused, and why.
 
     Pure: neither the cell nor the overlay changes. Cost: O(claims) when all is granted, which is the common case.
     """
-    tasks = span_of(int(cell.jobs.offset[job_row]), place.indices)
+    place, job_row, tasks = claims
     collides = not (isinstance(tasks, slice) or is_distinct(tasks)) or overlay.claims_any(tasks)
-    if not collides and _is_all_granted(cell, overlay, place, job_row=job_row, base=base):
+    if not collides and _is_all_granted(cell, overlay, claims, base=base):
         return ALL_GRANTED
     if collides:
         return _judge_one_by_one(cell, overlay, place, job_row=job_row, base=base)
     return _judge(cell, overlay, place, job_row=job_row, base=base)
 
 
-def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> bool:
+def _is_all_granted(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) -> bool:
+    place, job_row, tasks = claims
     rows = place.machines
     if cell.jobs.stopping[job_row]:
         return False
-    highest_index, highest_row = find_highest(place.indices), find_highest(rows)
-    if highest_index >= int(cell.jobs.count_wanted[job_row]) or highest_row >= cell.machines.count:
+    if find_highest(place.indices) >= int(cell.jobs.count_wanted[job_row]) or find_highest(rows) >= cell.machines.count:
         return False
-    tasks = span_of(int(cell.jobs.offset[job_row]), place.indices)
     if not is_zero(cell.tasks.state[tasks]):  # PENDING is 0
         return False
     changed = cell.machines.effective_changed_at
@@ -265,20 +272,22 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
         changed = machines.effective_changed_at(rows, floor=base.floor)
         reasons = overlay.standing_reasons(spec, rows)
         if base.detection is Detection.COARSE:
-            reasons[changed > base.seen] = Reason.MACHINE_CHANGED
+            reasons[changed > base.seen] = Reason.MACHINE_CHANGED.value
         taken_at = np.where(is_machine, machines.claimed_at[rows], 0)
     else:
         changed, taken_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING
-    reasons[~is_task] = Reason.UNKNOWN_TASK
-    reasons[~is_machine] = Reason.UNKNOWN_MACHINE
+    reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING.value
+    reasons[~is_task] = Reason.UNKNOWN_TASK.value
+    reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     if jobs.stopping[job_row]:
-        reasons[:] = Reason.JOB_STOPPING
+        reasons[:] = Reason.JOB_STOPPING.value
     dimensions, shortages = _judge_room(overlay, spec, rows, reasons)
-    is_job_reason = np.isin(reasons, (Reason.JOB_STOPPING, Reason.UNKNOWN_TASK, Reason.TASK_NOT_PENDING))
+    is_job_reason = np.isin(
+        reasons, (Reason.JOB_STOPPING.value, Reason.UNKNOWN_TASK.value, Reason.TASK_NOT_PENDING.value)
+    )
     is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
-    is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE)
-    is_conflict &= reasons != Reason.UNKNOWN_MACHINE
+    is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE.value)
+    is_conflict &= reasons != Reason.UNKNOWN_MACHINE.value
     return Judged(
         reasons=reasons,
         is_conflict=is_conflict.astype(np.uint8),
@@ -297,7 +306,7 @@ def _judge_room(
     """
     dimensions = np.full(len(rows), -1, np.int32)
     shortages = np.zeros(len(rows), np.int64)
-    judged = np.flatnonzero(reasons == Reason.NONE)
+    judged = np.flatnonzero(reasons == Reason.NONE.value)
     on = rows[judged]
     fits = find_ranks(on) < overlay.room(spec, on)
     refused = judged[~fits]

@@ -82,20 +82,11 @@ def join(deltas: Sequence[Delta]) -> Delta:
     """
     if len(deltas) == 1:
         return deltas[0]
-    jobs: dict[JobId, None] = {}
-    reshaped: set[JobId] = set()
-    tasks: list[Span] = []
-    machines: list[Span] = []
-    for delta in deltas:
-        jobs.update(dict.fromkeys(delta.jobs))
-        reshaped.update(delta.reshaped)
-        tasks += delta.task_parts
-        machines += delta.machine_parts
     return Delta(
-        jobs=tuple(jobs),
-        reshaped=frozenset(reshaped),
-        task_parts=tasks,
-        machine_parts=machines,
-        is_sessions_changed=any(delta.is_sessions_changed for delta in deltas),
-        is_ticked=any(delta.is_ticked for delta in deltas),
+        jobs=tuple(dict.fromkeys([job for delta in deltas for job in delta.jobs])),
+        reshaped=frozenset([job for delta in deltas for job in delta.reshaped]),
+        task_parts=[part for delta in deltas for part in delta.task_parts],
+        machine_parts=[part for delta in deltas for part in delta.machine_parts],
+        is_sessions_changed=True in [delta.is_sessions_changed for delta in deltas],
+        is_ticked=True in [delta.is_ticked for delta in deltas],
     )

@@ -138,10 +138,10 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     arena.ended_elapsed[tasks] = cell.elapsed
     nexts, restarts = _find_nexts(cell, tasks, ends.states)
     move_tasks(cell, tasks, ends.states)
-    _remember(cell, tasks[nexts == TaskState.PENDING])
+    _remember(cell, tasks[nexts == TaskState.PENDING.value])
     move_tasks(cell, tasks, nexts)
     arena.restarts[tasks] = restarts
-    arena.stopping[tasks] = Stopping.NO
+    arena.stopping[tasks] = Stopping.NO.value
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.touched.machines.append(machines)
     touch_jobs(cell, np.unique(job_rows), stamp=stamp)
@@ -192,13 +192,13 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)
-    is_service = jobs.kind[job_rows] == Kind.SERVICE
-    is_failure = (states == TaskState.FAILED) | ((states == TaskState.SUCCEEDED) & is_service)
+    is_service = jobs.kind[job_rows] == Kind.SERVICE.value
+    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_service)
     is_counted = is_wanted & is_failure & may_restart
-    is_displaced = (states == TaskState.LOST) | (states == TaskState.EVICTED)
-    is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED))
-    nexts = np.where(is_displaced, np.uint8(TaskState.STOPPED), states)
-    nexts = np.where(is_counted | is_again, np.uint8(TaskState.PENDING), nexts)
+    is_displaced = (states == TaskState.LOST.value) | (states == TaskState.EVICTED.value)
+    is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED.value))
+    nexts = np.where(is_displaced, np.uint8(TaskState.STOPPED.value), states)
+    nexts = np.where(is_counted | is_again, np.uint8(TaskState.PENDING.value), nexts)
     return nexts, np.where(is_counted, restarts + 1, restarts).astype(np.int32)
 
 
