@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from omegacell.core.placement import NO_RULES, PlacementRules
+from omegacell.core.quick import quick
 from omegacell.core.units import Band
 
 
@@ -96,6 +97,7 @@ class Port:
     number: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What the core must know of a job; two equal specs but for ``count`` are the same job scaled.
