@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from omegacell.core import invariants
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, Evict, Place, RegisterMachine, SubmitJob, Transaction
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, SessionId
 from tests.support.histories import Entry
@@ -25,10 +26,27 @@ registrations = st.builds(
     drivers=st.sampled_from((("exec",), ("exec", "other"), ())),
     port_first=st.just(8000),
     port_last=st.sampled_from((7999, 8000, 8002)),
+    devices=st.sampled_from(
+        (
+            (),
+            (DeviceOffer(name="gpu", count=1),),
+            (DeviceOffer(name="gpu", count=3, attributes=(("model", "t4"),)),),
+            (DeviceOffer(name="gpu", count=2), DeviceOffer(name="nic", count=1)),
+        )
+    ),
 )
 ports = st.lists(st.sampled_from((0, 0, 80, 81, 8000)), max_size=3).map(
     lambda numbers: tuple(
         Port(name=f"p{at}", number=number if number not in numbers[:at] else 0) for at, number in enumerate(numbers)
+    )
+)
+devices = st.dictionaries(
+    st.sampled_from(("gpu", "nic")),
+    st.tuples(st.integers(1, 3), st.sampled_from(((), (("model", "t4"),)))),
+    max_size=2,
+).map(
+    lambda asked: tuple(
+        DeviceRequest(name=name, count=count, where=where) for name, (count, where) in sorted(asked.items())
     )
 )
 specs = st.builds(
@@ -43,6 +61,7 @@ specs = st.builds(
     resources=st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 1)),
     driver=st.sampled_from(("exec", "exec", "other")),
     ports=ports,
+    devices=devices,
 )
 submissions = st.builds(SubmitJob, spec=specs, submitted_at_us=st.just(1), replace=st.booleans())
 claims = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=6)

@@ -34,6 +34,7 @@ from omegacell.core.commands import (
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.history_devices import OFFERS, break_devices, draw_requests
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
 
@@ -125,6 +126,7 @@ class CommandWriter:
             driver=rng.choices(DRIVERS, (9, 1))[0],
             ports=tuple(ports),
             max_restarts=rng.choice((-1, 0, 1, 2)),
+            devices=draw_requests(rng),
         )
 
     def submit(self) -> SubmitJob:
@@ -153,6 +155,7 @@ class CommandWriter:
             attributes=rng.choice(((), (("rack", "r1"),), (("arch", "arm64"), ("rack", "r2")))),
             port_first=first,
             port_last=last,
+            devices=rng.choice(OFFERS),
         )
 
     def inventory(self) -> Inventory:
@@ -334,6 +337,7 @@ class CommandWriter:
             (SubmitJob(spec=replace(spec, resources=(1, 1)), submitted_at_us=1),),
             (SubmitJob(spec=replace(spec, resources=(-1, 1, 1)), submitted_at_us=1),),
             (SubmitJob(spec=replace(spec, max_restarts=-2), submitted_at_us=1),),
+            *break_devices(SubmitJob(spec=spec, submitted_at_us=1), self.register()),
             (replace(self.register(), name="\n"),),
             (replace(self.register(), capacity=(1 << 51, 1, 1)),),
             (replace(self.tick(), dt_us=-1),),

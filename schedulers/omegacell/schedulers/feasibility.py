@@ -15,17 +15,18 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
-from omegacell.core.units import RESOURCE_COUNT
+from omegacell.core.units import MAX_DIMENSIONS
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...]]
-"""What `Overlay.room` reads of a spec: driver, resources, ports."""
+Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...]]
+"""What `Overlay.room` reads of a spec: driver, resources, ports, devices."""
 
 
 def shape_of(spec: JobSpec) -> Shape:
     """Return the part of a spec that says where its tasks fit."""
-    return spec.driver, spec.resources, spec.ports
+    return spec.driver, spec.resources, spec.ports, spec.devices
 
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
@@ -61,15 +62,15 @@ def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ..
     reasons, dimensions = overlay.reasons(spec)
     silent = find_silent(cell)
     reasons[silent], dimensions[silent] = Reason.MACHINE_NOT_UP, -1
-    kinds = reasons.astype(np.int64) * (RESOURCE_COUNT + 1) + dimensions + 1
+    kinds = reasons.astype(np.int64) * (MAX_DIMENSIONS + 1) + dimensions + 1
     counts = np.bincount(kinds)
     lacks = [
         Lack(
-            reason=int(kind) // (RESOURCE_COUNT + 1),
-            dimension=int(kind) % (RESOURCE_COUNT + 1) - 1,
+            reason=int(kind) // (MAX_DIMENSIONS + 1),
+            dimension=int(kind) % (MAX_DIMENSIONS + 1) - 1,
             machine_count=int(counts[kind]),
         )
         for kind in np.flatnonzero(counts).tolist()
-        if kind // (RESOURCE_COUNT + 1) != Reason.NONE
+        if kind // (MAX_DIMENSIONS + 1) != Reason.NONE
     ]
     return tuple(sorted(lacks, key=lambda lack: (-lack.machine_count, lack.reason, lack.dimension)))

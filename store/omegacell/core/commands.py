@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.jobs import JobSpec
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
@@ -156,7 +157,7 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, else -1.
+        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1.
         machine_count: how many machines.
     """
 
@@ -194,6 +195,7 @@ class RegisterMachine:
         attributes: name and value pairs, names in ascending order.
         port_first: first port that `apply` may grant.
         port_last: last of them; below ``port_first`` when there are none.
+        devices: the devices it has, names in ascending order, each once.
     """
 
     name: str
@@ -203,6 +205,7 @@ class RegisterMachine:
     attributes: tuple[tuple[str, str], ...] = ()
     port_first: int = 0
     port_last: int = -1
+    devices: tuple[DeviceOffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_highest, find_ranks, is_distinct
 from omegacell.core.commands import Place, Transaction
+from omegacell.core.devices import DeviceLedger
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
@@ -34,6 +35,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self._devices: DeviceLedger | None = None
         self._is_private = False
 
     @property
@@ -56,6 +58,9 @@ class Overlay:
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
+        if spec.devices:
+            every = np.arange(len(free), dtype=np.int64) if rows is None else rows
+            np.minimum(room, self._ledger().room(spec.devices, every), out=room)
         np.maximum(room, 0, out=room)
         room *= self._takes_work(spec, rows)
         return room
@@ -75,6 +80,8 @@ class Overlay:
             for row in rows.tolist():
                 taken = self._static.setdefault(row, {})
                 taken.update((port.number, None) for port in spec.ports if port.number)
+        if spec.devices:
+            self._ledger().take(spec.devices, rows)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
@@ -87,15 +94,22 @@ class Overlay:
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """Return for each machine the first reason why one more task does not fit, and the dimension it lacks.
 
-        Two arrays over ``rows``: values of `Reason`, uint8, NONE where it fits; resource index, int32, else -1.
+        Two arrays over ``rows``: values of `Reason`, uint8, NONE where it fits; index of the resource or of the job's
+        device, int32, else -1.
         """
         every = np.arange(self._cell.machines.count, dtype=np.int64) if rows is None else rows
         reasons = self.standing_reasons(spec, every)
         dimensions = np.full(len(every), -1, np.int32)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, every)
+            _refuse_short(reasons, dimensions, missing, Reason.DEVICE_MISSING)
         if spec.ports:
             open_ = reasons == Reason.NONE
             for place in np.flatnonzero(open_).tolist():
                 reasons[place] = self._port_reason(spec, int(every[place]))
+        if spec.devices:
+            exhausted = self._ledger().find_exhausted(spec.devices, every)
+            _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 lacks = (reasons == Reason.NONE) & (self._free[every, dimension] < amount)
@@ -106,9 +120,14 @@ class Overlay:
     def find_lack(self, spec: JobSpec, row: int) -> tuple[Reason, int, int]:
         """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0)."""
         reasons, dimensions = self.reasons(spec, np.array([row], np.int64))
-        dimension = int(dimensions[0])
-        shortage = spec.resources[dimension] - int(self._free[row, dimension]) if dimension >= 0 else 0
-        return Reason(int(reasons[0])), dimension, shortage
+        reason, dimension = Reason(int(reasons[0])), int(dimensions[0])
+        shortage = 0
+        if reason is Reason.RESOURCES:
+            shortage = spec.resources[dimension] - int(self._free[row, dimension])
+        elif dimension >= 0:
+            is_offered = reason is Reason.DEVICE_MISSING
+            shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
+        return reason, dimension, shortage
 
     def fork(self) -> "Overlay":
         """Return an independent overlay with the same tentative claims. Cost: O(machines)."""
@@ -116,6 +135,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other._devices = None if self._devices is None else self._devices.fork()
         other._is_private = True
         return other
 
@@ -130,6 +150,12 @@ class Overlay:
     def claims_any(self, task_rows: NDArray[np.integer]) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in task_rows.tolist())
+
+    def _ledger(self) -> DeviceLedger:
+        """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
+        if self._devices is None:
+            self._devices = DeviceLedger(self._cell.machines.devices)
+        return self._devices
 
     def _takes_work(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.bool_]:
         machines = self._cell.machines
@@ -174,6 +200,15 @@ class Overlay:
             return reason
         dynamic = sum(port.number == 0 for port in spec.ports)
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+def _refuse_short(
+    reasons: NDArray[np.uint8], dimensions: NDArray[np.int32], short: NDArray[np.int32], reason: Reason
+) -> None:
+    """Refuse for one reason what no earlier one refused and is short of something; writes both columns."""
+    refused = (reasons == Reason.NONE) & (short >= 0)
+    reasons[refused] = reason
+    dimensions[refused] = short[refused]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.units import Band
 
 
@@ -116,6 +117,7 @@ class JobSpec:
         grace_us: time between SIGTERM and SIGKILL.
         on_partition: what happens to its tasks on a machine that lost the cell.
         payload: hash of what its tasks run, 32 bytes; empty when there is none.
+        devices: the devices of one task, names in ascending order, each once.
     """
 
     name: str
@@ -134,3 +136,4 @@ class JobSpec:
     grace_us: int = 5_000_000
     on_partition: OnPartition = OnPartition.STOP
     payload: bytes = b""
+    devices: tuple[DeviceRequest, ...] = ()

@@ -59,7 +59,10 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 
 
 def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
-    """Place pending tasks of one job: the next attempt of each begins on its machine. Ports are granted here."""
+    """Place pending tasks of one job: the next attempt of each begins on its machine.
+
+    Ports and devices are granted here.
+    """
     arena, jobs = cell.tasks, cell.jobs
     at = _find_slice(tasks)
     arena.state[at] = _PLACED
@@ -80,6 +83,9 @@ def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, sta
         numbers = tuple(port.number for port in spec.ports)
         for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
+    if spec.devices:
+        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
+            arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
     counts = jobs.counts[job_row]
     counts[TaskState.PENDING] -= len(tasks)
     counts[TaskState.PLACED] += len(tasks)
@@ -119,6 +125,12 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
             numbers = arena.ports.pop(task, None)
             if numbers is not None:
                 cell.machines.return_ports(machine, numbers)
+    if arena.devices:
+        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
+            granted = arena.devices.pop(task, None)
+            if granted is not None:
+                requests = jobs.spec_of(int(arena.job[task])).devices
+                cell.machines.devices.give_back(machine, requests, granted)
     arena.machine[tasks] = -1
     arena.exit_code[tasks] = ends.exit_codes
     arena.signal[tasks] = ends.signals

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
+from omegacell.core.devices import DeviceTable
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
 
@@ -45,6 +46,7 @@ class MachineTable(Table):
         port_first, port_last, port_next, port_free: the range that may be granted, where the next grant begins to
             look, how many of the range are free; int32.
         names, boot_ids: by row. attributes: name and value pairs by row. ports: by row, port number to task row.
+        devices: what machines have of named devices, and who holds them.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -92,6 +94,7 @@ class MachineTable(Table):
         self.attributes: list[tuple[tuple[str, str], ...]] = []
         self.ports: list[dict[int, int]] = []
         self.driver_names: list[str] = []
+        self.devices = DeviceTable()
         self._row_by_name: dict[str, int] = {}
 
     def row_of(self, name: str) -> int | None:
@@ -116,6 +119,7 @@ class MachineTable(Table):
         self.boot_ids.append("")
         self.attributes.append(())
         self.ports.append({})
+        self.devices.extend(1)
         self._row_by_name[name] = row
         return row
 
@@ -194,5 +198,6 @@ class MachineTable(Table):
         other.attributes = list(self.attributes)
         other.ports = [dict(ports) for ports in self.ports]
         other.driver_names = list(self.driver_names)
+        other.devices = self.devices.copy()
         other._row_by_name = dict(self._row_by_name)
         return other

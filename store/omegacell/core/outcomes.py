@@ -12,7 +12,8 @@ from enum import IntEnum
 import numpy as np
 
 from omegacell.core.commands import Bytes, Int32s, Int64s
-from omegacell.core.units import Revision
+from omegacell.core.jobs import JobSpec
+from omegacell.core.units import RESOURCE_NAMES, Revision
 
 
 class Status(IntEnum):
@@ -63,16 +64,32 @@ class Reason(IntEnum):
     MACHINE_CHANGED = 24
     MACHINE_NOT_UP = 25
     DRIVER_MISSING = 26
-    PORT_IN_RANGE = 27
-    PORT_TAKEN = 28
-    PORTS_EXHAUSTED = 29
-    RESOURCES = 30
-    GANG_PARTNER = 31
+    DEVICE_MISSING = 27
+    PORT_IN_RANGE = 28
+    PORT_TAKEN = 29
+    PORTS_EXHAUSTED = 30
+    DEVICES_EXHAUSTED = 31
+    RESOURCES = 32
+    GANG_PARTNER = 33
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 32
+    PLUGIN_FAILED = 34
 
 
 REASON_COUNT = len(Reason)
+
+
+def name_dimension(reason: int, dimension: int, spec: JobSpec | None) -> str:
+    """Return what a refusal lacks: a resource, or a device that the job asks for; empty where it lacks nothing named.
+
+    ``spec`` is the job's; without it a device has no name but its number.
+    """
+    if dimension < 0:
+        return ""
+    if reason not in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
+        return RESOURCE_NAMES[dimension] if dimension < len(RESOURCE_NAMES) else f"resource {dimension}"
+    if spec is None or dimension >= len(spec.devices):
+        return f"device {dimension}"
+    return spec.devices[dimension].name
 
 
 class Change(IntEnum):
@@ -93,8 +110,9 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, else -1, int32.
-        shortages: how much was missing of it, base units, int64.
+        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1,
+            int32.
+        shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
 

@@ -1,5 +1,6 @@
 """Translates job specs between the core and the persistent format."""
 
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
@@ -29,6 +30,10 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.grace_us = spec.grace_us
     message.on_partition = _PARTITIONS.to_wire(spec.on_partition)
     message.payload = spec.payload
+    for request in spec.devices:
+        asked = message.devices.add(name=request.name, count=request.count)
+        for name, value in request.where:
+            asked.where.add(name=name, value=value)
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -37,7 +42,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
     Raises:
         MalformedError: An enum has a value that this version does not know.
     """
-    ports = message.ports
+    ports, devices = message.ports, message.devices
     return JobSpec(
         name=message.name,
         owner=message.owner,
@@ -55,4 +60,10 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         grace_us=message.grace_us,
         on_partition=_PARTITIONS.from_wire(message.on_partition),
         payload=message.payload,
+        devices=tuple([_read_request(request) for request in devices]) if devices else (),
     )
+
+
+def _read_request(message: pb.DeviceRequest) -> DeviceRequest:
+    where = tuple([(attribute.name, attribute.value) for attribute in message.where])
+    return DeviceRequest(name=message.name, count=message.count, where=where)
