@@ -153,6 +153,15 @@ def view_machine(cell: Cell, row: int) -> pb.Machine:
         port_first=int(machines.port_first[row]),
         port_last=int(machines.port_last[row]),
         port_free=int(machines.port_free[row]),
+        devices=[
+            pb.MachineDevice(
+                name=offer.name,
+                count=offer.count,
+                free=free,
+                attributes=[pb.Attribute(name=name, value=value) for name, value in offer.attributes],
+            )
+            for offer, free in machines.devices.offers(row)
+        ],
     )
 
 

@@ -17,6 +17,7 @@ DEFAULT_SCHEDULERS = "batch=1,service=1"
     epilog=examples(
         "omega up",
         "omega up --simulated 50 --schedulers batch=2,service=1",
+        "omega up --device gpu=1,model=a100 --simulated 8 --simulated-device 2:gpu=4,model=a100",
         "omega up --cell lab --schedulers batch=1,./mine.py:Mine=1",
     ),
 )
@@ -59,6 +60,22 @@ def up(
             metavar="FIRST-LAST",
         ),
     ] = "",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            help="Devices that this machine has; may be given several times, each name once.",
+            metavar="NAME=COUNT[,ATTRIBUTE=VALUE...]",
+        ),
+    ] = None,
+    simulated_device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--simulated-device",
+            help="Devices that each simulated machine has, or the first MACHINES of them.",
+            metavar="[MACHINES:]NAME=COUNT[,ATTRIBUTE=VALUE...]",
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("-d", "--detach", help="Run in the background; `omega down` stops it.")
     ] = False,
@@ -82,6 +99,8 @@ def up(
         is_root_allowed=allow_root,
         listen=listen,
         ports=ports,
+        devices=tuple(device or ()),
+        simulated_devices=tuple(simulated_device or ()),
     )
     start(settings, form=output, detach=detach)
 
