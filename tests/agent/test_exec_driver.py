@@ -154,6 +154,17 @@ def test_a_task_is_told_its_devices(
     assert found == expected
 
 
+def test_a_task_without_gpus_is_shown_none_where_there_are_some(state: str) -> None:
+    """What it was not granted is not its own to take; its job may say otherwise, and a grant says what it is."""
+    driver = make_driver(state, hides_gpus=True)
+    none = dict(driver.prepare(wanted(key_of(1), "true")).env)
+    assert (none["CUDA_VISIBLE_DEVICES"], none["NVIDIA_VISIBLE_DEVICES"]) == ("", "void")
+    own = dict(driver.prepare(wanted(key_of(2), "true", env=(("CUDA_VISIBLE_DEVICES", "1"),))).env)
+    assert own["CUDA_VISIBLE_DEVICES"] == "1"
+    granted = dict(driver.prepare(wanted(key_of(3), "true", devices=(("gpu", (2,)),))).env)
+    assert (granted["CUDA_VISIBLE_DEVICES"], granted["NVIDIA_VISIBLE_DEVICES"]) == ("2", "2")
+
+
 # version, cpu_milli, is_latency_sensitive, weight
 WEIGHTS = [
     (1, 1_000, False, 1_024),

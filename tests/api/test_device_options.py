@@ -43,3 +43,5 @@ def test_simulated_devices_are_on_machines_that_there_are(text: str) -> None:
     """The number of machines is between one and all of them."""
     with pytest.raises(UsageError, match="expected 1 to 5 machines"):
         parse_simulated_devices([text], machines=5)
+    with pytest.raises(UsageError, match="there are no simulated machines"):
+        parse_simulated_devices([text], machines=0)

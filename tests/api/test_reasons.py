@@ -55,7 +55,7 @@ def test_a_lack_of_devices_names_them() -> None:
     wanted = DeviceRequest(name="gpu", count=2, where=(("model", "a100"),))
     first, second = test.submit("first", devices=(wanted,)), test.submit("second", devices=(wanted,))
     test.run(BatchScheduler())
-    assert pending_of(test, first).summary == "3 of 3 machines do not have 2 gpu, model=a100"
+    assert pending_of(test, first).summary == "3 of 3 machines have fewer than 2 gpu with model=a100"
     test.add_machine("new", devices=(DeviceOffer(name="gpu", count=3, attributes=(("model", "a100"),)),))
     test.run(BatchScheduler())
     waits = second if test.placed(first) else first

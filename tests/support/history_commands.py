@@ -261,16 +261,8 @@ class CommandWriter:
             if rng.random() < 0.1:
                 at = rng.randrange(5)
                 values[at] = max(0, values[at] + rng.choice((-1, 1)))
-            kind = rng.choice(
-                (
-                    ReportKind.STARTED,
-                    ReportKind.STARTED,
-                    ReportKind.EXITED,
-                    ReportKind.EXITED,
-                    ReportKind.HEALTHY,
-                    ReportKind.UNHEALTHY,
-                )
-            )
+            kinds = (ReportKind.STARTED, ReportKind.EXITED) * 2 + (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
+            kind = rng.choice(kinds)
             rows.append([*values, kind, *self.exit(kind)])
         columns = list(zip(*rows, strict=True))
         dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)

@@ -1,5 +1,8 @@
 """What a task is told of its devices: the names of environment variables, and what they hold."""
 
+NO_GPUS = {"CUDA_VISIBLE_DEVICES": "", "NVIDIA_VISIBLE_DEVICES": "void"}
+"""What a task finds that was granted no GPU, on a machine that has some; its job may say otherwise, at its own risk."""
+
 _PLAIN = str.maketrans("/-.", "___")
 
 
@@ -10,6 +13,11 @@ def variable_name(device: str) -> str:
     'NVIDIA_GPU_A100'
     """
     return device.upper().translate(_PLAIN)
+
+
+def is_gpu(device: str) -> bool:
+    """Tell whether devices of a name are such as GPU libraries look for."""
+    return device.endswith("gpu")
 
 
 def device_variables(devices: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, str]:
@@ -23,7 +31,7 @@ def device_variables(devices: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[s
     """
     shown = {name: ",".join(str(index) for index in indices) for name, indices in devices}
     variables = {f"OMEGA_DEVICE_{variable_name(name)}": text for name, text in shown.items()}
-    gpus = [name for name in shown if name.endswith("gpu")]
+    gpus = [name for name in shown if is_gpu(name)]
     if len(gpus) > 1:
         gpus = [name for name in gpus if name.startswith("nvidia/")]
     if len(gpus) == 1:

@@ -40,6 +40,10 @@ def parse_simulated_devices(texts: Sequence[str], *, machines: int) -> tuple[tup
         head, colon, rest = text.partition(":")
         is_limited = bool(colon) and head.isascii() and head.isdigit()
         count = int(head) if is_limited else machines
+        if not machines:
+            raise UsageError(
+                f"--simulated-device {text!r}: there are no simulated machines; expected --simulated N, too"
+            )
         if not 1 <= count <= machines:
             raise UsageError(
                 f"--simulated-device {text!r}: expected 1 to {machines} machines (--simulated), found {count}"

@@ -232,15 +232,17 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_first=message.port_first,
         port_last=message.port_last,
         port_free=message.port_free,
-        devices=tuple(
-            records.MachineDevice(
-                name=device.name,
-                count=device.count,
-                free=device.free,
-                attributes={attribute.name: attribute.value for attribute in device.attributes},
-            )
-            for device in message.devices
-        ),
+        devices=tuple(read_device(device) for device in message.devices),
+    )
+
+
+def read_device(message: pb.MachineDevice) -> records.MachineDevice:
+    """Return devices of one kind."""
+    return records.MachineDevice(
+        name=message.name,
+        count=message.count,
+        free=message.free,
+        attributes={attribute.name: attribute.value for attribute in message.attributes},
     )
 
 

@@ -204,6 +204,16 @@ class DeviceTable:
                 found.append((offer, int(kind.free[row])))
         return found
 
+    def totals(self, is_counted: NDArray[np.bool_]) -> list[tuple[str, int, int]]:
+        """Return name, number and how many are free of each kind on the machines that count, by name; none left out.
+
+        Cost: O(kinds x machines).
+        """
+        return [
+            (kind.name, sum(kind.offered[is_counted].tolist()), sum(kind.free[is_counted].tolist()))
+            for kind in sorted(self.kinds, key=lambda kind: kind.name)
+        ]
+
     def grant(self, row: int, requests: tuple[DeviceRequest, ...], task_row: int) -> Granted:
         """Give a task what it asks for on a machine; the caller has judged that it fits. Mutates."""
         return tuple([self._known(request).grant(row, request.count, task_row) for request in requests])

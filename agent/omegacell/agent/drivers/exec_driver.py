@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from omegacell.agent.cgroups import Cgroups, Limits
-from omegacell.agent.device_names import device_variables
+from omegacell.agent.device_names import NO_GPUS, device_variables
 from omegacell.agent.messages import AttemptKey, LogStream, TaskShape, WantedTask
 from omegacell.agent.payload import ExecConfig, InlineFile, LimitsConfig, parse_payload
 from omegacell.agent.supervisor.spawn import SpawnSpec
@@ -47,6 +47,7 @@ class ExecSettings:
         kept_folders: folders of ended attempts that stay.
         kept_bytes: room that those may take.
         path: PATH of tasks.
+        hides_gpus: whether a task that was granted no GPU is told that there is none; for a machine that offers some.
     """
 
     is_root_allowed: bool = False
@@ -54,6 +55,7 @@ class ExecSettings:
     kept_folders: int = 10_000
     kept_bytes: int = 1 << 30
     path: str = _SAFE_PATH
+    hides_gpus: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,7 @@ class ExecDriver:
             "HOME": work,
             "LANG": "C.UTF-8",
             "TMPDIR": os.path.join(work, "tmp"),
+            **(NO_GPUS if self._settings.hides_gpus else {}),
             **dict(config.env),
             "OMEGA_JOB": task.shape.job_name,
             "OMEGA_TASK_INDEX": str(task.key.index),

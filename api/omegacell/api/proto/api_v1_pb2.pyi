@@ -805,7 +805,7 @@ class StoreFigures(_message.Message):
     def __init__(self, engine: _Optional[str] = ..., path: _Optional[str] = ..., byte_count: _Optional[int] = ..., wal_byte_count: _Optional[int] = ..., disk_free_byte_count: _Optional[int] = ..., entry_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ...) -> None: ...
 
 class CellStatusResponse(_message.Message):
-    __slots__ = ("at", "name", "version", "chain", "elapsed_us", "tick", "rules", "machine_counts", "task_counts", "job_count", "active_job_count", "capacity", "allocated", "schedulers", "session_count", "store", "started_at_us", "can_write", "silent_count", "waiting_count", "waiting")
+    __slots__ = ("at", "name", "version", "chain", "elapsed_us", "tick", "rules", "machine_counts", "task_counts", "job_count", "active_job_count", "capacity", "allocated", "schedulers", "session_count", "store", "started_at_us", "can_write", "silent_count", "waiting_count", "waiting", "devices")
     AT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -827,6 +827,7 @@ class CellStatusResponse(_message.Message):
     SILENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     WAITING_COUNT_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     at: At
     name: str
     version: str
@@ -848,7 +849,8 @@ class CellStatusResponse(_message.Message):
     silent_count: int
     waiting_count: int
     waiting: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chain: _Optional[bytes] = ..., elapsed_us: _Optional[int] = ..., tick: _Optional[int] = ..., rules: _Optional[int] = ..., machine_counts: _Optional[_Iterable[int]] = ..., task_counts: _Optional[_Iterable[int]] = ..., job_count: _Optional[int] = ..., active_job_count: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ..., session_count: _Optional[int] = ..., store: _Optional[_Union[StoreFigures, _Mapping]] = ..., started_at_us: _Optional[int] = ..., can_write: _Optional[bool] = ..., silent_count: _Optional[int] = ..., waiting_count: _Optional[int] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chain: _Optional[bytes] = ..., elapsed_us: _Optional[int] = ..., tick: _Optional[int] = ..., rules: _Optional[int] = ..., machine_counts: _Optional[_Iterable[int]] = ..., task_counts: _Optional[_Iterable[int]] = ..., job_count: _Optional[int] = ..., active_job_count: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ..., session_count: _Optional[int] = ..., store: _Optional[_Union[StoreFigures, _Mapping]] = ..., started_at_us: _Optional[int] = ..., can_write: _Optional[bool] = ..., silent_count: _Optional[int] = ..., waiting_count: _Optional[int] = ..., waiting: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
 
 class AgentUp(_message.Message):
     __slots__ = ("register", "heartbeat", "reports", "log_chunk")

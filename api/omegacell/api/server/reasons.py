@@ -115,10 +115,12 @@ def _word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
 
 
 def _word_devices(lack: Lack, request: DeviceRequest) -> str:
+    has = "has" if lack.machine_count == 1 else "have"
+    number = "no" if request.count == 1 else f"fewer than {request.count}"
     if lack.reason == Reason.DEVICES_EXHAUSTED:
-        return f"{'has' if lack.machine_count == 1 else 'have'} fewer than {request.count} {request.name} free"
-    such = "".join(f", {name}={value}" for name, value in request.where)
-    return f"{'does' if lack.machine_count == 1 else 'do'} not have {request.count} {request.name}{such}"
+        return f"{has} {number} {request.name} free"
+    such = " ".join(f"{name}={value}" for name, value in request.where)
+    return f"{has} {number} {request.name}{f' with {such}' if such else ''}"
 
 
 def _name_of_reason(reason: int) -> str:

@@ -11,6 +11,32 @@ from omegacell.api.cli.output import Format
 
 DEFAULT_SCHEDULERS = "batch=1,service=1"
 
+PortsOption = Annotated[
+    str,
+    typer.Option(
+        "--ports",
+        help="Ports that tasks of this machine may get, 20000-29999 by default; two cells of one machine need"
+        " ranges of their own.",
+        metavar="FIRST-LAST",
+    ),
+]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Devices that this machine has; may be given several times, each name once.",
+        metavar="NAME=COUNT[,ATTRIBUTE=VALUE...]",
+    ),
+]
+SimulatedDeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--simulated-device",
+        help="Devices that each simulated machine has, or the first MACHINES of them.",
+        metavar="[MACHINES:]NAME=COUNT[,ATTRIBUTE=VALUE...]",
+    ),
+]
+
 
 @app.command(
     "up",
@@ -51,31 +77,9 @@ def up(
     listen: Annotated[
         str, typer.Option("--listen", help="Where the API listens; port 0 takes a free one.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
-    ports: Annotated[
-        str,
-        typer.Option(
-            "--ports",
-            help="Ports that tasks of this machine may get, 20000-29999 by default; two cells of one machine need"
-            " ranges of their own.",
-            metavar="FIRST-LAST",
-        ),
-    ] = "",
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device",
-            help="Devices that this machine has; may be given several times, each name once.",
-            metavar="NAME=COUNT[,ATTRIBUTE=VALUE...]",
-        ),
-    ] = None,
-    simulated_device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--simulated-device",
-            help="Devices that each simulated machine has, or the first MACHINES of them.",
-            metavar="[MACHINES:]NAME=COUNT[,ATTRIBUTE=VALUE...]",
-        ),
-    ] = None,
+    ports: PortsOption = "",
+    device: DeviceOption = None,
+    simulated_device: SimulatedDeviceOption = None,
     detach: Annotated[
         bool, typer.Option("-d", "--detach", help="Run in the background; `omega down` stops it.")
     ] = False,
