@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omegacell.core import invariants
+from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, Evict, Place, RegisterMachine, SubmitJob, Transaction
+from omegacell.core.conflicts import Overlay
 from omegacell.core.devices import DeviceOffer, DeviceRequest
-from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.outcomes import Reason
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, SessionId
 from tests.support.histories import Entry
 from tests.support.oracle_duel import find_difference, fold_entries
@@ -140,3 +143,26 @@ def test_no_machine_is_ever_over_committed(world: World) -> None:
     for row, name in enumerate(cell.machines.names):
         if names.count(name) == 1:
             assert cell.machines.free[row].min() >= 0
+
+
+@given(worlds)
+def test_what_fits_is_granted_and_what_does_not_is_refused(world: World) -> None:
+    """For every pending task and machine: as many claims as there is room for are granted together, and no more."""
+    cell = Cell()
+    fold_entries(cell, write(world))
+    session = cell.sessions[SESSION]
+    overlay = Overlay(cell)
+    for job in cell.jobs.ids():
+        row = cell.jobs.row_of(job)
+        assert row is not None
+        first = int(cell.jobs.offset[row])
+        states = cell.tasks.state[first : first + int(cell.jobs.count_wanted[row])].tolist()
+        pending = [index for index, state in enumerate(states) if state == TaskState.PENDING]
+        room = overlay.room(cell.jobs.spec_of(row))
+        reasons, _ = overlay.reasons(cell.jobs.spec_of(row))
+        assert ((room > 0) == (reasons == Reason.NONE)).all()
+        for machine in range(cell.machines.count if pending else 0):
+            claims = place(job, [(index, machine) for index in pending])
+            made = transaction_of((claims,), session.last_seq + 1)
+            outcome = apply(cell.clone(), replace(made, seen=cell.revision))
+            assert outcome.granted == min(len(pending), int(room[machine]))
