@@ -27,7 +27,7 @@ from omegacell.agent.messages import (
     Up,
     Wanted,
 )
-from omegacell.agent.payload import ExecConfig, HealthConfig, TaskPayload, encode_payload
+from omegacell.agent.payload import ExecConfig, HealthConfig, LimitsConfig, TaskPayload, encode_payload
 from omegacell.core.units import JobId, Revision
 
 
@@ -37,10 +37,14 @@ def key_of(job_id: int, index: int = 0, attempt: int = 1) -> AttemptKey:
 
 
 def exec_shape(
-    *command: str, config: ExecConfig | None = None, health: HealthConfig | None = None, **fields: object
+    *command: str,
+    config: ExecConfig | None = None,
+    health: HealthConfig | None = None,
+    limits: LimitsConfig | None = None,
+    **fields: object,
 ) -> TaskShape:
     """Return the shape of a real task."""
-    payload = encode_payload(TaskPayload(exec=config or ExecConfig(command=command), health=health))
+    payload = encode_payload(TaskPayload(exec=config or ExecConfig(command=command), health=health, limits=limits))
     known: dict[str, object] = {
         "job_name": "job",
         "driver": "exec",

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from omegacell.agent.cgroups import Cgroups, Limits, find_hierarchies
+from omegacell.agent.cgroups import Cgroups, Limits, find_hierarchies, find_weight
 from omegacell.agent.drivers.exec_driver import ExecDriver, ExecSettings, StartRefusedError
 from omegacell.agent.hands import to_end
 from omegacell.agent.messages import AttemptKey, ReportKind, WantedTask
-from omegacell.agent.payload import ExecConfig, InlineFile
+from omegacell.agent.payload import ExecConfig, InlineFile, LimitsConfig
 from omegacell.agent.supervisor.client import SupervisorClient
 from omegacell.agent.supervisor.records import ExitRecord, How
 from tests.agent.cell_end import exec_shape, key_of
@@ -27,8 +27,10 @@ def make_driver(state: str, cgroups: Cgroups | None = None, **fields: object) ->
 
 def wanted(key: AttemptKey, *command: str, **fields: object) -> WantedTask:
     resources = fields.pop("resources", (100, 0, 0))
+    limits, devices = fields.pop("limits", None), fields.pop("devices", ())
     config = ExecConfig(command=command, **fields)  # type: ignore[arg-type]
-    return WantedTask(key=key, shape=exec_shape(config=config, resources=resources), incarnation="i")
+    shape = exec_shape(config=config, resources=resources, limits=limits)  # type: ignore[arg-type]
+    return WantedTask(key=key, shape=shape, devices=devices, incarnation="i")  # type: ignore[arg-type]
 
 
 def run(state: str, driver: ExecDriver, task: WantedTask) -> ExitRecord:
@@ -121,6 +123,79 @@ def test_the_environment_is_clean(state: str, monkeypatch: pytest.MonkeyPatch) -
     }
 
 
+DEVICES: list[tuple[tuple[tuple[str, tuple[int, ...]], ...], dict[str, str]]] = [
+    ((), {}),
+    ((("x/nic", (1,)),), {"OMEGA_DEVICE_X_NIC": "1"}),
+    (
+        (("gpu", (0, 3)),),
+        {"OMEGA_DEVICE_GPU": "0,3", "CUDA_VISIBLE_DEVICES": "0,3", "NVIDIA_VISIBLE_DEVICES": "0,3"},
+    ),
+    ((("amd/gpu", (0,)), ("big-gpu", (1,))), {"OMEGA_DEVICE_AMD_GPU": "0", "OMEGA_DEVICE_BIG_GPU": "1"}),
+    (
+        (("amd/gpu", (0,)), ("nvidia/gpu", (1,))),
+        {
+            "OMEGA_DEVICE_AMD_GPU": "0",
+            "OMEGA_DEVICE_NVIDIA_GPU": "1",
+            "CUDA_VISIBLE_DEVICES": "1",
+            "NVIDIA_VISIBLE_DEVICES": "1",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("devices", "expected"), DEVICES)
+def test_a_task_is_told_its_devices(
+    state: str, devices: tuple[tuple[str, tuple[int, ...]], ...], expected: dict[str, str]
+) -> None:
+    """Every device has a variable, GPUs those of their libraries too; what the job says of them does not count."""
+    env = (("CUDA_VISIBLE_DEVICES", "9"),) if "CUDA_VISIBLE_DEVICES" in expected else ()
+    spawn = make_driver(state).prepare(wanted(key_of(1), "true", devices=devices, env=env))
+    found = {name: value for name, value in spawn.env if "DEVICE" in name}
+    assert found == expected
+
+
+def test_a_task_without_gpus_is_shown_none_where_there_are_some(state: str) -> None:
+    """What it was not granted is not its own to take; its job may say otherwise, and a grant says what it is."""
+    driver = make_driver(state, hides_gpus=True)
+    none = dict(driver.prepare(wanted(key_of(1), "true")).env)
+    assert (none["CUDA_VISIBLE_DEVICES"], none["NVIDIA_VISIBLE_DEVICES"]) == ("", "void")
+    own = dict(driver.prepare(wanted(key_of(2), "true", env=(("CUDA_VISIBLE_DEVICES", "1"),))).env)
+    assert own["CUDA_VISIBLE_DEVICES"] == "1"
+    granted = dict(driver.prepare(wanted(key_of(3), "true", devices=(("gpu", (2,)),))).env)
+    assert (granted["CUDA_VISIBLE_DEVICES"], granted["NVIDIA_VISIBLE_DEVICES"]) == ("2", "2")
+
+
+# version, cpu_milli, is_latency_sensitive, weight
+WEIGHTS = [
+    (1, 1_000, False, 1_024),
+    (1, 1_000, True, 10_240),
+    (1, 1, False, 2),
+    (1, 64_000, True, 262_144),
+    (2, 1_000, False, 25),
+    (2, 1_000, True, 250),
+    (2, 10, False, 1),
+    (2, 64_000, True, 10_000),
+]
+
+
+@pytest.mark.parametrize(("version", "cpu_milli", "is_latency_sensitive", "weight"), WEIGHTS)
+def test_the_class_of_a_task_scales_its_weight(
+    version: int, cpu_milli: int, is_latency_sensitive: bool, weight: int
+) -> None:
+    """A share follows the request, ten times as large where latency matters, and stays within what the kernel takes."""
+    limits = Limits(cpu_milli=cpu_milli, memory_bytes=0, pids=0, is_latency_sensitive=is_latency_sensitive)
+    assert find_weight(limits, version=version) == weight
+
+
+def test_a_memory_limit_above_the_request_is_what_binds(state: str) -> None:
+    """What is asked for is counted, what is allowed is enforced: more than the request is there, up to the limit."""
+    command = (sys.executable, "-I", "-S", "-c", "x = bytearray(200 << 20)")
+    fields = {"resources": (100, 64 << 20, 0)}
+    generous, tight = LimitsConfig(memory_bytes=512 << 20), LimitsConfig(memory_bytes=128 << 20)
+    assert run(state, make_driver(state), wanted(key_of(1), *command, limits=generous, **fields)).code == 0
+    assert run(state, make_driver(state), wanted(key_of(2), *command, limits=tight, **fields)).code == 1
+
+
 def test_without_cgroups_memory_is_an_rlimit(state: str) -> None:
     """A task that takes more than it asked for gets no more memory, and the driver says what limits what."""
     script = "x = bytearray(200 << 20)"
@@ -135,7 +210,11 @@ def test_without_cgroups_memory_is_an_rlimit(state: str) -> None:
 def test_what_was_wanted_is_found_again(state: str) -> None:
     """A restarted agent reads from the attempt's folder what it had been asked to run."""
     task = WantedTask(
-        key=key_of(1), shape=exec_shape("true", port_names=("http",)), ports=(("http", 80),), incarnation="i"
+        key=key_of(1),
+        shape=exec_shape("true", port_names=("http",), devices=(("gpu", 2),)),
+        ports=(("http", 80),),
+        devices=(("gpu", (0, 3)),),
+        incarnation="i",
     )
     make_driver(state).prepare(task)
     assert make_driver(state).load(task.key) == task
@@ -183,6 +262,20 @@ def test_a_task_above_its_memory_is_killed_and_said_to_be(state: str, cgroups: C
 
 
 @pytest.mark.root
+def test_a_task_may_use_more_memory_than_it_asked_for_up_to_its_limit(state: str, cgroups: Cgroups) -> None:
+    """Between request and limit it runs on; beyond the limit it is killed, and said to be out of memory."""
+    if "memory" not in cgroups.controllers:
+        pytest.skip("no memory control group for this user here")
+    command = (sys.executable, "-I", "-S", "-c", "x = bytearray(96 << 20)")
+    fields = {"resources": (100, 32 << 20, 0)}
+    driver = make_driver(state, cgroups)
+    generous, tight = LimitsConfig(memory_bytes=256 << 20), LimitsConfig(memory_bytes=64 << 20)
+    assert run(state, driver, wanted(key_of(1), *command, limits=generous, **fields)).code == 0
+    killed = run(state, driver, wanted(key_of(2), *command, limits=tight, **fields))
+    assert to_end(killed).kind is ReportKind.OUT_OF_MEMORY
+
+
+@pytest.mark.root
 def test_a_script_whose_command_is_killed_for_memory_says_so(state: str, cgroups: Cgroups) -> None:
     """The kernel kills the child, the shell exits with 137: that is out of memory too; 137 alone is not."""
     if "memory" not in cgroups.controllers:
@@ -211,15 +304,26 @@ def test_groups_have_their_limits_and_are_removed(state: str, cgroups: Cgroups) 
     """Weight, quota, memory and pids are written as the kernel wants them; an ended attempt leaves no group."""
     if not cgroups.controllers:
         pytest.skip("no control group for this user here")
-    limits = Limits(cpu_milli=1_500, memory_bytes=64 << 20, pids=10, is_cpu_capped=True)
+    limits = Limits(
+        cpu_milli=1_500,
+        memory_bytes=64 << 20,
+        pids=10,
+        cpu_limit_milli=3_000,
+        memory_request_bytes=32 << 20,
+        is_latency_sensitive=True,
+    )
     folders = cgroups.create("1.0.1", limits)
     expected = {
-        "cpu.shares": "1536",
-        "cpu.cfs_quota_us": "150000",
+        "cpu.shares": "15360",
+        "cpu.cfs_quota_us": "300000",
         "memory.limit_in_bytes": str(64 << 20),
-        "cpu.weight": "150",
-        "cpu.max": "150000 100000",
+        "memory.soft_limit_in_bytes": str(32 << 20),
+        "memory.memsw.limit_in_bytes": str(64 << 20),
+        "cpu.weight": "375",
+        "cpu.max": "300000 100000",
+        "memory.low": str(32 << 20),
         "memory.max": str(64 << 20),
+        "memory.swap.max": "0",
         "pids.max": "10",
     }
     found = {

@@ -10,6 +10,7 @@ from omegacell.agent.payload import (
     ExecConfig,
     HealthConfig,
     InlineFile,
+    LimitsConfig,
     SimulatedConfig,
     TaskPayload,
     encode_payload,
@@ -31,6 +32,7 @@ PAYLOADS = st.builds(
     exec=st.none() | CONFIGS,
     simulated=st.none() | st.builds(SimulatedConfig, duration_ms=st.integers(-1, 1 << 40)),
     health=st.none() | st.builds(HealthConfig, port=TEXT),
+    limits=st.none() | st.builds(LimitsConfig, cpu_milli=st.integers(0, 1 << 40), is_latency_sensitive=st.booleans()),
 )
 
 
@@ -54,6 +56,7 @@ REFUSED = [
     (b'{"version":1,"exec":{"command":["ls"],"pids":"9"}}', "exec.pids: expected int"),
     (b'{"version":1,"exec":{"command":["ls"],"env":[["A"]]}}', "exec.env: expected pairs"),
     (b'{"version":1,"exec":{"command":["ls"],"files":[{"path":"a","content":"!"}]}}', "not base64"),
+    (b'{"version":1,"limits":{"cpu_milli":"2"}}', "limits.cpu_milli: expected int"),
     (b'{"version":1,"simulated":{"duration_ms":true}}', "simulated.duration_ms: expected int"),
 ]
 

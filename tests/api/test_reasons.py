@@ -7,6 +7,7 @@ import pytest
 
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.reasons import find_silences, view_pending
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import Port
 from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
 from omegacell.schedulers.batch import BatchScheduler
@@ -45,6 +46,23 @@ def test_the_machines_that_come_nearest_say_why() -> None:
     pending = pending_of(test, second)
     assert pending.summary == "1 of 6 machines has the port taken"
     assert [(lack.reason, lack.machine_count) for lack in pending.lacks] == [("PORT_TAKEN", 1), ("DRIVER_MISSING", 5)]
+
+
+def test_a_lack_of_devices_names_them() -> None:
+    """Three machines have no such device, one has them all in use: both are said, with what was asked for."""
+    test = TestCell(machines=2)
+    test.add_machine("old", devices=(DeviceOffer(name="gpu", count=4, attributes=(("model", "t4"),)),))
+    wanted = DeviceRequest(name="gpu", count=2, where=(("model", "a100"),))
+    first, second = test.submit("first", devices=(wanted,)), test.submit("second", devices=(wanted,))
+    test.run(BatchScheduler())
+    assert pending_of(test, first).summary == "3 of 3 machines have fewer than 2 gpu with model=a100"
+    test.add_machine("new", devices=(DeviceOffer(name="gpu", count=3, attributes=(("model", "a100"),)),))
+    test.run(BatchScheduler())
+    waits = second if test.placed(first) else first
+    pending = pending_of(test, waits)
+    assert pending.summary == "1 of 4 machines has fewer than 2 gpu free"
+    lacks = [(lack.reason, lack.dimension, lack.machine_count) for lack in pending.lacks]
+    assert lacks == [("DEVICES_EXHAUSTED", "gpu", 1), ("DEVICE_MISSING", "gpu", 3)]
 
 
 def test_what_the_scheduler_explains_comes_before_what_machines_lack() -> None:

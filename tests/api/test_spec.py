@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from omegacell.agent.payload import parse_payload
+from omegacell.agent.payload import LimitsConfig, parse_payload
 from omegacell.api.documents import MAX_FILE_BYTES
 from omegacell.api.spec import JobFileError, json_schema, load_jobs, parse_jobs, salted_hash
 from omegacell.api.spec_model import ExecPart, HealthPart, JobFile, LogsPart, SimulatedPart
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
@@ -48,6 +49,19 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\nresources: {cpu: 0.0001}\n" + TASK, 2, 18, "resources.cpu", "finer than", "0.0001"),
     ("name: a\nresources: {memory: 12XB}\n" + TASK, 2, 21, "resources.memory", '"256Mi"', "'12XB'"),
     ("name: a\nresources: {memory: 9999999Ti}\n" + TASK, 2, 21, "resources.memory", "at most", "'9999999Ti'"),
+    ("name: a\ndevices: {gpu: 0}\n" + TASK, 2, 16, "devices.gpu", "at least 1", "0"),
+    ("name: a\ndevices: {gpu: {count: 2000}}\n" + TASK, 2, 24, "devices.gpu.count", "at most 1024", "2000"),
+    ("name: a\ndevices: {gpu: many}\n" + TASK, 2, 16, "devices.gpu", "mapping of fields", "'many'"),
+    ("name: a\ndevices: {gpu: {were: {}}}\n" + TASK, 2, 17, "devices.gpu.were", "did you mean 'where'?", ""),
+    ("name: a\ndevices: {GPU: 1}\n" + TASK, 2, 16, "devices.GPU", "such as nvidia/gpu", "'GPU'"),
+    ("name: a\ndevices: {a/b: 1, a-b: 1}\n" + TASK, 1, 1, "", "would both be OMEGA_DEVICE_A_B", ""),
+    ("name: a\nresources: {cpu: 2}\nlimits: {cpu: 1}\n" + TASK, 1, 1, "", "limits.cpu: expected at least", ""),
+    ("name: a\nlimits: {memory: 1Mi}\n" + TASK, 1, 1, "", "limits.memory: expected at least", ""),
+    ("name: a\nclass: quick\n" + TASK, 2, 8, "class", "'latency_sensitive' or 'batch'", "'quick'"),
+    (
+        "name: a\nlimits: {cpu: 2}\ntask: {exec: {command: x, cpu_capped: true}}\n",
+        *(1, 1, "", "one of limits.cpu and task.exec.cpu_capped", ""),
+    ),
     ("name: a\nports: {http: 70000}\n" + TASK, 2, 15, "ports.http", "at most 65535", "70000"),
     ("name: a\nports: {HTTP: 0}\n" + TASK, 2, 15, "ports.HTTP", "lower-case word", "'HTTP'"),
     ("name: a\ngrace: soon\n" + TASK, 2, 8, "grace", '"30s"', "'soon'"),
@@ -232,9 +246,42 @@ def test_examples_are_right(path: Path) -> None:
 def test_the_schema_names_every_field() -> None:
     """The JSON schema has every field of the job file, refuses others, and says what is required."""
     schema = json_schema()
-    assert set(schema["properties"]) == set(JobFile.model_fields)
+    assert set(schema["properties"]) == {field.alias or name for name, field in JobFile.model_fields.items()}
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["name", "task"]
+
+
+def test_devices_limits_and_class_become_what_is_judged_and_what_is_run() -> None:
+    """Devices are judged, so they stand in the spec, in order; limits and class are the machine's, in the payload."""
+    text = (
+        b"name: a\ncount: 2\nresources: {cpu: 1, memory: 1Gi}\nlimits: {cpu: 2, memory: 2Gi}\n"
+        b"devices: {nic: {}, gpu: {count: 2, where: {memory: 80, cuda: 1.10}}}\n"
+    )
+    [submission] = parse_jobs("a.yaml", text + TASK.encode())
+    assert submission.spec.devices == (
+        DeviceRequest(name="gpu", count=2, where=(("cuda", "1.10"), ("memory", "80"))),
+        DeviceRequest(name="nic", count=1),
+    )
+    assert submission.spec.resources == (1_000, 1 << 30, 0)
+    assert parse_payload(submission.payload).limits == LimitsConfig(cpu_milli=2_000, memory_bytes=2 << 30)
+
+
+# kind, class, exec, what becomes of it
+CLASSES = [
+    ("batch", "", "", LimitsConfig()),
+    ("service", "", "", LimitsConfig(is_latency_sensitive=True)),
+    ("service", "class: batch\n", "", LimitsConfig()),
+    ("batch", "class: latency_sensitive\n", "", LimitsConfig(is_latency_sensitive=True)),
+    ("batch", "resources: {cpu: 500m}\n", ", cpu_capped: true", LimitsConfig(cpu_milli=500)),
+]
+
+
+@pytest.mark.parametrize(("kind", "more", "capped", "expected"), CLASSES)
+def test_the_class_follows_from_the_kind(kind: str, more: str, capped: str, expected: LimitsConfig) -> None:
+    """A service is latency sensitive and a batch job is not, unless it says otherwise; a cap is a limit."""
+    text = f"name: a\nkind: {kind}\n{more}task: {{exec: {{command: /bin/true{capped}}}}}\n"
+    [submission] = parse_jobs("a.yaml", text.encode())
+    assert parse_payload(submission.payload).limits == expected
 
 
 def test_the_hash_of_a_payload_follows_from_its_salt() -> None:
@@ -248,10 +295,10 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
-    for field in JobFile.model_fields:
+    for field in json_schema()["properties"]:
         assert f"`{field}`" in text, field
     for part, model in (("exec", ExecPart), ("simulated", SimulatedPart), ("health", HealthPart), ("logs", LogsPart)):
         for field in model.model_fields:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from omegacell.agent import messages as agent
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_agent import DownReader, DownWriter, read_up, write_up
+from omegacell.core.devices import DeviceOffer, Granted
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow, Revision
 
@@ -27,6 +28,10 @@ def offers(draw: st.DrawFn) -> agent.MachineOffer:
         capacity=tuple(draw(st.lists(st.integers(0, 2**50), max_size=3))),
         attributes=tuple(draw(st.lists(st.tuples(texts, texts), max_size=3))),
         drivers=tuple(draw(st.lists(texts, max_size=3))),
+        devices=tuple(
+            DeviceOffer(name=draw(texts), count=draw(numbers), attributes=((draw(texts), draw(texts)),))
+            for _ in range(draw(st.integers(0, 2)))
+        ),
         held=held,
         held_states=tuple(draw(st.sampled_from(agent.HeldState)) for _ in held),
         incarnation=draw(texts),
@@ -85,6 +90,7 @@ def wanted_states(draw: st.DrawFn) -> agent.Wanted:
         start_indexes=draw(columns),
         start_attempts=draw(columns),
         start_ports=tuple((place, tuple(range(job - 1))) for place, job in enumerate(jobs) if job > 1),
+        start_devices=tuple((place, devices_of(place, job)) for place, job in enumerate(jobs) if job > 1),
         stop_rows=tuple(stop[0] for stop in stops),
         stop_job_ids=tuple(stop[1] for stop in stops),
         stop_indexes=tuple(stop[2] for stop in stops),
@@ -92,14 +98,20 @@ def wanted_states(draw: st.DrawFn) -> agent.Wanted:
     )
 
 
+def devices_of(place: int, job: int) -> Granted:
+    """Return what a start holds: of the first device one, of the second two."""
+    return tuple(tuple(range(place, place + count)) for count in range(1, job))
+
+
 def shape(job: int) -> agent.TaskShape:
-    """Return the one shape of a job; job N has N - 1 ports."""
+    """Return the one shape of a job; job N has N - 1 ports, and as many kinds of devices."""
     return agent.TaskShape(
         job_name=f"job-{job}",
         driver="exec",
         payload=b"payload %d" % job,
         resources=(job, 2, 3),
         port_names=tuple(f"p{number}" for number in range(job - 1)),
+        devices=tuple((f"d{count}", count) for count in range(1, job)),
     )
 
 
@@ -159,6 +171,8 @@ def test_forgotten_shapes_are_sent_again() -> None:
     assert writer.forget([1, 2]) is None
     with pytest.raises(MalformedError, match="never came"):
         reader.read(pb.AgentDown(wanted=pb.Wanted(incarnation="ab", start_shapes=[1])))
+    with pytest.raises(MalformedError, match="1 device indices; its starts need 0"):
+        reader.read(pb.AgentDown(wanted=pb.Wanted(incarnation="ab", start_devices=[1])))
     assert reader.read(writer.write(replace(state, revision=Revision(2)))) is not None
 
 

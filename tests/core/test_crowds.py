@@ -19,6 +19,7 @@ TASKS = 150
 SETUP = (
     "submit plain count=150 cpu=2 memory=1",
     "submit ports count=150 cpu=1 ports=http,admin restarts=-1",
+    "submit gpus count=150 cpu=1 devices=gpu*2@model:t4,nic*1 restarts=-1",
     "submit fixed count=150 cpu=1 ports=http:80 service restarts=2",
     "submit zero count=150",
 )
@@ -35,7 +36,9 @@ class Crowd:
         self._add("open batch-0")
         for row in range(MACHINES):
             last = rng.choice((7999, 8003, 8030))
-            self._add(f"register m{row} cpu={rng.randint(5, 60)} memory={rng.randint(5, 40)} ports=8000-{last}")
+            devices = rng.choice(("gpu*40@model:t4,nic*9", "gpu*8@model:a100,nic*9", "gpu*16@model:t4,nic*30"))
+            amounts = f"cpu={rng.randint(5, 60)} memory={rng.randint(5, 40)}"
+            self._add(f"register m{row} {amounts} ports=8000-{last} devices={devices}")
             self._add(f"inventory {row}:1")
         for line in SETUP:
             self._add(line)

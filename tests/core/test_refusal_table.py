@@ -57,6 +57,7 @@ def rows(asks: str, why: str, *refused: Row, first: tuple[str, ...] = ()) -> Cas
 
 
 PLACE_3 = "s2: place 1 0>0 1>0 2>0"
+GPUS = ("s2: register m0 cpu=4000 memory=4 disk=1 ports=8000-8001 devices=gpu*3@model:t4,nic*1", "s2: inventory 0:2")
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
@@ -179,6 +180,23 @@ CASES = [
          first=("s2: submit web ports=a,b,c",)),
     rows("s2 seen=7: place 2 2>0", "the last was taken since", (0, Reason.PORTS_EXHAUSTED, True, -1, 0, 8),
          first=("s2: submit web count=3 ports=a", "s2: place 2 0>0 1>0")),
+    rows("s2: place 2 0>0", "nobody ever offered it", (0, Reason.DEVICE_MISSING, False, 0, 2, 0),
+         first=("s2: submit learn devices=tpu*2",)),
+    rows("s2: place 2 0>0", "of another model", (0, Reason.DEVICE_MISSING, False, 1, 1, 0),
+         first=("s2: submit learn devices=gpu*2,nic*1@model:x", *GPUS)),
+    rows("s2: place 2 0>0", "fewer than it wants", (0, Reason.DEVICE_MISSING, False, 0, 1, 0),
+         first=("s2: submit learn devices=gpu*4", *GPUS)),
+    rows("s2: place 2 0>0", "comes before ports and resources", (0, Reason.DEVICE_MISSING, False, 0, 1, 0),
+         first=("s2: submit learn devices=gpu*4 ports=a,b,c cpu=9000", *GPUS)),
+    rows("s2: place 2 1>0", "one of three is left", (0, Reason.DEVICES_EXHAUSTED, False, 0, 1, 10),
+         first=("s2: submit learn count=2 devices=gpu*2@model:t4", *GPUS, "s2: place 2 0>0")),
+    rows("s2 seen=9: place 2 1>0", "taken since", (0, Reason.DEVICES_EXHAUSTED, True, 0, 1, 10),
+         first=("s2: submit learn count=2 devices=gpu*2", *GPUS, "s2: place 2 0>0")),
+    rows("s2: place 2 0>0 1>0", "its own claim took them", (1, Reason.DEVICES_EXHAUSTED, False, 0, 1, 0),
+         first=("s2: submit learn count=2 cpu=4000 devices=gpu*2", *GPUS)),
+    rows("s2: place 2 0>0", "ports come before devices in use", (0, Reason.PORTS_EXHAUSTED, False, -1, 0, 11),
+         first=("s2: submit learn devices=gpu*2 ports=a,b,c", *GPUS, "s2: submit more devices=gpu*2",
+                "s2: place 3 0>0")),
     rows("s2: place 2 0>0", "the first dimension that lacks", (0, Reason.RESOURCES, False, 0, 1, 0),
          first=("s2: submit big cpu=4001 memory=9 disk=9",)),
     rows("s2: place 2 0>0", "the second", (0, Reason.RESOURCES, False, 1, 5, 0),

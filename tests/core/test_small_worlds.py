@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omegacell.core import invariants
+from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, Evict, Place, RegisterMachine, SubmitJob, Transaction
-from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.conflicts import Overlay
+from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.outcomes import Reason
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, SessionId
 from tests.support.histories import Entry
 from tests.support.oracle_duel import find_difference, fold_entries
@@ -25,10 +29,27 @@ registrations = st.builds(
     drivers=st.sampled_from((("exec",), ("exec", "other"), ())),
     port_first=st.just(8000),
     port_last=st.sampled_from((7999, 8000, 8002)),
+    devices=st.sampled_from(
+        (
+            (),
+            (DeviceOffer(name="gpu", count=1),),
+            (DeviceOffer(name="gpu", count=3, attributes=(("model", "t4"),)),),
+            (DeviceOffer(name="gpu", count=2), DeviceOffer(name="nic", count=1)),
+        )
+    ),
 )
 ports = st.lists(st.sampled_from((0, 0, 80, 81, 8000)), max_size=3).map(
     lambda numbers: tuple(
         Port(name=f"p{at}", number=number if number not in numbers[:at] else 0) for at, number in enumerate(numbers)
+    )
+)
+devices = st.dictionaries(
+    st.sampled_from(("gpu", "nic")),
+    st.tuples(st.integers(1, 3), st.sampled_from(((), (("model", "t4"),)))),
+    max_size=2,
+).map(
+    lambda asked: tuple(
+        DeviceRequest(name=name, count=count, where=where) for name, (count, where) in sorted(asked.items())
     )
 )
 specs = st.builds(
@@ -43,6 +64,7 @@ specs = st.builds(
     resources=st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 1)),
     driver=st.sampled_from(("exec", "exec", "other")),
     ports=ports,
+    devices=devices,
 )
 submissions = st.builds(SubmitJob, spec=specs, submitted_at_us=st.just(1), replace=st.booleans())
 claims = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=6)
@@ -121,3 +143,26 @@ def test_no_machine_is_ever_over_committed(world: World) -> None:
     for row, name in enumerate(cell.machines.names):
         if names.count(name) == 1:
             assert cell.machines.free[row].min() >= 0
+
+
+@given(worlds)
+def test_what_fits_is_granted_and_what_does_not_is_refused(world: World) -> None:
+    """For every pending task and machine: as many claims as there is room for are granted together, and no more."""
+    cell = Cell()
+    fold_entries(cell, write(world))
+    session = cell.sessions[SESSION]
+    overlay = Overlay(cell)
+    for job in cell.jobs.ids():
+        row = cell.jobs.row_of(job)
+        assert row is not None
+        first = int(cell.jobs.offset[row])
+        states = cell.tasks.state[first : first + int(cell.jobs.count_wanted[row])].tolist()
+        pending = [index for index, state in enumerate(states) if state == TaskState.PENDING]
+        room = overlay.room(cell.jobs.spec_of(row))
+        reasons, _ = overlay.reasons(cell.jobs.spec_of(row))
+        assert ((room > 0) == (reasons == Reason.NONE)).all()
+        for machine in range(cell.machines.count if pending else 0):
+            claims = place(job, [(index, machine) for index in pending])
+            made = transaction_of((claims,), session.last_seq + 1)
+            outcome = apply(cell.clone(), replace(made, seen=cell.revision))
+            assert outcome.granted == min(len(pending), int(room[machine]))

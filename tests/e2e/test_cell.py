@@ -24,8 +24,10 @@ HELLO = "name: {name}\ncount: {count}\nresources: {{cpu: 20m, memory: 16Mi}}\nta
 
 @pytest.fixture(scope="module")
 def cell(place: Path) -> Iterator[EphemeralCell]:
-    """Give a cell with this machine and ten simulated ones."""
-    with EphemeralCell(place, CellShape(schedulers="batch=1,service=1", simulated=10, name="e2e")) as running:
+    """Give a cell with this machine and ten simulated ones, one of them with devices."""
+    options = ("--simulated-device", "1:gpu=4,model=a100")
+    shape = CellShape(schedulers="batch=1,service=1", simulated=10, name="e2e", options=options)
+    with EphemeralCell(place, shape) as running:
         yield running
 
 

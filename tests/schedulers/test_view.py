@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from omegacell.core.conflicts import Overlay
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import Band
@@ -42,6 +43,24 @@ def test_room_and_fits_say_what_the_core_says() -> None:
     assert cell.offers("other").tolist() == [False] * 4 + [True]
     assert cell.names[3] == "big"
     assert cell.machine_count == 5
+
+
+def test_devices_bound_the_room_together_with_everything_else() -> None:
+    """As many tasks as the scarcest of CPU and devices allows, tentative claims counted; a shape is its devices too."""
+    test = TestCell(machines=1, cpu_milli=4_000)
+    test.add_machine("gpus", devices=(DeviceOffer(name="gpu", count=5, attributes=(("model", "a100"),)),))
+    plain = make_group(cpu_milli=1_000)
+    pair = make_group(cpu_milli=1_000, devices=(DeviceRequest(name="gpu", count=2),))
+    picky = make_group(cpu_milli=1_000, devices=(DeviceRequest(name="gpu", count=1, where=(("model", "t4"),)),))
+    cell = view_of(test)
+    assert (cell.room(plain).tolist(), cell.room(pair).tolist(), cell.room(picky).tolist()) == ([4, 4], [0, 2], [0, 0])
+    tentative = cell.tentative()
+    assert tentative.try_claim(pair, np.array([1]))
+    assert not tentative.try_claim(pair, np.array([1, 1]))
+    assert tentative.room(pair).tolist() == [0, 1]
+    assert cell.room(pair).tolist() == [0, 2]
+    lacks = Tentative(test.operator.cell).lacks(picky.spec)
+    assert [(lack.reason, lack.dimension, lack.machine_count) for lack in lacks] == [(Reason.DEVICE_MISSING, 0, 2)]
 
 
 def test_silent_machines_are_offered_no_work_and_count_as_not_up() -> None:
@@ -127,7 +146,7 @@ def test_an_overlay_made_by_hand_will_do() -> None:
 
 def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
     """Whoever adds a field to a job's spec decides here whether machines are chosen by it."""
-    shape = {"driver", "resources", "ports", "placement"}
+    shape = {"driver", "resources", "ports", "devices", "placement"}
     no_matter = {"name", "owner", "kind", "scheduler", "band", "priority", "count", "is_gang", "max_restarts"}
     no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload"}
     assert {field.name for field in fields(JobSpec)} == shape | no_matter

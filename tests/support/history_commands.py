@@ -36,6 +36,7 @@ from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.history_devices import OFFERS, break_devices, draw_requests
 from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
@@ -130,6 +131,7 @@ class CommandWriter:
             ports=tuple(ports),
             max_restarts=rng.choice((-1, 0, 1, 2)),
             placement=draw_placement(rng) if rng.random() < 0.35 else NO_RULES,
+            devices=draw_requests(rng),
         )
 
     def submit(self) -> SubmitJob:
@@ -158,6 +160,7 @@ class CommandWriter:
             attributes=rng.choice(MACHINE_ATTRIBUTES),
             port_first=first,
             port_last=last,
+            devices=rng.choice(OFFERS),
         )
 
     def taints(self) -> SetTaints:
@@ -269,16 +272,8 @@ class CommandWriter:
             if rng.random() < 0.1:
                 at = rng.randrange(5)
                 values[at] = max(0, values[at] + rng.choice((-1, 1)))
-            kind = rng.choice(
-                (
-                    ReportKind.STARTED,
-                    ReportKind.STARTED,
-                    ReportKind.EXITED,
-                    ReportKind.EXITED,
-                    ReportKind.HEALTHY,
-                    ReportKind.UNHEALTHY,
-                )
-            )
+            kinds = (ReportKind.STARTED, ReportKind.EXITED) * 2 + (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
+            kind = rng.choice(kinds)
             rows.append([*values, kind, *self.exit(kind)])
         columns = list(zip(*rows, strict=True))
         dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)
@@ -348,6 +343,7 @@ class CommandWriter:
             (SubmitJob(spec=replace(spec, placement=PlacementRules(max_per_machine=-1)), submitted_at_us=1),),
             (SubmitJob(spec=replace(spec, placement=PlacementRules(pool="\n")), submitted_at_us=1),),
             (SetTaints(machines=(0,)),),
+            *break_devices(SubmitJob(spec=spec, submitted_at_us=1), self.register()),
             (replace(self.register(), name="\n"),),
             (replace(self.register(), capacity=(1 << 51, 1, 1)),),
             (replace(self.tick(), dt_us=-1),),

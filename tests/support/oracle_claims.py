@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
@@ -24,6 +25,7 @@ class Judging:
     taken: dict[int, list[int]] = field(default_factory=dict)
     ports: dict[int, list[int]] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
+    devices: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
 
@@ -40,6 +42,7 @@ class Granted:
     index: int
     row: int
     ports: list[int]
+    devices: list[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, reason, has_changed, dimension, shortage, machine.claimed_at)
     judging.tasks.append((job_id, index))
     judging.claims.append((job_id, row))
-    return Granted(job, index, row, take(judging, job, row))
+    return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row))
 
 
 def lack(  # noqa: PLR0911 -- one return a reason
@@ -138,9 +141,6 @@ def lack(  # noqa: PLR0911 -- one return a reason
     """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage."""
     machine = judging.state.machines[row]
     taken = judging.taken.get(row, [0] * RESOURCE_COUNT)
-    used = [*machine.ports, *judging.ports.get(row, [])]
-    static = [port.number for port in job.spec.ports if port.number]
-    dynamic_count = len(job.spec.ports) - len(static)
     if judging.is_coarse and has_changed:
         return Reason.MACHINE_CHANGED, -1, 0
     if machine.state != UP:
@@ -150,17 +150,37 @@ def lack(  # noqa: PLR0911 -- one return a reason
     reason = placement_reason(judging.state, job, row, judging.claims)
     if reason:
         return reason, -1, 0
-    if any(machine.port_first <= number <= machine.port_last for number in static):
-        return Reason.PORT_IN_RANGE, -1, 0
-    if any(number in used for number in static):
-        return Reason.PORT_TAKEN, -1, 0
-    if dynamic_count > len([1 for number in port_range(machine) if number not in used]):
-        return Reason.PORTS_EXHAUSTED, -1, 0
+    for place, request in enumerate(job.spec.devices):
+        shortage = request.count - len(suitable(machine, request))
+        if shortage > 0:
+            return Reason.DEVICE_MISSING, place, shortage
+    port_reason = lack_of_ports(judging, job, row)
+    if port_reason:
+        return port_reason, -1, 0
+    for place, request in enumerate(job.spec.devices):
+        shortage = request.count - len(free_devices(judging, row, request))
+        if shortage > 0:
+            return Reason.DEVICES_EXHAUSTED, place, shortage
     for dimension, demand in enumerate(job.spec.resources):
         free = machine.free(dimension) - taken[dimension]
         if demand and demand > free:
             return Reason.RESOURCES, dimension, demand - free
     return Reason.NONE, -1, 0
+
+
+def lack_of_ports(judging: Judging, job: Job, row: int) -> Reason:
+    """Say why a machine has no ports for a task of a job."""
+    machine = judging.state.machines[row]
+    used = [*machine.ports, *judging.ports.get(row, [])]
+    static = [port.number for port in job.spec.ports if port.number]
+    dynamic_count = len(job.spec.ports) - len(static)
+    if any(machine.port_first <= number <= machine.port_last for number in static):
+        return Reason.PORT_IN_RANGE
+    if any(number in used for number in static):
+        return Reason.PORT_TAKEN
+    if dynamic_count > len([1 for number in port_range(machine) if number not in used]):
+        return Reason.PORTS_EXHAUSTED
+    return Reason.NONE
 
 
 def port_range(machine: Machine) -> range:
@@ -195,6 +215,30 @@ def after(machine: Machine, number: int) -> int:
     return number + 1 if number < machine.port_last else machine.port_first
 
 
+def suitable(machine: Machine, request: DeviceRequest) -> list[int]:
+    """Give the indices of a machine's devices that are such as a job asks for, whoever has them."""
+    offer = machine.device(request.name)
+    if offer is None or any((name, value) not in offer.attributes for name, value in request.where):
+        return []
+    return list(range(offer.count))
+
+
+def free_devices(judging: Judging, row: int, request: DeviceRequest) -> list[int]:
+    """Give those of them that nobody holds, nor was given by this transaction."""
+    machine = judging.state.machines[row]
+    used = [*machine.held, *judging.devices.get(row, [])]
+    return [index for index in suitable(machine, request) if (request.name, index) not in used]
+
+
+def take_devices(judging: Judging, job: Job, row: int) -> list[list[int]]:
+    """Take the lowest free devices for each thing a claim asks for."""
+    granted = [free_devices(judging, row, request)[: request.count] for request in job.spec.devices]
+    mine = judging.devices.setdefault(row, [])
+    for request, indices in zip(job.spec.devices, granted, strict=True):
+        mine += [(request.name, index) for index in indices]
+    return granted
+
+
 def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, position: int) -> Marked | Row:
     """Judge one eviction; one that names another attempt than the present one hits nothing."""
     job = judging.state.jobs.get(job_id)
@@ -219,12 +263,16 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     task.placed_at_us = transaction.decided_to_us
     task.exit_code = -1
     task.ports = claim.ports
+    task.devices = claim.devices
     for dimension, demand in enumerate(job.spec.resources):
         machine.allocated[job.spec.band][dimension] += demand
     for port, number in zip(job.spec.ports, claim.ports, strict=True):
         machine.ports[number] = (job.id, claim.index)
         if not port.number:
             machine.port_next = after(machine, number)
+    for request, indices in zip(job.spec.devices, claim.devices, strict=True):
+        for device in indices:
+            machine.held[request.name, device] = (job.id, claim.index)
     touch(machine.changes, state.revision)
     machine.claimed_at = state.revision
     machine.claimed_by = state.sessions[transaction.session].author

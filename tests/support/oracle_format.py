@@ -28,11 +28,16 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import (
     FORMAT,
     MAX_ATTRIBUTES,
+    MAX_DEVICE_COUNT,
+    MAX_DEVICES_PER_MACHINE,
+    MAX_DEVICES_PER_TASK,
+    MAX_DIMENSIONS,
     MAX_DRIVERS,
     MAX_MACHINES,
     MAX_NAME_LENGTH,
@@ -211,6 +216,29 @@ def is_spec(spec: JobSpec) -> bool:
         and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
         and len(spec.payload) in (0, 32)
         and is_placement(spec.placement)
+        and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
+        and all(are_attributes(each.where) for each in spec.devices)
+    )
+
+
+def are_devices(devices: tuple[DeviceOffer, ...] | tuple[DeviceRequest, ...], limit: int) -> bool:
+    """Say whether devices are named once each, in order, and are some."""
+    names = [each.name for each in devices]
+    return (
+        len(names) <= limit
+        and names == sorted(set(names))
+        and all(len(each) <= MAX_NAME_LENGTH and all(is_name(part) for part in each.split("/")) for each in names)
+        and all(1 <= each.count <= MAX_DEVICE_COUNT for each in devices)
+    )
+
+
+def are_attributes(pairs: tuple[tuple[str, str], ...]) -> bool:
+    """Say whether attributes are texts under names in order, each once."""
+    keys = [key for key, _ in pairs]
+    return (
+        len(keys) <= MAX_ATTRIBUTES
+        and keys == sorted(set(keys))
+        and all(is_text(each) for pair in pairs for each in pair)
     )
 
 
@@ -220,10 +248,10 @@ def is_unplaced(command: Unplaced) -> bool:
         is_job(command.job)
         and 1 <= command.task_count <= MAX_TASKS_PER_JOB
         and is_text(command.note)
-        and len(command.lacks) <= len(Reason) + RESOURCE_COUNT
+        and len(command.lacks) <= len(Reason) + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
         and all(
             1 <= each.reason < len(Reason)
-            and -1 <= each.dimension < RESOURCE_COUNT
+            and -1 <= each.dimension < MAX_DIMENSIONS
             and 0 <= each.machine_count <= MAX_MACHINES
             for each in command.lacks
         )
@@ -232,7 +260,6 @@ def is_unplaced(command: Unplaced) -> bool:
 
 def is_registration(command: RegisterMachine) -> bool:
     """Say whether a machine offers what a cell can judge."""
-    keys = [key for key, _ in command.attributes]
     return (
         is_name(command.name)
         and is_text(command.boot_id)
@@ -240,9 +267,9 @@ def is_registration(command: RegisterMachine) -> bool:
         and len(command.drivers) <= MAX_DRIVERS
         and all(is_name(each) for each in command.drivers)
         and len(set(command.drivers)) == len(command.drivers)
-        and len(keys) <= MAX_ATTRIBUTES
-        and keys == sorted(set(keys))
-        and all(is_text(each) for pair in command.attributes for each in pair)
+        and are_attributes(command.attributes)
+        and are_devices(command.devices, MAX_DEVICES_PER_MACHINE)
+        and all(are_attributes(each.attributes) for each in command.devices)
         and 0 <= command.port_first <= MAX_PORT
         and -1 <= command.port_last <= MAX_PORT
     )

@@ -13,7 +13,7 @@ from omegacell.core.commands import (
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
-from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
+from omegacell.core.units import MAX_DEVICE_KINDS, MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
 from tests.support.oracle_jobs import has_changed, refuse
 from tests.support.oracle_state import DOWN, JOINING, UP, Job, Machine, Row, State, Verdict
 from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, end_of_exit, settle, touch
@@ -60,7 +60,12 @@ def judge_register(state: State, transaction: Transaction, command: RegisterMach
     """Let a machine join, or come back under the next epoch."""
     rows = [row for row, machine in enumerate(state.machines) if machine.name == command.name]
     drivers = [*state.drivers, *(each for each in command.drivers if each not in state.drivers)]
-    if len(drivers) > MAX_DRIVERS or (not rows and len(state.machines) >= MAX_MACHINES):
+    kinds = [*state.kinds, *(each.name for each in command.devices if each.name not in state.kinds)]
+    if (
+        len(drivers) > MAX_DRIVERS
+        or len(kinds) > MAX_DEVICE_KINDS
+        or (not rows and len(state.machines) >= MAX_MACHINES)
+    ):
         return refuse(state, Reason.LIMIT)
     if rows:
         row, machine = rows[0], state.machines[rows[0]]
@@ -71,13 +76,14 @@ def judge_register(state: State, transaction: Transaction, command: RegisterMach
     else:
         row, machine = len(state.machines), new_machine(state, command)
         state.machines.append(machine)
-    state.drivers = drivers
+    state.drivers, state.kinds = drivers, kinds
     machine.boot_id = command.boot_id
     machine.epoch += 1
     machine.state = JOINING
     machine.capacity = command.capacity
     machine.drivers = command.drivers
     machine.attributes = command.attributes
+    machine.devices = command.devices
     machine.port_first, machine.port_last = command.port_first, command.port_last
     if not machine.port_first <= machine.port_next <= machine.port_last:
         machine.port_next = machine.port_first
@@ -99,6 +105,7 @@ def new_machine(state: State, command: RegisterMachine) -> Machine:
         port_first=command.port_first,
         port_last=command.port_last,
         port_next=command.port_first,
+        devices=command.devices,
         changes=[state.revision],
     )
 

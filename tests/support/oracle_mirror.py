@@ -7,6 +7,7 @@ keeps things its own way (rows, bits, offsets), the picture says what they mean.
 from typing import Any
 
 from omegacell.core.cell import Cell
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from tests.support.oracle import Oracle
@@ -78,9 +79,14 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
         (machine.port_first, machine.port_last, machine.port_next, len(
             [1 for each in range(machine.port_first, machine.port_last + 1) if each not in machine.ports])),
         dict(sorted(machine.ports.items())),
+        ([(each, _free_of(machine, each)) for each in machine.devices], dict(sorted(machine.held.items()))),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
         machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.taints,
     )  # fmt: skip
+
+
+def _free_of(machine: Machine, offer: DeviceOffer) -> int:
+    return len([index for index in range(offer.count) if (offer.name, index) not in machine.held])
 
 
 def _add_twin_job(picture: Picture, job: Job) -> None:
@@ -93,7 +99,8 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
         picture[f"task {job.id}/{index}"] = (
             int(task.state), task.machine, task.last_machine, int(task.stopping), task.health, task.attempt,
             task.restarts, task.exit_code, task.signal, task.note, task.placed_at_us, task.started_at_us,
-            task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(task.past),
+            task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(tuple(each) for each in task.devices),
+            tuple(task.past),
         )  # fmt: skip
 
 
@@ -153,10 +160,19 @@ def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple
         tuple(table.attributes[row]),
         (int(table.port_first[row]), int(table.port_last[row]), int(table.port_next[row]), int(table.port_free[row])),
         {number: holders[task] for number, task in sorted(table.ports[row].items())},
+        (table.devices.offers(row), dict(sorted(_held(cell, row, holders).items()))),
         int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
         int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
         table.taints[row],
     )  # fmt: skip
+
+
+def _held(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+    return {
+        (kind.name, index): holders[task]
+        for kind in cell.machines.devices.kinds
+        for index, task in kind.used.get(row, {}).items()
+    }
 
 
 def _add_job(picture: Picture, cell: Cell, row: int) -> None:
@@ -182,7 +198,8 @@ def _add_job(picture: Picture, cell: Cell, row: int) -> None:
             )
             for each in arena.past.get(offset + index, ())
         )  # fmt: skip
-        picture[f"task {number}/{index}"] = (*value, tuple(arena.ports.get(offset + index, ())), past)
+        ports, devices = arena.ports.get(offset + index, ()), arena.devices.get(offset + index, ())
+        picture[f"task {number}/{index}"] = (*value, tuple(ports), devices, past)
 
 
 def _add_people(picture: Picture, cell: Cell) -> None:

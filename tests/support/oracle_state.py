@@ -7,6 +7,7 @@ number that is overwritten (``changed_at``), the twin keeps the list of all of t
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Genesis, Lack
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
@@ -55,6 +56,7 @@ class Task:
     ended_at_us: int = 0
     ended_elapsed: int = 0
     ports: list[int] = field(default_factory=list)
+    devices: list[list[int]] = field(default_factory=list)
     past: list[PastRow] = field(default_factory=list)
 
 
@@ -76,7 +78,7 @@ class Job:
 
 @dataclass(slots=True)
 class Machine:
-    """One machine; ``ports`` tells which task holds a port."""
+    """One machine; ``ports`` tells which task holds a port, ``held`` which one holds a device, by name and index."""
 
     name: str
     boot_id: str
@@ -87,6 +89,7 @@ class Machine:
     port_first: int
     port_last: int
     port_next: int
+    devices: tuple[DeviceOffer, ...]
     changes: list[int]
     state: str = JOINING
     claimed_at: int = 0
@@ -96,11 +99,16 @@ class Machine:
     lost_elapsed: int = -1  # never
     taints: tuple[Taint, ...] = ()
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
+    held: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     allocated: list[list[int]] = field(default_factory=lambda: [[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)])
 
     def free(self, dimension: int) -> int:
         """Give what no band has allocated of one resource; negative when the capacity shrank below the use."""
         return self.capacity[dimension] - sum(band[dimension] for band in self.allocated)
+
+    def device(self, name: str) -> DeviceOffer | None:
+        """Give what it offers under a name, None when nothing."""
+        return next((each for each in self.devices if each.name == name), None)
 
 
 @dataclass(slots=True)
@@ -147,6 +155,7 @@ class State:
     genesis: Genesis | None = None
     machines: list[Machine] = field(default_factory=list)
     drivers: list[str] = field(default_factory=list)  # every one that was ever offered
+    kinds: list[str] = field(default_factory=list)  # of devices, likewise
     jobs: dict[int, Job] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
     next_job: int = 1

@@ -111,13 +111,16 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         machine.allocated[job.spec.band][dimension] -= demand
     for number in task.ports:
         del machine.ports[number]
+    for request, indices in zip(job.spec.devices, task.devices, strict=False):
+        for device in indices:
+            del machine.held[request.name, device]
     touch(machine.changes, state.revision)
     past = (
         task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
         task.placed_at_us, task.started_at_us, ending.at_us,
     )  # fmt: skip
     task.machine = NOWHERE
-    task.ports = []
+    task.ports, task.devices = [], []
     task.stopping = Stopping.NO
     task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
     task.ended_at_us = ending.at_us

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from omegacell.core import commands as core
 from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import (
     NO_RULES,
@@ -24,6 +25,7 @@ from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Ro
 UINT64 = st.integers(0, 2**64 - 1)
 SINT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=12)
+PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
 
 
 def column(dtype: type[np.generic]) -> st.SearchStrategy[Any]:
@@ -73,6 +75,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
+        devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
     )
 
 
@@ -119,9 +122,10 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         boot_id=TEXT,
         capacity=st.lists(UINT64, max_size=4).map(tuple),
         drivers=TEXTS,
-        attributes=st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple),
+        attributes=PAIRS,
         port_first=UINT64,
         port_last=SINT64,
+        devices=st.lists(st.builds(DeviceOffer, name=TEXT, count=UINT64, attributes=PAIRS), max_size=3).map(tuple),
     ),
     core.Inventory: st.builds(core.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
     core.LoseMachines: st.builds(

@@ -38,6 +38,7 @@ from omegacell.core.commands import (
     Tick,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
@@ -84,7 +85,7 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N at=US service replace ...``."""
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N at=US service ...``."""
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
@@ -99,8 +100,31 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ports=tuple(Port(name=name, number=int(number or 0)) for name, _, number in named),
         max_restarts=int(options.get("restarts", 0)),
         placement=read_placement(options),
+        devices=tuple(
+            DeviceRequest(name=name, count=count, where=where)
+            for name, count, where in read_devices(options.get("devices", ""))
+        ),
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
+
+
+def read_devices(text: str) -> list[tuple[str, int, tuple[tuple[str, str], ...]]]:
+    """``NAME*COUNT@ATTRIBUTE:VALUE@...,NAME*COUNT``: names, counts and attributes, in order of the names."""
+    devices = []
+    for part in sorted(text.split(",")) if text else []:
+        head, *pairs = part.split("@")
+        name, _, count = head.partition("*")
+        found = [pair.partition(":") for pair in pairs]
+        devices.append((name, int(count), tuple(sorted((key, value) for key, _, value in found))))
+    return devices
+
+
+def write_devices(devices: Sequence[tuple[str, int, tuple[tuple[str, str], ...]]]) -> str:
+    """Write what `read_devices` reads, as an option; nothing when there are none."""
+    parts = [
+        "@".join([f"{name}*{count}", *(f"{key}:{value}" for key, value in pairs)]) for name, count, pairs in devices
+    ]
+    return f" devices={','.join(parts)}" if parts else ""
 
 
 def read_place(words: Words, options: Options) -> Place:
@@ -136,9 +160,9 @@ def read_unplaced(words: Words, options: Options) -> Unplaced:
 
 
 def read_register(words: Words, options: Options) -> RegisterMachine:
-    """``register NAME boot=ID cpu=N memory=N disk=N drivers=exec,simulated ports=8000-8007 rack=r1``."""
+    """``register NAME boot=ID cpu=N memory=N disk=N drivers=exec ports=8000-8007 devices=gpu*4@model:t4 rack=r1``."""
     first, last = (options["ports"].split("-", 1)) if "ports" in options else ("0", "-1")
-    known = ("boot", "cpu", "memory", "disk", "drivers", "ports")
+    known = ("boot", "cpu", "memory", "disk", "drivers", "ports", "devices")
     return RegisterMachine(
         name=words[0],
         boot_id=options.get("boot", "boot-1"),
@@ -147,6 +171,10 @@ def read_register(words: Words, options: Options) -> RegisterMachine:
         attributes=tuple(sorted((key, value) for key, value in options.items() if key not in known)),
         port_first=int(first),
         port_last=int(last),
+        devices=tuple(
+            DeviceOffer(name=name, count=count, attributes=attributes)
+            for name, count, attributes in read_devices(options.get("devices", ""))
+        ),
     )
 
 
@@ -280,13 +308,15 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
+            f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
             f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}{write_placement(spec.placement)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
     return (
         f"register {command.name} boot={command.boot_id} {amounts} drivers={','.join(command.drivers)}"
-        f" ports={command.port_first}-{command.port_last}{attributes}"
+        f" ports={command.port_first}-{command.port_last}"
+        f"{write_devices([(each.name, each.count, each.attributes) for each in command.devices])}{attributes}"
     )
 
 

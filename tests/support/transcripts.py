@@ -149,7 +149,9 @@ def describe_rows(outcome: Outcome) -> Iterator[str]:
     """Say what was refused, row by row."""
     for position, reason, is_conflict, dimension, shortage, taken_at in verdict_of(outcome).rows:
         words = [str(position), reason.name, "conflict" if is_conflict else "disagreement"]
-        if dimension >= 0:
+        if reason in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
+            words.append(f"lacks {shortage} of device {dimension}")
+        elif dimension >= 0:
             words.append(f"lacks {shortage} {RESOURCE_NAMES[dimension]}")
         if taken_at:
             words.append(f"taken at {taken_at}")
@@ -184,7 +186,7 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
 
 def describe_task(path: str, task: tuple[object, ...]) -> str:
     """Say where a task is in its life."""
-    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, past = task
+    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, devices, past = task
     assert isinstance(state, int)
     assert isinstance(past, tuple)
     words = [path, TaskState(state).name, f"attempt {attempt} restarts {restarts}"]
@@ -192,6 +194,7 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
     words += [f"stopping {stopping}"] if stopping else []
     words += [f"health {health}"] if health else []
     words += [f"ports {ports}"] if ports else []
+    words += [f"devices {devices}"] if devices else []
     words += [f"exit {code} signal {signal} note {note}"] if (code, signal, note) != (-1, 0, 0) else []
     words += [f"past {' '.join(f'{each[0]}:{TaskState(each[2]).name}@{each[1]}' for each in past)}"] if past else []
     return " ".join(words)
@@ -200,13 +203,17 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     """Say what a machine has left, who changed it last, and who hears it."""
     name, _, epoch, state, capacity, _, free, _, _, ports, *rest = machine
-    used, changed_at, claimed_at, author, contact, silent, _, taints = rest
+    used, devices_of, changed_at, claimed_at, author, contact, silent, _, taints = rest
     assert isinstance(ports, tuple)
     assert isinstance(taints, tuple)
+    assert isinstance(devices_of, tuple)
+    offers, held = devices_of
+    devices = "".join(f" {offer.name} {left} free of {offer.count}" for offer, left in offers)
+    devices += f" held {held}" if held else ""
     marks = f" taints {' '.join(map(str, taints))}" if taints else ""
     return (
         f"machine {row} {name} epoch {epoch} {state} free {free} of {capacity} next port {ports[2]} ports {used}"
-        f" changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}{marks}"
+        f"{devices} changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}{marks}"
     )
 
 

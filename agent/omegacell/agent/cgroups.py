@@ -17,25 +17,45 @@ from dataclasses import dataclass
 from typing import Final
 
 CONTROLLERS: Final = ("cpu", "memory", "pids")
+LATENCY_WEIGHT: Final = 10
+"""Where CPU is short, a latency-sensitive task gets so many times what a batch task of the same request gets."""
+
+_V2_WEIGHT_OF_CPU: Final = 25
+_V2_WEIGHTS: Final = (1, 10_000)
+_V1_SHARES_OF_CPU: Final = 1_024
+_V1_SHARES: Final = (2, 262_144)
+"""What one whole CPU of a batch task weighs, and what the kernel takes: there is room for 40 latency-sensitive CPUs in
+version 2, 25 in version 1; larger ones weigh no more."""
+
+_OPTIONAL: Final = frozenset({"memory.swap.max", "memory.memsw.limit_in_bytes"})
+"""Files that only kernels with swap accounting have."""
+
 _CPU_PERIOD_US = 100_000
 _REMOVE_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one attempt.
+    """What one attempt is promised, and what it may use at most.
+
+    CPU can be taken back at any instant: the request is a weight, and what is idle is anybody's. Memory cannot: beyond
+    its limit the attempt is killed, and what it has above its request is the first to be reclaimed.
 
     Attributes:
         cpu_milli: its share when the machine is busy; 0 for none.
-        is_cpu_capped: whether it is its share even when there is more.
         memory_bytes: what it may use before it is killed; 0 for no limit.
         pids: processes and threads; 0 for no limit.
+        cpu_limit_milli: what it gets at most, even when there is more; 0 for whatever is idle.
+        memory_request_bytes: what it was promised, where that is less than its limit; else 0.
+        is_latency_sensitive: its share counts `LATENCY_WEIGHT` times.
     """
 
     cpu_milli: int
     memory_bytes: int
     pids: int
-    is_cpu_capped: bool = False
+    cpu_limit_milli: int = 0
+    memory_request_bytes: int = 0
+    is_latency_sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +108,9 @@ class Cgroups:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder)
             for name, value in _settings(hierarchy, limits):
-                _write(os.path.join(folder, name), value)
+                path = os.path.join(folder, name)
+                if name not in _OPTIONAL or os.path.exists(path):
+                    _write(path, value)
             folders.append(folder)
         return tuple(folders)
 
@@ -176,16 +198,32 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]
     """Yield file and value of each limit in one hierarchy."""
     is_v2 = hierarchy.version == 2
     if "cpu" in hierarchy.controllers and limits.cpu_milli > 0:
-        # A thousand milli is 100 of version 2's weight and 1024 of version 1's shares.
-        weight = min(max(limits.cpu_milli // 10, 1), 10_000) if is_v2 else max(limits.cpu_milli * 1024 // 1000, 2)
-        yield "cpu.weight" if is_v2 else "cpu.shares", str(weight)
-        if limits.is_cpu_capped:
-            quota = max(limits.cpu_milli * _CPU_PERIOD_US // 1000, 1_000)
-            yield ("cpu.max", f"{quota} {_CPU_PERIOD_US}") if is_v2 else ("cpu.cfs_quota_us", str(quota))
+        yield "cpu.weight" if is_v2 else "cpu.shares", str(find_weight(limits, version=hierarchy.version))
+    if "cpu" in hierarchy.controllers and limits.cpu_limit_milli > 0:
+        quota = max(limits.cpu_limit_milli * _CPU_PERIOD_US // 1000, 1_000)
+        yield ("cpu.max", f"{quota} {_CPU_PERIOD_US}") if is_v2 else ("cpu.cfs_quota_us", str(quota))
     if "memory" in hierarchy.controllers and limits.memory_bytes > 0:
+        if limits.memory_request_bytes:
+            yield "memory.low" if is_v2 else "memory.soft_limit_in_bytes", str(limits.memory_request_bytes)
         yield "memory.max" if is_v2 else "memory.limit_in_bytes", str(limits.memory_bytes)
+        # Without this a task beyond its limit would go on in swap, slowly, and take others with it.
+        yield ("memory.swap.max", "0") if is_v2 else ("memory.memsw.limit_in_bytes", str(limits.memory_bytes))
     if "pids" in hierarchy.controllers and limits.pids > 0:
         yield "pids.max", str(limits.pids)
+
+
+def find_weight(limits: Limits, *, version: int) -> int:
+    """Return how an attempt's share of a busy CPU is said to a hierarchy: its request, scaled by its class.
+
+    >>> find_weight(Limits(cpu_milli=2_000, memory_bytes=0, pids=0), version=1)
+    2048
+    >>> find_weight(Limits(cpu_milli=2_000, memory_bytes=0, pids=0, is_latency_sensitive=True), version=2)
+    500
+    """
+    of_cpu = _V2_WEIGHT_OF_CPU if version == 2 else _V1_SHARES_OF_CPU
+    least, most = _V2_WEIGHTS if version == 2 else _V1_SHARES
+    scaled = limits.cpu_milli * of_cpu * (LATENCY_WEIGHT if limits.is_latency_sensitive else 1)
+    return min(max(scaled // 1000, least), most)
 
 
 def _read_own_groups() -> dict[str, str]:

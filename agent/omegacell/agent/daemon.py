@@ -12,10 +12,11 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from omegacell.agent.cgroups import Cgroups, find_hierarchies, group_name
+from omegacell.agent.device_names import is_gpu
 from omegacell.agent.drivers.exec_driver import DRIVER_NAME, ExecDriver, ExecSettings
 from omegacell.agent.events import (
     DropLink,
@@ -107,7 +108,8 @@ class Agent:
         self._lock = _take_lock(state)
         hierarchies = find_hierarchies(group_name(state), settings.cgroup_parent) if settings.use_cgroups else ()
         self._cgroups = Cgroups(hierarchies)
-        self._driver = ExecDriver(state, settings.exec, self._cgroups)
+        hides_gpus = any(is_gpu(device.name) for device in settings.overrides.devices)
+        self._driver = ExecDriver(state, replace(settings.exec, hides_gpus=hides_gpus), self._cgroups)
         self.machine: Final[Machine] = find_machine(
             state, overrides=settings.overrides, reserve=settings.reserve, drivers=(DRIVER_NAME,)
         )

@@ -16,43 +16,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from omegacell.core.units import JobId, MachineRow, Revision
+from omegacell.agent.attempts import AttemptKey as AttemptKey  # noqa: PLC0414 - whoever reads messages names attempts
+from omegacell.agent.attempts import make_key
+from omegacell.core.devices import DeviceOffer, Granted
+from omegacell.core.units import MachineRow, Revision
 
 MAX_REPORTS_PER_MESSAGE: Final = 10_000
 MAX_LOG_CHUNK_BYTES: Final = 256 << 10
 MAX_REPORT_MESSAGE_LENGTH: Final = 300
 NO_LEASE: Final = 0  # of a machine that the cell never gives up
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class AttemptKey:
-    """One attempt of one task."""
-
-    job_id: JobId
-    index: int
-    attempt: int
-
-    def __str__(self) -> str:
-        """Return the form used for files and by the supervisor.
-
-        >>> str(AttemptKey(job_id=JobId(7), index=0, attempt=2))
-        '7.0.2'
-        """
-        return f"{self.job_id}.{self.index}.{self.attempt}"
-
-    @staticmethod
-    def parse(text: str) -> "AttemptKey":
-        """Return the key that ``str`` wrote.
-
-        >>> AttemptKey.parse("7.0.2")
-        AttemptKey(job_id=7, index=0, attempt=2)
-        """
-        job_id, index, attempt = text.split(".")
-        return _make_key(int(job_id), int(index), int(attempt))
-
-
-def _make_key(job_id: int, index: int, attempt: int) -> AttemptKey:
-    return AttemptKey(job_id=JobId(job_id), index=index, attempt=attempt)
 
 
 class HeldState(IntEnum):
@@ -101,6 +73,7 @@ class MachineOffer:
         capacity: ``(resources,)`` integers in base units.
         attributes: name and value, sorted by name.
         drivers: names of the drivers it offers.
+        devices: the devices it has, names in ascending order.
         held: attempts it holds, running or ended and not forgotten yet.
         held_states: for each of ``held``.
         incarnation: of the log that the held attempts belong to; empty when it has never had one.
@@ -111,6 +84,7 @@ class MachineOffer:
     capacity: tuple[int, ...]
     attributes: tuple[tuple[str, str], ...] = ()
     drivers: tuple[str, ...] = ()
+    devices: tuple[DeviceOffer, ...] = ()
     held: tuple[AttemptKey, ...] = ()
     held_states: tuple[HeldState, ...] = ()
     incarnation: str = ""
@@ -200,7 +174,7 @@ class Reports:
         """Yield the rows; for tools and tests, as columns are faster."""
         messages = dict(self.messages)
         for place, row in enumerate(self.rows):
-            key = _make_key(self.job_ids[place], self.indexes[place], self.attempts[place])
+            key = make_key(self.job_ids[place], self.indexes[place], self.attempts[place])
             epoch, code, at_us = self.epochs[place], self.codes[place], self.at_us[place]
             text, kind = messages.get(place, ""), ReportKind(self.kinds[place])
             yield TaskReport(row=MachineRow(row), epoch=epoch, key=key, kind=kind, code=code, at_us=at_us, message=text)
@@ -269,7 +243,8 @@ class TaskShape:
         driver: the driver that runs it.
         payload: what to run, see `payload`.
         resources: ``(resources,)`` integers of one task.
-        port_names: names of its ports, in the order of ``Wanted.port_numbers``.
+        port_names: names of its ports, in the order of ``Wanted.start_ports``.
+        devices: names and counts of its devices, in the order of ``Wanted.start_devices``.
         grace_us: time between SIGTERM and SIGKILL.
         stop_on_partition: whether it must end when the machine's lease runs out.
     """
@@ -279,6 +254,7 @@ class TaskShape:
     payload: bytes
     resources: tuple[int, ...]
     port_names: tuple[str, ...] = ()
+    devices: tuple[tuple[str, int], ...] = ()
     grace_us: int = 5_000_000
     stop_on_partition: bool = True
 
@@ -301,6 +277,7 @@ class Wanted:
         start_indexes: see ``start_job_ids``.
         start_attempts: see ``start_job_ids``.
         start_ports: ``(place among the starts, port numbers)`` of those with ports.
+        start_devices: ``(place among the starts, indices for each of its devices)`` of those with devices.
         stop_rows: machine row of each stop.
         stop_job_ids: with ``stop_indexes`` and ``stop_attempts``, which attempt.
         stop_indexes: see ``stop_job_ids``.
@@ -317,6 +294,7 @@ class Wanted:
     start_indexes: tuple[int, ...] = ()
     start_attempts: tuple[int, ...] = ()
     start_ports: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    start_devices: tuple[tuple[int, Granted], ...] = ()
     stop_rows: tuple[int, ...] = ()
     stop_job_ids: tuple[int, ...] = ()
     stop_indexes: tuple[int, ...] = ()
@@ -324,17 +302,20 @@ class Wanted:
 
     def starts(self) -> "Iterator[tuple[MachineRow, WantedTask]]":
         """Yield the starts one by one; for machines that have few."""
-        ports = dict(self.start_ports)
+        ports, devices = dict(self.start_ports), dict(self.start_devices)
         for place, row in enumerate(self.start_rows):
             shape = self.shapes[self.start_shapes[place]]
-            key = _make_key(self.start_job_ids[place], self.start_indexes[place], self.start_attempts[place])
+            key = make_key(self.start_job_ids[place], self.start_indexes[place], self.start_attempts[place])
             named = tuple(zip(shape.port_names, ports.get(place, ()), strict=True))
-            yield MachineRow(row), WantedTask(key=key, shape=shape, ports=named, incarnation=self.incarnation)
+            names = [name for name, _ in shape.devices]
+            given = tuple(zip(names, devices.get(place, ()), strict=True))
+            task = WantedTask(key=key, shape=shape, ports=named, devices=given, incarnation=self.incarnation)
+            yield MachineRow(row), task
 
     def stops(self) -> Iterator[tuple[MachineRow, AttemptKey]]:
         """Yield the stops one by one."""
         for place, row in enumerate(self.stop_rows):
-            key = _make_key(self.stop_job_ids[place], self.stop_indexes[place], self.stop_attempts[place])
+            key = make_key(self.stop_job_ids[place], self.stop_indexes[place], self.stop_attempts[place])
             yield MachineRow(row), key
 
 
@@ -345,6 +326,7 @@ class WantedTask:
     key: AttemptKey
     shape: TaskShape
     ports: tuple[tuple[str, int], ...] = ()
+    devices: tuple[tuple[str, tuple[int, ...]], ...] = ()
     incarnation: str = ""
 
 

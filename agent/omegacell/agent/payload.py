@@ -34,6 +34,21 @@ class InlineFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """What a task may use beyond what it asks for; what the cell counts is what it asks for.
+
+    Attributes:
+        cpu_milli: never more CPU than this, even when there is more; 0 for whatever is idle.
+        memory_bytes: beyond it the task is killed; 0 for what it asks for.
+        is_latency_sensitive: goes before batch tasks where CPU is short.
+    """
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    is_latency_sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecConfig:
     """What the `exec` driver runs.
 
@@ -44,7 +59,6 @@ class ExecConfig:
         files: files to write first.
         log_limit_bytes: how much of each output is kept at least; older bytes are freed.
         pids: processes and threads the task may have, where control groups allow to say so; 0 for the default.
-        is_cpu_capped: never give it more than the CPU it asked for, even when there is more.
     """
 
     command: tuple[str, ...]
@@ -53,7 +67,6 @@ class ExecConfig:
     files: tuple[InlineFile, ...] = ()
     log_limit_bytes: int = 8 << 20
     pids: int = 0
-    is_cpu_capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +112,7 @@ class TaskPayload:
     exec: ExecConfig | None = None
     simulated: SimulatedConfig | None = None
     health: HealthConfig | None = None
+    limits: LimitsConfig | None = None
 
 
 def encode_payload(payload: TaskPayload) -> bytes:
@@ -108,7 +122,8 @@ def encode_payload(payload: TaskPayload) -> bytes:
     b'{"simulated":{"duration_ms":5,"exit_code":0},"version":1}'
     """
     record: dict[str, object] = {"version": PAYLOAD_VERSION}
-    for name, part in (("exec", payload.exec), ("simulated", payload.simulated), ("health", payload.health)):
+    parts = {"simulated": payload.simulated, "health": payload.health, "limits": payload.limits}
+    for name, part in parts.items():
         if part is not None:
             record[name] = asdict(part)
     if payload.exec is not None:
@@ -128,7 +143,7 @@ def parse_payload(data: bytes) -> TaskPayload:
         raise MalformedError(f"payload: not JSON: {error}") from error
     if not isinstance(record, dict) or record.pop("version", None) != PAYLOAD_VERSION:
         raise MalformedError(f"payload: expected an object of version {PAYLOAD_VERSION}")
-    parts = {"exec": _parse_exec, "simulated": _parse_simulated, "health": _parse_health}
+    parts = ("exec", "simulated", "health", "limits")
     for name in record:
         if name not in parts:
             raise MalformedError(f"payload: unknown part {name!r}, expected one of {', '.join(parts)}")
@@ -136,6 +151,7 @@ def parse_payload(data: bytes) -> TaskPayload:
         exec=_parse_exec(record["exec"]) if "exec" in record else None,
         simulated=_parse_simulated(record["simulated"]) if "simulated" in record else None,
         health=_parse_health(record["health"]) if "health" in record else None,
+        limits=_parse_limits(record["limits"]) if "limits" in record else None,
     )
 
 
@@ -167,6 +183,10 @@ def _parse_simulated(record: object) -> SimulatedConfig:
 
 def _parse_health(record: object) -> HealthConfig:
     return _make(HealthConfig, "health", _take_fields(HealthConfig, "health", record))
+
+
+def _parse_limits(record: object) -> LimitsConfig:
+    return _make(LimitsConfig, "limits", _take_fields(LimitsConfig, "limits", record))
 
 
 def _parse_file(record: object) -> InlineFile:

@@ -16,6 +16,7 @@ import psutil
 
 from omegacell.agent.messages import AttemptKey, HeldState, MachineOffer
 from omegacell.agent.supervisor.processes import read_boot_id
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import UsageError
 from omegacell.core.units import MAX_NAME_LENGTH
 
@@ -41,6 +42,7 @@ class Overrides:
         memory_bytes: likewise.
         disk_bytes: likewise.
         attributes: added to those found, or instead of them.
+        devices: the devices it has; none are found by themselves.
     """
 
     name: str | None = None
@@ -48,6 +50,7 @@ class Overrides:
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    devices: tuple[DeviceOffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Machine:
         capacity: ``(resources,)`` integers in base units.
         attributes: sorted by name.
         drivers: it offers.
+        devices: it has, sorted by name.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Machine:
     capacity: tuple[int, ...]
     attributes: tuple[tuple[str, str], ...]
     drivers: tuple[str, ...]
+    devices: tuple[DeviceOffer, ...] = ()
 
     def offer(self, held: dict[AttemptKey, HeldState], incarnation: str) -> MachineOffer:
         """Return the offer to register with; what is held belongs to ``incarnation``."""
@@ -76,6 +81,7 @@ class Machine:
             capacity=self.capacity,
             attributes=self.attributes,
             drivers=self.drivers,
+            devices=self.devices,
             held=tuple(held),
             held_states=tuple(held.values()),
             incarnation=incarnation,
@@ -104,6 +110,7 @@ def find_machine(state: str, *, overrides: Overrides, reserve: Reserve, drivers:
         capacity=(cpu_milli, memory, disk),
         attributes=tuple(sorted(attributes.items())),
         drivers=drivers,
+        devices=tuple(sorted(overrides.devices, key=lambda device: device.name)),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from omegacell.agent.drivers.simulated import DRIVER_NAME, Fleet
@@ -11,6 +12,7 @@ from omegacell.agent.link import Connector
 from omegacell.agent.messages import Down, LogChunk, LogRequest, MachineOffer, Rejected, Up
 from omegacell.agent.stamps import boot_us, wall_us
 from omegacell.agent.uplink import Uplink
+from omegacell.core.devices import DeviceOffer
 
 _FENCE_CHECK_S: Final = 1.0
 _ASK_AGAIN_S: Final = 1.0
@@ -50,6 +52,20 @@ def make_offers(
 
 def _place_of(number: int) -> dict[str, str]:
     return {"rack": f"r{(number - 1) // RACK_SIZE + 1}", "zone": ZONES[(number - 1) % len(ZONES)]}
+
+
+def add_devices(offers: Sequence[MachineOffer], devices: Sequence[tuple[int, DeviceOffer]]) -> list[MachineOffer]:
+    """Return machines with devices, each on so many of them, from the first on.
+
+    >>> machines = make_offers(2, prefix="sim", capacity=(4000, 8 << 30, 0))
+    >>> [len(machine.devices) for machine in add_devices(machines, [(1, DeviceOffer(name="gpu", count=4))])]
+    [1, 0]
+    """
+    named = sorted(devices, key=lambda pair: pair[1].name)
+    return [
+        replace(offer, devices=tuple(device for last, device in named if place < last))
+        for place, offer in enumerate(offers)
+    ]
 
 
 class SimulatedAgent:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from omegacell.api.records import At, MachineState, Resources
+from omegacell.api.records import At, MachineDevice, MachineState, Resources
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Status
 
@@ -222,7 +222,8 @@ class CellStatus:
     """The cell at a glance; resources are those of machines that are up.
 
     ``silent_count`` machines that are not down were not heard for a tick or more; ``waiting_count`` of them are given
-    up only by an operator, because too many are silent at once; ``waiting`` names the first 20.
+    up only by an operator, because too many are silent at once; ``waiting`` names the first 20. ``devices``
+    are those of all machines that are up, without attributes.
     """
 
     at: At
@@ -246,3 +247,4 @@ class CellStatus:
     silent_count: int
     waiting_count: int
     waiting: tuple[str, ...]
+    devices: tuple[MachineDevice, ...]

@@ -76,6 +76,13 @@ class CellCollector(Collector):
             free.add_metric([name], sum(cell.machines.free[is_up, place].tolist()))
         yield capacity
         yield free
+        devices = GaugeMetricFamily("omega_devices", "Of machines that are up.", labels=["device"])
+        free_devices = GaugeMetricFamily("omega_devices_free", "Of machines that are up.", labels=["device"])
+        for name, count, free_count in cell.machines.devices.totals(is_up):
+            devices.add_metric([name], count)
+            free_devices.add_metric([name], free_count)
+        yield devices
+        yield free_devices
 
     def _collect_schedulers(self) -> Iterator[Metric]:
         rows = scheduler_statistics(self._host.cell)

@@ -218,11 +218,12 @@ class Task:
     last: Attempt | None
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
+    devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """How many machines cannot take a task for one reason; ``dimension`` is the resource for RESOURCES."""
+    """How many machines cannot take a task for one reason; ``dimension`` is the resource or the device that lacks."""
 
     reason: str
     dimension: str
@@ -259,6 +260,16 @@ class LogPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineDevice:
+    """Devices of one kind on a machine, and how many of them nobody holds."""
+
+    name: str
+    count: int
+    free: int
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """A machine, what it has and what is taken of it."""
 
@@ -278,6 +289,7 @@ class Machine:
     port_last: int
     port_free: int
     taints: tuple[str, ...] = ()
+    devices: tuple[MachineDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

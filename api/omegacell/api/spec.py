@@ -12,22 +12,25 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from omegacell.agent.payload import (
     ExecConfig,
     HealthConfig,
     InlineFile,
+    LimitsConfig,
     SimulatedConfig,
     TaskPayload,
     encode_payload,
 )
 from omegacell.api.documents import Document, Path_, parse_documents, read_file
 from omegacell.api.records import Submission
-from omegacell.api.spec_model import ExecPart, JobFile, TaskPart, json_schema
+from omegacell.api.spec_model import DEVICE_PATTERN, ExecPart, JobFile, json_schema
 from omegacell.api.spec_placement import NAME_PATTERN, rules_of
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
@@ -37,6 +40,7 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
 MAX_PROBLEMS_SHOWN: Final = 20
+CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +148,12 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         grace_us=job.grace,
         on_partition=OnPartition.CONTINUE if job.on_partition == "continue" else OnPartition.STOP,
         placement=rules_of(job),
+        devices=tuple(
+            DeviceRequest(name=name, count=device.count, where=tuple(sorted(device.where.items())))
+            for name, device in sorted(job.devices.items())
+        ),
     )
-    return Submission(spec=spec, payload=encode_payload(_payload_of(job.task)), replace=replace)
+    return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
 
 
 def salted_hash(salt: bytes, payload: bytes) -> bytes:
@@ -166,9 +174,21 @@ def default_owner() -> str:
     return re.sub(r"[^a-z0-9._-]", "", name.lower()).lstrip("._-")[:63] or "unknown"
 
 
-def _payload_of(task: TaskPart) -> TaskPayload:
-    health = task.health
+def _limits_of(job: JobFile) -> LimitsConfig | None:
+    """Return the limits of real tasks; simulated ones use nothing."""
+    if job.task.exec is None:
+        return None
+    return LimitsConfig(
+        cpu_milli=job.resources.cpu if job.task.exec.cpu_capped else job.limits.cpu or 0,
+        memory_bytes=job.limits.memory or 0,
+        is_latency_sensitive=(job.app_class or CLASS_OF_KIND[job.kind]) == "latency_sensitive",
+    )
+
+
+def _payload_of(job: JobFile) -> TaskPayload:
+    task, health = job.task, job.task.health
     return TaskPayload(
+        limits=_limits_of(job),
         exec=None if task.exec is None else _exec_of(task.exec, log_limit_bytes=task.logs.limit),
         simulated=None
         if task.simulated is None
@@ -203,7 +223,6 @@ def _exec_of(part: ExecPart, *, log_limit_bytes: int) -> ExecConfig:
         files=files,
         log_limit_bytes=log_limit_bytes,
         pids=part.pids,
-        is_cpu_capped=part.cpu_capped,
     )
 
 
@@ -224,12 +243,14 @@ def _parse_document(document: Document) -> JobFile:
 
 
 def _take_texts(document: Document) -> None:
-    """Put the values of the environment back as they were written: there, ``1.10`` and ``true`` are words."""
+    """Put values of variables and attributes back as they were written: there, ``1.10`` and ``true`` are words."""
     for path, text in document.texts.items():
         if path[:-1] == ("task", "exec", "env"):
             document.value["task"]["exec"]["env"][path[-1]] = text
         elif path[:3] == ("task", "exec", "args") and len(path) == 4:
             document.value["task"]["exec"]["args"][path[3]] = text
+        elif path[:1] == ("devices",) and path[2:3] == ("where",) and len(path) == 4:
+            document.value["devices"][path[1]]["where"][path[3]] = text
 
 
 def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
@@ -268,6 +289,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 }
 _PATTERNS: Final[Mapping[str, str]] = {
     NAME_PATTERN: "expected 1 to 63 lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit",
+    DEVICE_PATTERN: "expected names of lower-case letters, digits, '.', '_' and '-', joined by '/', such as nvidia/gpu",
     r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
     r"^[^\x00]*$": "expected text without NUL characters",
@@ -335,19 +357,20 @@ def _value_at(document: Document, path: Path_) -> object:
 
 def _word_unknown(path: Path_) -> str:
     model: type[BaseModel] | None = JobFile
-    for step in path[:-1]:
-        model = _model_of(model, str(step)) if model else None
-    known = list(model.model_fields) if model else []
+    steps = iter(path[:-1])
+    for step in steps:
+        field = model.model_fields.get(str(step)) if model else None
+        model = _model_of(field) if field else None
+        if field and get_origin(field.annotation) is dict:
+            next(steps, None)  # a key that the user chose
+    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
     if near:
         return f"unknown field; did you mean {near[0]!r}?"
     return f"unknown field; expected one of {', '.join(known)}"
 
 
-def _model_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    field = model.model_fields.get(name)
-    if field is None:
-        return None
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
     choices = (field.annotation, *getattr(field.annotation, "__args__", ()))
     for choice in choices:
         for each in (choice, *getattr(choice, "__args__", ())):

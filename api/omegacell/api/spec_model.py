@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from omegacell.agent.device_names import variable_name
 from omegacell.api.quantities import (
     BYTES_EXPECTED,
     CPU_EXPECTED,
@@ -26,9 +27,18 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
-from omegacell.core.units import MAX_NAME_LENGTH, MAX_PORTS_PER_TASK, MAX_TASKS_PER_JOB
+from omegacell.core.units import (
+    MAX_ATTRIBUTES,
+    MAX_DEVICE_COUNT,
+    MAX_DEVICES_PER_TASK,
+    MAX_NAME_LENGTH,
+    MAX_PORTS_PER_TASK,
+    MAX_TASKS_PER_JOB,
+    MAX_TEXT_LENGTH,
+)
 from omegacell.core.validate_placement import MAX_RULES
 
+DEVICE_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 MAX_PORT: Final = 65_535
 MAX_FILES: Final = 100
 MAX_ARGUMENTS: Final = 1_000
@@ -36,6 +46,9 @@ MAX_ARGUMENTS: Final = 1_000
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=MAX_NAME_LENGTH)]
 PortName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9_]{0,30})$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
+DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN, max_length=MAX_NAME_LENGTH)]
+AttributeName = Annotated[str, StringConstraints(pattern=r"^[ -~]+$", max_length=MAX_TEXT_LENGTH)]
+AttributeValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=MAX_TEXT_LENGTH)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
@@ -86,6 +99,28 @@ class ResourcesPart(_Part):
     disk: Bytes = 0
 
 
+class LimitsPart(_Part):
+    """What one task may use at most; by default its memory and whatever CPU is idle."""
+
+    cpu: Cpu | None = Field(
+        default=None, ge=1, description="never more, even when there is more; by default what is idle"
+    )
+    memory: Bytes | None = Field(default=None, ge=1, description="beyond it the task is killed; by default its memory")
+
+
+class DevicePart(_Part):
+    """Devices of one kind that each task needs for itself."""
+
+    count: int = Field(default=1, ge=1, le=MAX_DEVICE_COUNT, description="how many")
+    where: dict[AttributeName, AttributeValue] = Field(
+        default_factory=dict, max_length=MAX_ATTRIBUTES, description="attributes that they must have, and their values"
+    )
+
+
+def _parse_device(value: object) -> object:
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Restarts(_Part):
     """What happens to a task whose attempt failed (or, in a service, ended)."""
 
@@ -124,7 +159,9 @@ class ExecPart(_Part):
         default_factory=dict, max_length=MAX_FILES, description="relative path to content"
     )
     pids: int = Field(default=0, ge=0, le=1_000_000, description="limit of processes and threads; 0: the default")
-    cpu_capped: bool = Field(default=False, description="never more CPU than asked for, even when there is more")
+    cpu_capped: bool = Field(
+        default=False, description="never more CPU than asked for: the same as `limits.cpu` equal to `resources.cpu`"
+    )
 
     @model_validator(mode="after")
     def _check_program(self) -> Self:
@@ -197,6 +234,15 @@ class JobFile(_Part):
     )
     count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
+    limits: LimitsPart = Field(default_factory=LimitsPart, description="at least what is asked for")
+    app_class: Literal["latency_sensitive", "batch"] | None = Field(
+        default=None,
+        alias="class",
+        description="who gets a busy CPU first; by default latency_sensitive for services, batch for batch jobs",
+    )
+    devices: dict[DeviceName, Annotated[DevicePart, BeforeValidator(_parse_device)]] = Field(
+        default_factory=dict, max_length=MAX_DEVICES_PER_TASK, description="name to count, or to {count, where}"
+    )
     ports: dict[PortName, Annotated[int, Field(ge=0, le=MAX_PORT)]] = Field(
         default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
     )
@@ -221,6 +267,31 @@ class JobFile(_Part):
     @model_validator(mode="after")
     def _check_constraints(self) -> Self:
         check_contradiction(self.constraints)
+        return self
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        for name, asked, limit in (
+            ("cpu", self.resources.cpu, self.limits.cpu),
+            ("memory", self.resources.memory, self.limits.memory),
+        ):
+            if limit is not None and limit < asked:
+                unit = "thousandths" if name == "cpu" else "bytes"
+                raise ValueError(f"limits.{name}: expected at least resources.{name} ({asked} {unit}), found {limit}")
+        if self.limits.cpu is not None and self.task.exec is not None and self.task.exec.cpu_capped:
+            raise ValueError(
+                "expected one of limits.cpu and task.exec.cpu_capped: the one caps the CPU at what it says"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> Self:
+        variables: dict[str, str] = {}
+        for name in self.devices:
+            other = variables.setdefault(variable_name(name), name)
+            if other != name:
+                variable = f"OMEGA_DEVICE_{variable_name(name)}"
+                raise ValueError(f"devices: {other!r} and {name!r} would both be {variable} to the task")
         return self
 
     @model_validator(mode="after")

@@ -35,8 +35,8 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.outcomes import Outcome, Reason
-from omegacell.core.units import RESOURCE_NAMES
+from omegacell.core.jobs import JobSpec
+from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
 from omegacell.store.folding import Applied
 from omegacell.store.replica import Replica
@@ -204,7 +204,7 @@ class Recorder:
                 index=int(indices[position]),
                 machine=cell.machines.names[machine] if is_known else "",
                 reason=reason.name.lower(),
-                dimension=RESOURCE_NAMES[dimension] if dimension >= 0 else "",
+                dimension=name_dimension(reason, dimension, _spec_of(cell, int(jobs[position]))),
                 shortage=int(refusals.shortages[place]),
                 seen=transaction.seen,
                 taken_at=taken_at,
@@ -367,9 +367,14 @@ def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.nda
     return jobs, indices, machines
 
 
-def _job_name(cell: Cell, job: int) -> str:
+def _spec_of(cell: Cell, job: int) -> JobSpec | None:
     row = cell.jobs.row_of(job)
-    return f"#{job}" if row is None else cell.jobs.spec_of(row).name
+    return None if row is None else cell.jobs.spec_of(row)
+
+
+def _job_name(cell: Cell, job: int) -> str:
+    spec = _spec_of(cell, job)
+    return f"#{job}" if spec is None else spec.name
 
 
 def _machine_name(cell: Cell, row: int) -> str:

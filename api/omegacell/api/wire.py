@@ -8,6 +8,7 @@ from typing import cast
 from omegacell.api import records
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
@@ -46,6 +47,14 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         on_partition=cast("pb.OnPartition", spec.on_partition),
         payload=payload,
         placement=write_placement(spec.placement),
+        devices=[
+            pb.DeviceRequest(
+                name=request.name,
+                count=request.count,
+                where=[pb.Attribute(name=name, value=value) for name, value in request.where],
+            )
+            for request in spec.devices
+        ],
     )
 
 
@@ -74,7 +83,13 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         on_partition=OnPartition(message.on_partition),
         payload=payload_hash,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
+        devices=tuple([_read_request(request) for request in message.devices]),
     )
+
+
+def _read_request(message: pb.DeviceRequest) -> DeviceRequest:
+    where = tuple([(attribute.name, attribute.value) for attribute in message.where])
+    return DeviceRequest(name=message.name, count=message.count, where=where)
 
 
 def write_submission(submission: records.Submission) -> pb.SubmitJobRequest:
@@ -146,6 +161,9 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     for ended in message.past:
         past.setdefault(ended.index, []).append(_read_past(ended, texts.get((ended.index, ended.attempt), "")))
     ports = {entry.index: {port.name: port.number for port in entry.ports} for entry in message.ports}
+    devices = {
+        entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
+    }
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -159,6 +177,7 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 last=_read_last(columns, place, texts.get((index, columns.attempts[place]), "")),
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
+                devices=devices.get(index, {}),
             )
         )
     return tuple(tasks)
@@ -219,6 +238,17 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_last=message.port_last,
         port_free=message.port_free,
         taints=tuple(message.taints),
+        devices=tuple(read_device(device) for device in message.devices),
+    )
+
+
+def read_device(message: pb.MachineDevice) -> records.MachineDevice:
+    """Return devices of one kind."""
+    return records.MachineDevice(
+        name=message.name,
+        count=message.count,
+        free=message.free,
+        attributes={attribute.name: attribute.value for attribute in message.attributes},
     )
 
 

@@ -9,6 +9,7 @@ from typing import assert_never, cast
 
 from omegacell.agent import messages as agent
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.core.devices import DeviceOffer, Granted
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow, Revision
 
@@ -75,6 +76,14 @@ def _write_offer(offer: agent.MachineOffer) -> pb.MachineOffer:
         capacity=offer.capacity,
         attributes=[pb.Attribute(name=name, value=value) for name, value in offer.attributes],
         drivers=offer.drivers,
+        devices=[
+            pb.MachineDevice(
+                name=device.name,
+                count=device.count,
+                attributes=[pb.Attribute(name=name, value=value) for name, value in device.attributes],
+            )
+            for device in offer.devices
+        ],
         held_jobs=[key.job_id for key in offer.held],
         held_indices=[key.index for key in offer.held],
         held_attempts=[key.attempt for key in offer.held],
@@ -94,10 +103,16 @@ def _read_offer(offer: pb.MachineOffer) -> agent.MachineOffer:
         capacity=tuple(offer.capacity),
         attributes=tuple([(attribute.name, attribute.value) for attribute in offer.attributes]),
         drivers=tuple(offer.drivers),
+        devices=tuple([_read_device(device) for device in offer.devices]),
         held=held,
         held_states=tuple([agent.HeldState(state) for state in offer.held_states]),
         incarnation=offer.incarnation,
     )
+
+
+def _read_device(device: pb.MachineDevice) -> DeviceOffer:
+    attributes = tuple([(attribute.name, attribute.value) for attribute in device.attributes])
+    return DeviceOffer(name=device.name, count=device.count, attributes=attributes)
 
 
 def _write_reports(reports: agent.Reports) -> pb.Reports:
@@ -200,7 +215,7 @@ class DownWriter:
             numbers[shape] = job_id
         new = [place for place, number in enumerate(numbers) if number and number not in self._sent]
         self._sent.update(numbers[place] for place in new)
-        ports = dict(wanted.start_ports)
+        ports, devices = dict(wanted.start_ports), dict(wanted.start_devices)
         return pb.Wanted(
             incarnation=wanted.incarnation,
             revision=wanted.revision,
@@ -212,6 +227,7 @@ class DownWriter:
             start_indices=wanted.start_indexes,
             start_attempts=wanted.start_attempts,
             start_ports=[number for place in sorted(ports) for number in ports[place]],
+            start_devices=[index for place in sorted(devices) for indices in devices[place] for index in indices],
             stop_rows=wanted.stop_rows,
             stop_jobs=wanted.stop_job_ids,
             stop_indices=wanted.stop_indexes,
@@ -282,6 +298,7 @@ class DownReader:
             start_indexes=tuple(wanted.start_indices),
             start_attempts=tuple(wanted.start_attempts),
             start_ports=_read_ports(shapes, start_shapes, list(wanted.start_ports)),
+            start_devices=_read_devices(shapes, start_shapes, list(wanted.start_devices)),
             stop_rows=tuple(wanted.stop_rows),
             stop_job_ids=tuple(wanted.stop_jobs),
             stop_indexes=tuple(wanted.stop_indices),
@@ -306,6 +323,23 @@ def _read_ports(
     return tuple(ports)
 
 
+def _read_devices(
+    shapes: tuple[agent.TaskShape, ...], start_shapes: tuple[int, ...], indices: list[int]
+) -> tuple[tuple[int, Granted], ...]:
+    devices = []
+    at = 0
+    for place, shape in enumerate(start_shapes):
+        granted: list[tuple[int, ...]] = []
+        for _, count in shapes[shape].devices:
+            granted.append(tuple(indices[at : at + count]))
+            at += count
+        if granted:
+            devices.append((place, tuple(granted)))
+    if at != len(indices):
+        raise MalformedError(f"a wanted state has {len(indices)} device indices; its starts need {at}")
+    return tuple(devices)
+
+
 def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
     return pb.Shape(
         number=number,
@@ -314,6 +348,7 @@ def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
         payload=shape.payload,
         resources=shape.resources,
         port_names=shape.port_names,
+        devices=[pb.ShapeDevice(name=name, count=count) for name, count in shape.devices],
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
     )
@@ -326,6 +361,7 @@ def _read_shape(shape: pb.Shape) -> agent.TaskShape:
         payload=shape.payload,
         resources=tuple(shape.resources),
         port_names=tuple(shape.port_names),
+        devices=tuple([(device.name, device.count) for device in shape.devices]),
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
     )

@@ -5,7 +5,7 @@ The server writes what the client reads; the values are those of `figures`, and 
 
 from omegacell.api import figures, records
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.wire import read_at, read_resources
+from omegacell.api.wire import read_at, read_device, read_resources
 from omegacell.core.jobs import TaskState
 
 
@@ -214,4 +214,5 @@ def read_status(message: pb.CellStatusResponse) -> figures.CellStatus:
         silent_count=message.silent_count,
         waiting_count=message.waiting_count,
         waiting=tuple(message.waiting),
+        devices=tuple(read_device(device) for device in message.devices),
     )

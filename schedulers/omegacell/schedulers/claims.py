@@ -14,9 +14,8 @@ from omegacell.core.columns import find_highest, find_lowest, is_zero
 from omegacell.core.commands import Int32s
 from omegacell.core.conflicts import Overlay
 from omegacell.core.errors import PluginError
-from omegacell.core.outcomes import Reason
+from omegacell.core.outcomes import name_dimension
 from omegacell.core.quick import quick
-from omegacell.core.units import RESOURCE_NAMES
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
 from omegacell.schedulers.interface import Placement, TaskGroup
 
@@ -102,6 +101,7 @@ def _misfit(claims: GroupClaims, place: int, *, cell: Cell, overlay: Overlay) ->
     before = claims.machines[:place]
     after.take(claims.group.spec, before[before == row])
     reason, dimension, shortage = after.find_lack(claims.group.spec, row)
-    what = f"{RESOURCE_NAMES[dimension]} is short by {shortage}" if reason is Reason.RESOURCES else reason.name
+    lacks = name_dimension(reason, dimension, claims.group.spec)
+    what = f"{lacks} is short by {shortage}" if lacks else reason.name
     task = f"{claims.group.spec.name}/{claims.indices[place]}"
     return f"claims machine {cell.machines.names[row]} (row {row}) for {task}, which does not fit: {what}"

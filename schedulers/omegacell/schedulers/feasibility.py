@@ -15,27 +15,28 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import is_distinct
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES, PlacementRules
-from omegacell.core.units import RESOURCE_COUNT
+from omegacell.core.units import MAX_DIMENSIONS
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], PlacementRules | None, str]
-"""What `Overlay.room` reads of a spec: driver, resources, ports, rules; and the name where other tasks matter."""
+Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str]
+"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules; the name where other tasks matter."""
 
 
 def shape_of(spec: JobSpec) -> Shape:
     """Return the part of a spec that says where its tasks fit, unless another job's rules keep them away."""
     rules = spec.placement
     if rules is NO_RULES:
-        return spec.driver, spec.resources, spec.ports, None, ""
-    return spec.driver, spec.resources, spec.ports, rules, spec.name if rules.is_crowded else ""
+        return spec.driver, spec.resources, spec.ports, spec.devices, None, ""
+    return spec.driver, spec.resources, spec.ports, spec.devices, rules, spec.name if rules.is_crowded else ""
 
 
 def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
     """Return the shape of a spec as ``overlay`` judges it: with the name when where other tasks are matters."""
-    driver, resources, ports, rules, name = shape_of(spec)
-    return driver, resources, ports, rules, name or (spec.name if overlay.is_crowded(spec) else "")
+    driver, resources, ports, devices, rules, name = shape_of(spec)
+    return driver, resources, ports, devices, rules, name or (spec.name if overlay.is_crowded(spec) else "")
 
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
@@ -74,15 +75,15 @@ def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ..
     reasons, dimensions = overlay.reasons(spec)
     silent = find_silent(cell)
     reasons[silent], dimensions[silent] = Reason.MACHINE_NOT_UP, -1
-    kinds = reasons.astype(np.int64) * (RESOURCE_COUNT + 1) + dimensions + 1
+    kinds = reasons.astype(np.int64) * (MAX_DIMENSIONS + 1) + dimensions + 1
     counts = np.bincount(kinds)
     lacks = [
         Lack(
-            reason=int(kind) // (RESOURCE_COUNT + 1),
-            dimension=int(kind) % (RESOURCE_COUNT + 1) - 1,
+            reason=int(kind) // (MAX_DIMENSIONS + 1),
+            dimension=int(kind) % (MAX_DIMENSIONS + 1) - 1,
             machine_count=int(counts[kind]),
         )
         for kind in np.flatnonzero(counts).tolist()
-        if kind // (RESOURCE_COUNT + 1) != Reason.NONE
+        if kind // (MAX_DIMENSIONS + 1) != Reason.NONE
     ]
     return tuple(sorted(lacks, key=lambda lack: (-lack.machine_count, lack.reason, lack.dimension)))

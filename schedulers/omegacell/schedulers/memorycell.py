@@ -20,6 +20,7 @@ from omegacell.core.commands import (
     Transaction,
 )
 from omegacell.core.deltas import Delta
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import InvariantError
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import (
@@ -174,6 +175,7 @@ class Operator:
         capacity: tuple[int, ...],
         drivers: tuple[str, ...] = ("exec",),
         attributes: tuple[tuple[str, str], ...] = (),
+        devices: tuple[DeviceOffer, ...] = (),
     ) -> MachineRow:
         """Register a machine with ports 20000 to 20999 to grant and report an empty inventory, so that it is up."""
         registered = self.must(
@@ -185,6 +187,7 @@ class Operator:
                 attributes=attributes,
                 port_first=20_000,
                 port_last=20_999,
+                devices=devices,
             )
         )
         nothing = np.empty(0, np.int32)

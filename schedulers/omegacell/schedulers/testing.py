@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from omegacell.core.commands import Report, ReportKind, StopJob, SubmitJob
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.errors import InvariantError, PluginError
 from omegacell.core.invariants import check
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
@@ -77,12 +78,18 @@ class TestCell:
         for number in range(machines):
             self.add_machine(f"m{number}")
 
-    def add_machine(self, name: str, *, cpu_milli: int | None = None, drivers: tuple[str, ...] = ("exec",)) -> int:
-        """Add a machine like the others, or with another amount of CPU, and return its row."""
+    def add_machine(
+        self,
+        name: str,
+        *,
+        cpu_milli: int | None = None,
+        drivers: tuple[str, ...] = ("exec",),
+        devices: tuple[DeviceOffer, ...] = (),
+    ) -> int:
+        """Add a machine like the others, or with another amount of CPU and with devices, and return its row."""
         cpu, *rest = self._capacity
-        return self.operator.add_machine(
-            name, capacity=(cpu if cpu_milli is None else cpu_milli, *rest), drivers=drivers
-        )
+        capacity = (cpu if cpu_milli is None else cpu_milli, *rest)
+        return self.operator.add_machine(name, capacity=capacity, drivers=drivers, devices=devices)
 
     def submit(self, name: str, *, count: int = 1, cpu_milli: int = 100, **fields: Any) -> JobId:
         """Submit a job; ``fields`` are those of `JobSpec`."""
@@ -296,10 +303,13 @@ def _race(make: Callable[[], Scheduler], seed: int) -> TestCell:
     """Run three instances over more work than there is room for; jobs end, machines come, a gang is too large."""
     test = TestCell(machines=6, cpu_milli=4_000, seed=seed)
     test.add_machine("odd", drivers=("other",))
+    test.add_machine("learns", devices=(DeviceOffer(name="gpu", count=3, attributes=(("model", "a100"),)),))
     for _ in range(3):
         test.join(make())
     jobs = [test.submit(f"job-{number}", count=1 + number % 5, cpu_milli=700 + 100 * number) for number in range(9)]
     jobs.append(test.submit("ports", count=2, ports=(Port(name="http"), Port(name="fixed", number=80))))
+    for name, count in (("learn-0", 1), ("learn-1", 2)):
+        jobs.append(test.submit(name, count=2, devices=(DeviceRequest(name="gpu", count=count),)))
     jobs.append(test.submit("gang", count=4, cpu_milli=900, is_gang=True, band=Band.PRODUCTION))
     test.submit("too-large", count=99, cpu_milli=900, is_gang=True)
     test.go()

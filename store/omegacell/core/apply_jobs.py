@@ -159,6 +159,11 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         arena.ports[row - old + new] = numbers
         used = cell.machines.ports[int(arena.machine[row])]
         used.update((number, row - old + new) for number in numbers)
+    for row in [row for row in arena.devices if old <= row < old + length]:
+        at = row - old + new
+        arena.devices[at] = arena.devices.pop(row)
+        requests = cell.jobs.spec_of(int(arena.job[row])).devices
+        cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
 
 
 def _stop_tasks(cell: Cell, tasks: Rows) -> None:

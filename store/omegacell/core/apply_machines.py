@@ -15,7 +15,7 @@ from omegacell.core.lives import Rows, Stamp, end_all_as, end_attempts
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import Taint
-from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
+from omegacell.core.units import MAX_DEVICE_KINDS, MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
 from omegacell.core.validate_placement import MAX_RULES
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -31,6 +31,8 @@ def judge_register(cell: Cell, command: RegisterMachine, *, session: int, stamp:
     machines = cell.machines
     unknown = [name for name in command.drivers if not machines.driver_bit(name)]
     is_too_many = len(machines.driver_names) + len(unknown) > MAX_DRIVERS
+    new_kinds = [offer for offer in command.devices if machines.devices.find(offer.name) is None]
+    is_too_many |= len(machines.devices.kinds) + len(new_kinds) > MAX_DEVICE_KINDS
     row = machines.row_of(command.name)
     write = partial(_write_register, cell, command, session=session, stamp=stamp)
     if row is None:
@@ -64,6 +66,7 @@ def _write_register(cell: Cell, command: RegisterMachine, *, session: int, stamp
     machines.silent_ticks[row] = 0
     machines.note_standing()
     _set_port_range(cell, row, command)
+    machines.devices.set_offers(row, command.devices, machine_count=machines.count)
     _touch(cell, np.array([row], np.int64), stamp=stamp)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
+from omegacell.core.devices import Granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class TaskArena(Table):
         exit_code: int32, -1 for none; signal: uint8, 0 for none; note: `ExitNote`, uint8; all of the last attempt.
         placed_at_us, started_at_us, ended_at_us: wall stamps of the last attempt, int64, 0 for not yet.
         ended_elapsed: elapsed when the last attempt ended, int64.
-        ports: task row to granted ports. past: task row to earlier attempts, oldest first.
+        ports: task row to granted ports. devices: task row to granted devices. past: task row to earlier attempts,
+            oldest first.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -80,6 +82,7 @@ class TaskArena(Table):
         """Begin with no tasks."""
         super().__init__()
         self.ports: dict[int, tuple[int, ...]] = {}
+        self.devices: dict[int, Granted] = {}
         self.past: dict[int, tuple[PastAttempt, ...]] = {}
         self.free_extents: list[tuple[int, int]] = []
 
@@ -134,6 +137,7 @@ class TaskArena(Table):
         other = type(self)()
         other.copy_columns(self)
         other.ports = dict(self.ports)
+        other.devices = dict(self.devices)
         other.past = dict(self.past)
         other.free_extents = list(self.free_extents)
         return other

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.jobs import JobSpec
 from omegacell.core.placement import Taint
 from omegacell.core.quick import quick
@@ -160,7 +161,7 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, else -1.
+        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1.
         machine_count: how many machines.
     """
 
@@ -198,6 +199,7 @@ class RegisterMachine:
         attributes: name and value pairs, names in ascending order.
         port_first: first port that `apply` may grant.
         port_last: last of them; below ``port_first`` when there are none.
+        devices: the devices it has, names in ascending order, each once.
     """
 
     name: str
@@ -207,6 +209,7 @@ class RegisterMachine:
     attributes: tuple[tuple[str, str], ...] = ()
     port_first: int = 0
     port_last: int = -1
+    devices: tuple[DeviceOffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,6 +17,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of
 from omegacell.core.commands import Place, Transaction
 from omegacell.core.crowds import Crowd, find_crowded
+from omegacell.core.devices import DeviceLedger
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
@@ -36,6 +37,7 @@ class Overlay:
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
+        self._devices: DeviceLedger | None = None
         self._is_private = False
 
     @property
@@ -97,6 +99,9 @@ class Overlay:
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
+        if spec.devices:
+            every = np.arange(len(free), dtype=np.int64) if rows is None else rows
+            np.minimum(room, self._ledger().room(spec.devices, every), out=room)
         return np.maximum(room, 0, out=room)
 
     def takes_each(self, spec: JobSpec, rows: NDArray[np.integer]) -> bool:
@@ -107,7 +112,7 @@ class Overlay:
         A quotient is at least one exactly when the amount is free, so the least that is free says it for all machines.
         Cost: O(rows).
         """
-        if spec.ports or self.is_crowded(spec):
+        if spec.ports or spec.devices or self.is_crowded(spec):
             return bool(self.fits_in_order(spec, rows).all())
         if False in self._takers(spec, rows).tolist():
             return False
@@ -133,6 +138,8 @@ class Overlay:
             for row in rows.tolist():
                 taken = self._static.setdefault(row, {})
                 taken.update((port.number, None) for port in spec.ports if port.number)
+        if spec.devices:
+            self._ledger().take(spec.devices, rows)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
@@ -145,18 +152,34 @@ class Overlay:
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """Return for each machine the first reason why one more task does not fit, and the dimension it lacks.
 
-        Two arrays over ``rows``: values of `Reason`, uint8, NONE where it fits; resource index, int32, else -1.
+        Two arrays over ``rows``: values of `Reason`, uint8, NONE where it fits; index of the resource or of the job's
+        device, int32, else -1.
         """
         every = np.arange(self._cell.machines.count, dtype=np.int64) if rows is None else rows
-        reasons = self.standing_reasons(spec, every)
-        dimensions = np.full(len(every), -1, np.int32)
+        standing = self.standing_reasons(spec, every)
+        reasons, dimensions = self._reasons_alone(spec, every, standing)
         if self.is_crowded(spec):
-            open_ = reasons == Reason.NONE.value
-            reasons[open_] = self.crowd_of(spec).reasons(every[open_])
+            crowded = self.crowd_of(spec).reasons(every)
+            is_told = (standing == Reason.NONE.value) & (crowded != Reason.NONE.value)
+            reasons[is_told], dimensions[is_told] = crowded[is_told], -1
+        return reasons, dimensions
+
+    def _reasons_alone(
+        self, spec: JobSpec, every: NDArray[np.integer], standing: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Return what `reasons` does as far as it is about each machine alone, after its standing reasons."""
+        reasons = standing.copy()
+        dimensions = np.full(len(every), -1, np.int32)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, every)
+            _refuse_short(reasons, dimensions, missing, Reason.DEVICE_MISSING)
         if spec.ports:
             open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
                 reasons[place] = self._port_reason(spec, int(every[place]))
+        if spec.devices:
+            exhausted = self._ledger().find_exhausted(spec.devices, every)
+            _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 lacks = (reasons == Reason.NONE.value) & (self._free[every, dimension] < amount)
@@ -164,12 +187,24 @@ class Overlay:
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
-    def find_lack(self, spec: JobSpec, row: int) -> tuple[Reason, int, int]:
-        """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0)."""
-        reasons, dimensions = self.reasons(spec, np.array([row], np.int64))
-        dimension = int(dimensions[0])
-        shortage = spec.resources[dimension] - int(self._free[row, dimension]) if dimension >= 0 else 0
-        return Reason(int(reasons[0])), dimension, shortage
+    def find_lack(self, spec: JobSpec, row: int, *, is_alone: bool = False) -> tuple[Reason, int, int]:
+        """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0).
+
+        ``is_alone`` leaves out the rules about where other tasks are.
+        """
+        one = np.array([row], np.int64)
+        if is_alone:
+            reasons, dimensions = self._reasons_alone(spec, one, self.standing_reasons(spec, one))
+        else:
+            reasons, dimensions = self.reasons(spec, one)
+        reason, dimension = Reason(int(reasons[0])), int(dimensions[0])
+        shortage = 0
+        if reason is Reason.RESOURCES:
+            shortage = spec.resources[dimension] - int(self._free[row, dimension])
+        elif dimension >= 0:
+            is_offered = reason is Reason.DEVICE_MISSING
+            shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
+        return reason, dimension, shortage
 
     def fork(self) -> "Overlay":
         """Return an independent overlay with the same tentative claims. Cost: O(machines)."""
@@ -178,6 +213,7 @@ class Overlay:
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
+        other._devices = None if self._devices is None else self._devices.fork()
         other._is_private = True
         return other
 
@@ -192,6 +228,12 @@ class Overlay:
     def claims_any(self, tasks: Span) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
+
+    def _ledger(self) -> DeviceLedger:
+        """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
+        if self._devices is None:
+            self._devices = DeviceLedger(self._cell.machines.devices)
+        return self._devices
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
@@ -232,6 +274,15 @@ class Overlay:
             return reason
         dynamic = sum(port.number == 0 for port in spec.ports)
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+def _refuse_short(
+    reasons: NDArray[np.uint8], dimensions: NDArray[np.int32], short: NDArray[np.int32], reason: Reason
+) -> None:
+    """Refuse for one reason what no earlier one refused and is short of something; writes both columns."""
+    refused = (reasons == Reason.NONE.value) & (short >= 0)
+    reasons[refused] = reason.value
+    dimensions[refused] = short[refused]
 
 
 class Base(NamedTuple):
@@ -375,7 +426,8 @@ def _judge_room(
         after = overlay.fork()
         after.take(spec, on[fits])
         for place in refused.tolist():
-            reason, dimension, shortage = after.find_lack(spec, int(rows[place]))
+            # rules about other tasks were judged in order above; what comes after a claim must not change its reason
+            reason, dimension, shortage = after.find_lack(spec, int(rows[place]), is_alone=True)
             reasons[place], dimensions[place], shortages[place] = reason, dimension, shortage
     return dimensions, shortages
 

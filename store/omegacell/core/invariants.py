@@ -20,6 +20,7 @@ def check(cell: Cell) -> None:
     _check_tasks(cell)
     _check_machines(cell)
     _check_ports(cell)
+    _check_devices(cell)
 
 
 def _require(is_true: bool, what: str) -> None:
@@ -134,3 +135,34 @@ def _check_ports(cell: Cell) -> None:
         used = sum(first <= number <= last for number in expected[row])
         free = max(0, last - first + 1) - used
         _require(int(machines.port_free[row]) == free, f"machine row {row}: {free} ports are free, not what it says")
+
+
+def _check_devices(cell: Cell) -> None:
+    machines, arena, jobs = cell.machines, cell.tasks, cell.jobs
+    expected: dict[tuple[str, int], dict[int, int]] = {}
+    for row, granted in arena.devices.items():
+        _require(arena.machine[row] >= 0, f"task row {row} holds devices and no machine")
+        requests = jobs.spec_of(int(arena.job[row])).devices
+        counts, wanted = [len(indices) for indices in granted], [request.count for request in requests]
+        _require(counts == wanted, f"task row {row} holds {counts} devices of {wanted}")
+        for request, indices in zip(requests, granted, strict=True):
+            used = expected.setdefault((request.name, int(arena.machine[row])), {})
+            for index in indices:
+                _require(index not in used, f"{request.name} {index} is granted twice on {arena.machine[row]}")
+                used[index] = row
+    for row in range(arena.count):
+        if arena.job[row] >= 0 and arena.machine[row] >= 0 and jobs.spec_of(int(arena.job[row])).devices:
+            _require(row in arena.devices, f"task row {row} was granted no devices")
+    for kind in machines.devices.kinds:
+        _require(len(kind.offered) == machines.count, f"devices {kind.name} know {len(kind.offered)} machines")
+        used_variants = sorted({int(variant) for variant in kind.variant if variant >= 0})
+        known = [place for place, attributes in enumerate(kind.variants) if attributes is not None]
+        _require(used_variants == known, f"devices {kind.name}: variants {known} of {used_variants}")
+        for row in range(machines.count):
+            used = expected.pop((kind.name, row), {})
+            _require(kind.used.get(row, {}) == used, f"machine row {row}: its {kind.name} are not those of its tasks")
+            offered = int(kind.offered[row])
+            _require((offered > 0) == (kind.variant[row] >= 0), f"machine row {row}: {kind.name} without a variant")
+            free = offered - sum(index < offered for index in used)
+            _require(int(kind.free[row]) == free, f"machine row {row}: {free} {kind.name} are free")
+    _require(not expected, f"tasks hold devices of unknown kinds: {sorted(expected)}")

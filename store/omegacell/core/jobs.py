@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
 from omegacell.core.units import Band
@@ -120,6 +121,7 @@ class JobSpec:
         on_partition: what happens to its tasks on a machine that lost the cell.
         placement: rules and wishes about where its tasks may run.
         payload: hash of what its tasks run, 32 bytes; empty when there is none.
+        devices: the devices of one task, names in ascending order, each once.
     """
 
     name: str
@@ -139,3 +141,4 @@ class JobSpec:
     on_partition: OnPartition = OnPartition.STOP
     placement: PlacementRules = NO_RULES
     payload: bytes = b""
+    devices: tuple[DeviceRequest, ...] = ()

@@ -63,7 +63,10 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 
 
 def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
-    """Place pending tasks of one job: the next attempt of each begins on its machine. Ports are granted here."""
+    """Place pending tasks of one job: the next attempt of each begins on its machine.
+
+    Ports and devices are granted here.
+    """
     arena, jobs = cell.tasks, cell.jobs
     count = len(machines)
     arena.state[at] = _PLACED
@@ -84,6 +87,9 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
         numbers = tuple(port.number for port in spec.ports)
         for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
+    if spec.devices:
+        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
+            arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
     counts = jobs.counts[job_row]
     counts[_PENDING] -= count
     counts[_PLACED] += count
@@ -105,15 +111,19 @@ def charge_all(cell: Cell, machines: Rows, *, band: int, amounts: NDArray[np.int
         cell.machines.charge(machines, bands=band, amounts=amounts)
 
 
-def return_ports(cell: Cell, at: Span, machines: Rows) -> None:
-    """Give back the ports that tasks hold on their machines."""
-    held = cell.tasks.ports
-    if not held:
+def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
+    """Give back the ports and devices that tasks hold on their machines."""
+    arena = cell.tasks
+    if not arena.ports and not arena.devices:
         return
     for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
-        numbers = held.pop(task, None)
+        numbers = arena.ports.pop(task, None)
         if numbers is not None:
             cell.machines.return_ports(machine, numbers)
+        granted = arena.devices.pop(task, None)
+        if granted is not None:
+            requests = cell.jobs.spec_of(int(arena.job[task])).devices
+            cell.machines.devices.give_back(machine, requests, granted)
 
 
 def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:
@@ -129,7 +139,7 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     job_rows = arena.job[tasks].astype(np.int64)
     machines = arena.machine[tasks].astype(np.int64)
     cell.machines.charge(machines, bands=jobs.band[job_rows], amounts=-jobs.shape[job_rows])
-    return_ports(cell, tasks, machines)
+    return_grants(cell, tasks, machines)
     arena.machine[tasks] = -1
     arena.exit_code[tasks] = ends.exit_codes
     arena.signal[tasks] = ends.signals

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.attributes import AttributeIndex
 from omegacell.core.columns import Column, Table
+from omegacell.core.devices import DeviceTable
 from omegacell.core.placement import Taint
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
@@ -53,6 +54,7 @@ class MachineTable(Table):
             look, how many of the range are free; int32.
         names, boot_ids: by row. attributes: name and value pairs by row. ports: by row, port number to task row.
         taints: by row. index: attributes and taints as columns, derived.
+        devices: what machines have of named devices, and who holds them.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -102,6 +104,7 @@ class MachineTable(Table):
         self.index = AttributeIndex()
         self.ports: list[dict[int, int]] = []
         self.driver_names: list[str] = []
+        self.devices = DeviceTable()
         self._row_by_name: dict[str, int] = {}
         self._takers: dict[int, NDArray[np.bool_]] = {}
         self._silent: NDArray[np.bool_] | None = None
@@ -131,6 +134,7 @@ class MachineTable(Table):
         self.attributes.append(())
         self.taints.append(())
         self.ports.append({})
+        self.devices.extend(1)
         self._row_by_name[name] = row
         return row
 
@@ -264,5 +268,6 @@ class MachineTable(Table):
         other.index = self.index.copy()
         other.ports = [dict(ports) for ports in self.ports]
         other.driver_names = list(self.driver_names)
+        other.devices = self.devices.copy()
         other._row_by_name = dict(self._row_by_name)
         return other

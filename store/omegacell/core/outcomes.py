@@ -12,8 +12,9 @@ from enum import IntEnum
 import numpy as np
 
 from omegacell.core.commands import Bytes, Int32s, Int64s
+from omegacell.core.jobs import JobSpec
 from omegacell.core.quick import quick
-from omegacell.core.units import Revision
+from omegacell.core.units import RESOURCE_NAMES, Revision
 
 
 class Status(IntEnum):
@@ -69,16 +70,32 @@ class Reason(IntEnum):
     NEIGHBOUR = 29
     TOO_MANY_ON_MACHINE = 30
     SPREAD_SKEWED = 31
-    PORT_IN_RANGE = 32
-    PORT_TAKEN = 33
-    PORTS_EXHAUSTED = 34
-    RESOURCES = 35
-    GANG_PARTNER = 36
+    DEVICE_MISSING = 32
+    PORT_IN_RANGE = 33
+    PORT_TAKEN = 34
+    PORTS_EXHAUSTED = 35
+    DEVICES_EXHAUSTED = 36
+    RESOURCES = 37
+    GANG_PARTNER = 38
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 37
+    PLUGIN_FAILED = 39
 
 
 REASON_COUNT = len(Reason)
+
+
+def name_dimension(reason: int, dimension: int, spec: JobSpec | None) -> str:
+    """Return what a refusal lacks: a resource, or a device that the job asks for; empty where it lacks nothing named.
+
+    ``spec`` is the job's; without it a device has no name but its number.
+    """
+    if dimension < 0:
+        return ""
+    if reason not in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
+        return RESOURCE_NAMES[dimension] if dimension < len(RESOURCE_NAMES) else f"resource {dimension}"
+    if spec is None or dimension >= len(spec.devices):
+        return f"device {dimension}"
+    return spec.devices[dimension].name
 
 
 class Change(IntEnum):
@@ -100,8 +117,9 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, else -1, int32.
-        shortages: how much was missing of it, base units, int64.
+        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1,
+            int32.
+        shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
 

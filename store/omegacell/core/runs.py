@@ -15,7 +15,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import are_equal, is_run, is_zero, span_of
 from omegacell.core.commands import Report, ReportKind
 from omegacell.core.jobs import Kind, Stopping, TaskState
-from omegacell.core.lives import Stamp, charge_all, return_ports, touch_job
+from omegacell.core.lives import Stamp, charge_all, return_grants, touch_job
 
 # plain integers: numpy asks an enum member for attributes that it does not have, at every use
 _PLACED: Final = int(TaskState.PLACED)
@@ -79,7 +79,7 @@ def write_ending(cell: Cell, command: Report, ending: Ending, *, stamp: Stamp) -
     arena, jobs = cell.tasks, cell.jobs
     row, at, machines, running = ending
     charge_all(cell, machines, band=int(jobs.band[row]), amounts=-jobs.shape[row])
-    return_ports(cell, at, machines)
+    return_grants(cell, at, machines)
     arena.machine[at] = -1
     arena.exit_code[at] = 0
     arena.signal[at] = 0

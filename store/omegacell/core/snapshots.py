@@ -20,6 +20,7 @@ from omegacell.core.arena import PastAttempt, TaskArena
 from omegacell.core.cell import Author, Cell, Session
 from omegacell.core.columns import Table
 from omegacell.core.commands import Genesis, Lack, Unplaced
+from omegacell.core.devices import DeviceKind, DeviceRequest, DeviceTable
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
@@ -148,7 +149,31 @@ def _machines_head(table: MachineTable) -> dict[str, Any]:
         ],
         "ports": [[row, sorted(ports.items())] for row, ports in enumerate(table.ports) if ports],
         "drivers": table.driver_names,
+        "devices": [_kind_head(kind) for kind in table.devices.kinds],
     }
+
+
+def _kind_head(kind: DeviceKind) -> dict[str, Any]:
+    offering = np.flatnonzero(kind.variant >= 0).tolist()
+    return {
+        "name": kind.name,
+        "variants": kind.variants,
+        "offers": [[row, int(kind.offered[row]), int(kind.variant[row])] for row in offering],
+        "used": [[row, sorted(kind.used[row].items())] for row in sorted(kind.used)],
+    }
+
+
+def _read_kind(head: dict[str, Any], machine_count: int) -> DeviceKind:
+    kind = DeviceKind(head["name"])
+    kind.extend(machine_count)
+    variants = [None if pairs is None else tuple((name, value) for name, value in pairs) for pairs in head["variants"]]
+    kind.variants = variants
+    kind.used = {row: dict(used) for row, used in head["used"]}
+    for row, offered, variant in head["offers"]:
+        kind.variant[row] = variant
+        kind.offered[row] = offered
+        kind.free[row] = offered - sum(index < offered for index in kind.used.get(row, ()))
+    return kind
 
 
 def _read_machines(table: MachineTable, head: dict[str, Any]) -> None:
@@ -162,6 +187,8 @@ def _read_machines(table: MachineTable, head: dict[str, Any]) -> None:
     for row, ports in head["ports"]:
         table.ports[row] = dict(ports)
     table.driver_names = head["drivers"]
+    table.devices = DeviceTable()
+    table.devices.kinds = [_read_kind(kind, len(head["names"])) for kind in head["devices"]]
 
 
 def _jobs_head(table: JobTable) -> dict[str, Any]:
@@ -189,6 +216,7 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row[at("ports")] = [[port.name, port.number] for port in spec.ports]
     row[at("payload")] = spec.payload.hex()
     row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
+    row[at("devices")] = [[request.name, request.count, request.where] for request in spec.devices]
     return row
 
 
@@ -202,6 +230,10 @@ def _read_spec(row: list[Any]) -> JobSpec:
     values["payload"] = bytes.fromhex(values["payload"])
     placement = values["placement"]
     values["placement"] = NO_RULES if placement is None else read_placement(placement)
+    values["devices"] = tuple(
+        DeviceRequest(name=name, count=count, where=tuple((key, value) for key, value in where))
+        for name, count, where in values["devices"]
+    )
     return JobSpec(**values)
 
 
@@ -222,6 +254,7 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
     ]
     return {
         "ports": [[row, arena.ports[row]] for row in sorted(arena.ports)],
+        "devices": [[row, arena.devices[row]] for row in sorted(arena.devices)],
         "past": past,
         "free_extents": arena.free_extents,
     }
@@ -230,6 +263,7 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
 def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     names = [field.name for field in fields(PastAttempt)]
     arena.ports = {row: tuple(numbers) for row, numbers in head["ports"]}
+    arena.devices = {row: tuple(tuple(indices) for indices in granted) for row, granted in head["devices"]}
     for row, attempts in head["past"]:
         arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]

@@ -42,6 +42,16 @@ MAX_NAME_LENGTH: Final = 63
 MAX_TEXT_LENGTH: Final = 1_024
 MAX_PORTS_PER_TASK: Final = 16
 MAX_ATTRIBUTES: Final = 64
+MAX_DEVICES_PER_TASK: Final = 8
+"""Kinds of devices that one task may ask for."""
+MAX_DEVICES_PER_MACHINE: Final = 32
+"""Kinds of devices that one machine may offer."""
+MAX_DEVICE_COUNT: Final = 1_024
+"""Devices of one kind on one machine."""
+MAX_DEVICE_KINDS: Final = 256
+"""Kinds of devices that the machines of one cell may ever offer."""
+MAX_DIMENSIONS: Final = max(RESOURCE_COUNT, MAX_DEVICES_PER_TASK)
+"""What a refusal may lack: one of the resources, or one of the devices that a job asks for."""
 MAX_DRIVERS: Final = 62
 """Drivers are interned as bits of an int64 mask."""
 

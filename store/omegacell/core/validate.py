@@ -39,12 +39,17 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
+from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
     FORMAT,
     MAX_ATTRIBUTES,
+    MAX_DEVICE_COUNT,
+    MAX_DEVICES_PER_MACHINE,
+    MAX_DEVICES_PER_TASK,
+    MAX_DIMENSIONS,
     MAX_MACHINES,
     MAX_NAME_LENGTH,
     MAX_PORTS_PER_TASK,
@@ -125,6 +130,14 @@ def check_name(what: str, name: str) -> None:
         raise MalformedError(f"{what} {name[:80]!r} is no name; expected [a-z0-9][a-z0-9._-]*, at most 63 characters")
 
 
+def check_device_name(name: str) -> None:
+    """Raise `MalformedError` unless ``name`` is a name, or several joined by ``/``, at most 63 characters in all."""
+    if len(name) > MAX_NAME_LENGTH:
+        raise MalformedError(f"device {name[:80]!r} is no name; expected at most {MAX_NAME_LENGTH} characters")
+    for part in name.split("/"):
+        check_name("device", part)
+
+
 def _check_place(command: Place) -> None:
     if len(command.indices) != len(command.machines) or not _are_below(
         _SMALL, np.int32, command.indices, command.machines
@@ -200,6 +213,10 @@ def check_spec(spec: JobSpec) -> None:
         _check_numbers(spec)
     if spec.ports:
         _check_ports(spec)
+    if spec.devices:
+        _check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
+        for request in spec.devices:
+            _check_attributes(request.where)
     check_placement(spec.placement)
 
 
@@ -232,14 +249,30 @@ def _check_machine(command: RegisterMachine) -> None:
         raise MalformedError("drivers stand twice or are too many")
     for driver in command.drivers:
         check_name("driver", driver)
-    names = [name for name, _ in command.attributes]
-    if len(names) > MAX_ATTRIBUTES or names != sorted(set(names)):
-        raise MalformedError(f"attributes must ascend by name, each once, at most {MAX_ATTRIBUTES}")
-    for name, value in command.attributes:
-        _check_text("attribute name", name)
-        _check_text("attribute", value)
+    _check_attributes(command.attributes)
     _check_range("port_first", command.port_first, 0, 65_535)
     _check_range("port_last", command.port_last, -1, 65_535)
+    _check_devices(command.devices, limit=MAX_DEVICES_PER_MACHINE)
+    for offer in command.devices:
+        _check_attributes(offer.attributes)
+
+
+def _check_devices(devices: Sequence[DeviceOffer] | Sequence[DeviceRequest], *, limit: int) -> None:
+    names = [device.name for device in devices]
+    if len(names) > limit or names != sorted(set(names)):
+        raise MalformedError(f"devices must ascend by name, each once, at most {limit}")
+    for device in devices:
+        check_device_name(device.name)
+        _check_range("device count", device.count, 1, MAX_DEVICE_COUNT)
+
+
+def _check_attributes(attributes: Attributes) -> None:
+    names = [name for name, _ in attributes]
+    if len(names) > MAX_ATTRIBUTES or names != sorted(set(names)):
+        raise MalformedError(f"attributes must ascend by name, each once, at most {MAX_ATTRIBUTES}")
+    for name, value in attributes:
+        _check_text("attribute name", name)
+        _check_text("attribute", value)
 
 
 def _check_inventory(command: Inventory) -> None:
@@ -301,11 +334,11 @@ def _check_unplaced(command: Unplaced) -> None:
     _check_range("job", command.job, 1, _MAX_ID)
     _check_range("task_count", command.task_count, 1, MAX_TASKS_PER_JOB)
     _check_text("note", command.note)
-    if len(command.lacks) > REASON_COUNT + RESOURCE_COUNT:
+    if len(command.lacks) > REASON_COUNT + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
         raise MalformedError(f"{len(command.lacks)} lacks in one Unplaced")
     for lack in command.lacks:
         _check_range("reason", lack.reason, 1, REASON_COUNT - 1)
-        _check_range("dimension", lack.dimension, -1, RESOURCE_COUNT - 1)
+        _check_range("dimension", lack.dimension, -1, MAX_DIMENSIONS - 1)
         _check_range("machine_count", lack.machine_count, 0, MAX_MACHINES)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from omegacell.core import commands as core
+from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
@@ -222,6 +223,10 @@ def _write_register_machine(message: pb.Command, command: core.RegisterMachine) 
         machine.attributes.add(name=name, value=value)
     machine.port_first = command.port_first
     machine.port_last = command.port_last
+    for device in command.devices:
+        offer = machine.devices.add(name=device.name, count=device.count)
+        for name, value in device.attributes:
+            offer.attributes.add(name=name, value=value)
 
 
 def _read_register_machine(message: pb.Command) -> core.RegisterMachine:
@@ -234,7 +239,13 @@ def _read_register_machine(message: pb.Command) -> core.RegisterMachine:
         attributes=tuple([(attribute.name, attribute.value) for attribute in machine.attributes]),
         port_first=machine.port_first,
         port_last=machine.port_last,
+        devices=tuple([_read_offer(offer) for offer in machine.devices]),
     )
+
+
+def _read_offer(message: pb.DeviceOffer) -> DeviceOffer:
+    attributes = tuple([(attribute.name, attribute.value) for attribute in message.attributes])
+    return DeviceOffer(name=message.name, count=message.count, attributes=attributes)
 
 
 def _write_inventory(message: pb.Command, command: core.Inventory) -> None:

@@ -1,5 +1,6 @@
 """Translates job specs between the core and the persistent format."""
 
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
@@ -33,6 +34,10 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.payload = spec.payload
     if spec.placement != NO_RULES:
         write_placement(message.placement, spec.placement)
+    for request in spec.devices:
+        asked = message.devices.add(name=request.name, count=request.count)
+        for name, value in request.where:
+            asked.where.add(name=name, value=value)
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -41,7 +46,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
     Raises:
         MalformedError: An enum has a value that this version does not know.
     """
-    ports = message.ports
+    ports, devices = message.ports, message.devices
     return JobSpec(
         name=message.name,
         owner=message.owner,
@@ -60,4 +65,10 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         on_partition=_PARTITIONS.from_wire(message.on_partition),
         payload=message.payload,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
+        devices=tuple([_read_request(request) for request in devices]) if devices else (),
     )
+
+
+def _read_request(message: pb.DeviceRequest) -> DeviceRequest:
+    where = tuple([(attribute.name, attribute.value) for attribute in message.where])
+    return DeviceRequest(name=message.name, count=message.count, where=where)

@@ -5,7 +5,8 @@ cannot rename or replace), and ``task.json`` (what was wanted, so that a restart
 of what it finds running). Folders of ended attempts stay for people to look at, the newest up to a limit.
 
 Environment: a clean base (PATH, HOME, LANG, TMPDIR), then the job's, then what Omegacell says: OMEGA_JOB,
-OMEGA_TASK_INDEX, OMEGA_ATTEMPT, OMEGA_TASK_DIR and OMEGA_PORT_<NAME>, which no job may override.
+OMEGA_TASK_INDEX, OMEGA_ATTEMPT, OMEGA_TASK_DIR, OMEGA_PORT_<NAME> and OMEGA_DEVICE_<NAME>, which no job may override;
+with GPUs also what CUDA and the NVIDIA container tools read (see `device_variables`).
 
 Where control groups are missing, memory is limited by RLIMIT_DATA: RLIMIT_AS would refuse runtimes that reserve
 address space without using it. RLIMIT_NPROC is not used: it counts all processes of a user, not those of a task.
@@ -21,8 +22,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from omegacell.agent.cgroups import Cgroups, Limits
+from omegacell.agent.device_names import NO_GPUS, device_variables
 from omegacell.agent.messages import AttemptKey, LogStream, TaskShape, WantedTask
-from omegacell.agent.payload import ExecConfig, InlineFile, parse_payload
+from omegacell.agent.payload import ExecConfig, InlineFile, LimitsConfig, parse_payload
 from omegacell.agent.supervisor.spawn import SpawnSpec
 from omegacell.core.errors import MalformedError, OmegaError
 
@@ -45,6 +47,7 @@ class ExecSettings:
         kept_folders: folders of ended attempts that stay.
         kept_bytes: room that those may take.
         path: PATH of tasks.
+        hides_gpus: whether a task that was granted no GPU is told that there is none; for a machine that offers some.
     """
 
     is_root_allowed: bool = False
@@ -52,6 +55,7 @@ class ExecSettings:
     kept_folders: int = 10_000
     kept_bytes: int = 1 << 30
     path: str = _SAFE_PATH
+    hides_gpus: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +89,13 @@ class ExecDriver:
             StartRefusedError: the payload is not for this driver, the user may not be had, or the disk is full.
         """
         try:
-            config = parse_payload(task.shape.payload).exec
+            payload = parse_payload(task.shape.payload)
         except MalformedError as error:
             raise StartRefusedError(str(error)) from error
+        config = payload.exec
         if config is None:
             raise StartRefusedError("payload: the part 'exec' is missing")
+        limits = _find_limits(task.shape, config, payload.limits or LimitsConfig())
         user = self._find_user(config.user)
         folder = self._folder(task.key)
         try:
@@ -98,7 +104,7 @@ class ExecDriver:
             for file in config.files:
                 _write_file(work, file)
             _give_away(work, user)
-            groups = self._cgroups.create(str(task.key), _find_limits(task.shape, config))
+            groups = self._cgroups.create(str(task.key), limits)
         except OSError as error:
             raise StartRefusedError(f"cannot prepare {folder}: {error}") from error
         return SpawnSpec(
@@ -111,7 +117,7 @@ class ExecDriver:
             uid=user.uid,
             gid=user.gid,
             groups=user.groups,
-            rlimits=self._find_rlimits(task.shape),
+            rlimits=self._find_rlimits(limits),
             cgroups=groups,
             is_fenced=task.shape.stop_on_partition,
             mark=f"OMEGA_TASK_DIR={work}",
@@ -127,9 +133,12 @@ class ExecDriver:
         shape = fields["shape"]
         for name in ("resources", "port_names"):
             shape[name] = tuple(shape[name])
+        shape["devices"] = tuple((name, count) for name, count in shape["devices"])
         shape["payload"] = base64.b64decode(shape["payload"])
         ports = tuple((name, number) for name, number in fields["ports"])
-        return WantedTask(key=key, shape=TaskShape(**shape), ports=ports, incarnation=fields["incarnation"])
+        devices = tuple((name, tuple(indices)) for name, indices in fields["devices"])
+        incarnation = fields["incarnation"]
+        return WantedTask(key=key, shape=TaskShape(**shape), ports=ports, devices=devices, incarnation=incarnation)
 
     def log_path(self, key: AttemptKey, stream: LogStream) -> str:
         """Return the file of one output of an attempt."""
@@ -177,8 +186,9 @@ class ExecDriver:
         fields: dict[str, object] = {
             "shape": {**asdict(replace(task.shape, payload=b"")), "payload": payload},
             "ports": task.ports,
+            "devices": task.devices,
+            "incarnation": task.incarnation,
         }
-        fields["incarnation"] = task.incarnation
         fd = os.open(os.path.join(folder, "task.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(fields, file)
@@ -189,6 +199,7 @@ class ExecDriver:
             "HOME": work,
             "LANG": "C.UTF-8",
             "TMPDIR": os.path.join(work, "tmp"),
+            **(NO_GPUS if self._settings.hides_gpus else {}),
             **dict(config.env),
             "OMEGA_JOB": task.shape.job_name,
             "OMEGA_TASK_INDEX": str(task.key.index),
@@ -197,6 +208,7 @@ class ExecDriver:
         }
         for name, number in task.ports:
             environment[f"OMEGA_PORT_{name.upper().replace('-', '_')}"] = str(number)
+        environment.update(device_variables(task.devices))
         return tuple(environment.items())
 
     def _find_user(self, name: str) -> _User:
@@ -215,19 +227,22 @@ class ExecDriver:
         groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
         return _User(uid=entry.pw_uid, gid=entry.pw_gid, groups=groups, name=entry.pw_name)
 
-    def _find_rlimits(self, shape: TaskShape) -> tuple[tuple[int, int], ...]:
-        limits = [(resource.RLIMIT_CORE, 0)]
-        if "memory" not in self._cgroups.controllers and shape.resources[1] > 0:
-            limits.append((resource.RLIMIT_DATA, shape.resources[1]))
-        return tuple(limits)
+    def _find_rlimits(self, limits: Limits) -> tuple[tuple[int, int], ...]:
+        rlimits = [(resource.RLIMIT_CORE, 0)]
+        if "memory" not in self._cgroups.controllers and limits.memory_bytes > 0:
+            rlimits.append((resource.RLIMIT_DATA, limits.memory_bytes))
+        return tuple(rlimits)
 
 
-def _find_limits(shape: TaskShape, config: ExecConfig) -> Limits:
+def _find_limits(shape: TaskShape, config: ExecConfig, limits: LimitsConfig) -> Limits:
+    cpu_milli, memory_bytes, *_ = shape.resources
     return Limits(
-        cpu_milli=shape.resources[0],
-        memory_bytes=shape.resources[1],
+        cpu_milli=cpu_milli,
+        memory_bytes=limits.memory_bytes or memory_bytes,
         pids=config.pids or _DEFAULT_PIDS,
-        is_cpu_capped=config.is_cpu_capped,
+        cpu_limit_milli=limits.cpu_milli,
+        memory_request_bytes=memory_bytes if limits.memory_bytes > memory_bytes else 0,
+        is_latency_sensitive=limits.is_latency_sensitive,
     )
 
 

@@ -9,8 +9,9 @@ from typing import Final
 from omegacell.agent.daemon import AgentSettings, run_agent
 from omegacell.agent.drivers.exec_driver import ExecSettings
 from omegacell.agent.resources import Overrides
-from omegacell.agent.simulated_agent import make_offers, run_simulated
+from omegacell.agent.simulated_agent import add_devices, make_offers, run_simulated
 from omegacell.api.agent_link import GrpcConnector
+from omegacell.api.device_options import FORM, SIMULATED_FORM, parse_devices, parse_simulated_devices
 from omegacell.api.processes.shell import add_api_options, read_token, run_program
 from omegacell.api.quantities import parse_bytes, parse_cpu
 from omegacell.core.errors import UsageError
@@ -29,6 +30,16 @@ def main() -> None:
     parser.add_argument("--memory", type=_bytes, help="memory to offer, as in 8Gi; by default all but a reserve")
     parser.add_argument("--disk", type=_bytes, help="disk to offer; by default what is free but a reserve")
     parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help="what jobs may ask for")
+    parser.add_argument(
+        "--device", action="append", default=[], metavar=FORM, help="devices of this machine, such as gpu=4,model=a100"
+    )
+    parser.add_argument(
+        "--simulated-device",
+        action="append",
+        default=[],
+        metavar=SIMULATED_FORM,
+        help="devices of each simulated machine, or of the first so many",
+    )
     parser.add_argument("--allow-root", action="store_true", help="let tasks run as root")
     parser.add_argument("--no-cgroups", action="store_true", help="limit by rlimits even where cgroups can be had")
     parser.add_argument("--simulated", type=int, default=0, metavar="N", help="play so many machines instead")
@@ -43,7 +54,8 @@ def main() -> None:
             boot_id=_keep_boot_id(arguments.state),
             attributes=(("simulated", "true"), *(_read_attribute(text) for text in arguments.attribute)),
         )
-        asyncio.run(run_simulated(offers, connector))
+        devices = parse_simulated_devices(arguments.simulated_device, machines=arguments.simulated)
+        asyncio.run(run_simulated(add_devices(offers, devices), connector))
         return
     settings = AgentSettings(
         state=str(arguments.state),
@@ -53,6 +65,7 @@ def main() -> None:
             memory_bytes=arguments.memory,
             disk_bytes=arguments.disk,
             attributes=tuple(_read_attribute(text) for text in arguments.attribute),
+            devices=parse_devices(arguments.device),
         ),
         exec=ExecSettings(is_root_allowed=arguments.allow_root),
         use_cgroups=not arguments.no_cgroups,

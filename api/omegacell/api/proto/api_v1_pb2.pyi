@@ -126,6 +126,16 @@ class Port(_message.Message):
     number: int
     def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
+class DeviceRequest(_message.Message):
+    __slots__ = ("name", "count", "where")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    WHERE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    where: _containers.RepeatedCompositeFieldContainer[Attribute]
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., where: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
+
 class Resources(_message.Message):
     __slots__ = ("cpu_milli", "memory_bytes", "disk_bytes")
     CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
@@ -195,7 +205,7 @@ class Affinity(_message.Message):
     def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -213,6 +223,7 @@ class JobSpec(_message.Message):
     ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -230,7 +241,8 @@ class JobSpec(_message.Message):
     on_partition: OnPartition
     payload: bytes
     placement: PlacementRules
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -412,6 +424,22 @@ class TaskMessage(_message.Message):
     text: str
     def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
+class TaskDevice(_message.Message):
+    __slots__ = ("name", "indices")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., indices: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class TaskDevices(_message.Message):
+    __slots__ = ("index", "devices")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    devices: _containers.RepeatedCompositeFieldContainer[TaskDevice]
+    def __init__(self, index: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[TaskDevice, _Mapping]]] = ...) -> None: ...
+
 class GetJobRequest(_message.Message):
     __slots__ = ("name", "first_index", "limit", "stale", "trouble_first")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -427,7 +455,7 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
-    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages")
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -435,6 +463,7 @@ class GetJobResponse(_message.Message):
     PAST_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: Job
     pending: PendingReason
@@ -442,7 +471,8 @@ class GetJobResponse(_message.Message):
     past: _containers.RepeatedCompositeFieldContainer[PastAttempt]
     ports: _containers.RepeatedCompositeFieldContainer[TaskPorts]
     messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[TaskDevices]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("stale", "name_prefix", "active_only")
@@ -528,8 +558,20 @@ class FetchPayloadResponse(_message.Message):
     payload: bytes
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
+class MachineDevice(_message.Message):
+    __slots__ = ("name", "count", "attributes", "free")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    free: int
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., free: _Optional[int] = ...) -> None: ...
+
 class Machine(_message.Message):
-    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints")
+    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints", "devices")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -553,6 +595,7 @@ class Machine(_message.Message):
     PORT_FREE_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_BY_BAND_FIELD_NUMBER: _ClassVar[int]
     TAINTS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     row: int
     name: str
     state: MachineState
@@ -569,7 +612,8 @@ class Machine(_message.Message):
     port_free: int
     allocated_by_band: _containers.RepeatedCompositeFieldContainer[Resources]
     taints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
+    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
 
 class MachineTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "attempt", "state")
@@ -845,7 +889,7 @@ class StoreFigures(_message.Message):
     def __init__(self, engine: _Optional[str] = ..., path: _Optional[str] = ..., byte_count: _Optional[int] = ..., wal_byte_count: _Optional[int] = ..., disk_free_byte_count: _Optional[int] = ..., entry_count: _Optional[int] = ..., checkpoint_count: _Optional[int] = ...) -> None: ...
 
 class CellStatusResponse(_message.Message):
-    __slots__ = ("at", "name", "version", "chain", "elapsed_us", "tick", "rules", "machine_counts", "task_counts", "job_count", "active_job_count", "capacity", "allocated", "schedulers", "session_count", "store", "started_at_us", "can_write", "silent_count", "waiting_count", "waiting")
+    __slots__ = ("at", "name", "version", "chain", "elapsed_us", "tick", "rules", "machine_counts", "task_counts", "job_count", "active_job_count", "capacity", "allocated", "schedulers", "session_count", "store", "started_at_us", "can_write", "silent_count", "waiting_count", "waiting", "devices")
     AT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -867,6 +911,7 @@ class CellStatusResponse(_message.Message):
     SILENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     WAITING_COUNT_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     at: At
     name: str
     version: str
@@ -888,7 +933,8 @@ class CellStatusResponse(_message.Message):
     silent_count: int
     waiting_count: int
     waiting: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chain: _Optional[bytes] = ..., elapsed_us: _Optional[int] = ..., tick: _Optional[int] = ..., rules: _Optional[int] = ..., machine_counts: _Optional[_Iterable[int]] = ..., task_counts: _Optional[_Iterable[int]] = ..., job_count: _Optional[int] = ..., active_job_count: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ..., session_count: _Optional[int] = ..., store: _Optional[_Union[StoreFigures, _Mapping]] = ..., started_at_us: _Optional[int] = ..., can_write: _Optional[bool] = ..., silent_count: _Optional[int] = ..., waiting_count: _Optional[int] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chain: _Optional[bytes] = ..., elapsed_us: _Optional[int] = ..., tick: _Optional[int] = ..., rules: _Optional[int] = ..., machine_counts: _Optional[_Iterable[int]] = ..., task_counts: _Optional[_Iterable[int]] = ..., job_count: _Optional[int] = ..., active_job_count: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., schedulers: _Optional[_Iterable[_Union[SchedulerStatistics, _Mapping]]] = ..., session_count: _Optional[int] = ..., store: _Optional[_Union[StoreFigures, _Mapping]] = ..., started_at_us: _Optional[int] = ..., can_write: _Optional[bool] = ..., silent_count: _Optional[int] = ..., waiting_count: _Optional[int] = ..., waiting: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
 
 class AgentUp(_message.Message):
     __slots__ = ("register", "heartbeat", "reports", "log_chunk")
@@ -935,7 +981,7 @@ class Attribute(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class MachineOffer(_message.Message):
-    __slots__ = ("name", "boot_id", "capacity", "attributes", "drivers", "held_jobs", "held_indices", "held_attempts", "held_states", "incarnation")
+    __slots__ = ("name", "boot_id", "capacity", "attributes", "drivers", "held_jobs", "held_indices", "held_attempts", "held_states", "incarnation", "devices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
@@ -946,6 +992,7 @@ class MachineOffer(_message.Message):
     HELD_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     HELD_STATES_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     boot_id: str
     capacity: _containers.RepeatedScalarFieldContainer[int]
@@ -956,7 +1003,8 @@ class MachineOffer(_message.Message):
     held_attempts: _containers.RepeatedScalarFieldContainer[int]
     held_states: bytes
     incarnation: str
-    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., drivers: _Optional[_Iterable[str]] = ..., held_jobs: _Optional[_Iterable[int]] = ..., held_indices: _Optional[_Iterable[int]] = ..., held_attempts: _Optional[_Iterable[int]] = ..., held_states: _Optional[bytes] = ..., incarnation: _Optional[str] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
+    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., drivers: _Optional[_Iterable[str]] = ..., held_jobs: _Optional[_Iterable[int]] = ..., held_indices: _Optional[_Iterable[int]] = ..., held_attempts: _Optional[_Iterable[int]] = ..., held_states: _Optional[bytes] = ..., incarnation: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("sent_boot_us", "missing")
@@ -1036,8 +1084,16 @@ class Rejected(_message.Message):
     reason: str
     def __init__(self, names: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ShapeDevice(_message.Message):
+    __slots__ = ("name", "count")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
 class Shape(_message.Message):
-    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition")
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
@@ -1046,6 +1102,7 @@ class Shape(_message.Message):
     PORT_NAMES_FIELD_NUMBER: _ClassVar[int]
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     STOP_ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     number: int
     job_name: str
     driver: str
@@ -1054,10 +1111,11 @@ class Shape(_message.Message):
     port_names: _containers.RepeatedScalarFieldContainer[str]
     grace_us: int
     stop_on_partition: bool
-    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[ShapeDevice]
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")
+    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -1069,6 +1127,7 @@ class Wanted(_message.Message):
     START_INDICES_FIELD_NUMBER: _ClassVar[int]
     START_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     START_PORTS_FIELD_NUMBER: _ClassVar[int]
+    START_DEVICES_FIELD_NUMBER: _ClassVar[int]
     STOP_ROWS_FIELD_NUMBER: _ClassVar[int]
     STOP_JOBS_FIELD_NUMBER: _ClassVar[int]
     STOP_INDICES_FIELD_NUMBER: _ClassVar[int]
@@ -1084,11 +1143,12 @@ class Wanted(_message.Message):
     start_indices: _containers.RepeatedScalarFieldContainer[int]
     start_attempts: _containers.RepeatedScalarFieldContainer[int]
     start_ports: _containers.RepeatedScalarFieldContainer[int]
+    start_devices: _containers.RepeatedScalarFieldContainer[int]
     stop_rows: _containers.RepeatedScalarFieldContainer[int]
     stop_jobs: _containers.RepeatedScalarFieldContainer[int]
     stop_indices: _containers.RepeatedScalarFieldContainer[int]
     stop_attempts: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., start_devices: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("sent_boot_us",)

@@ -17,6 +17,7 @@ from omegacell.api.server.views import (
     find_tasks,
     find_trouble,
     view_at,
+    view_devices,
     view_job,
     view_past,
     view_ports,
@@ -135,6 +136,7 @@ class JobCalls:
             tasks=view_tasks(cell, row, rows),
             past=view_past(cell, row, rows),
             ports=view_ports(cell, row, rows),
+            devices=view_devices(cell, row, rows),
         )
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]

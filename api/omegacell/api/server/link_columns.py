@@ -110,6 +110,7 @@ def to_registration(offer: agent.MachineOffer) -> RegisterMachine:
         attributes=offer.attributes,
         port_first=first,
         port_last=last,
+        devices=offer.devices,
     )
 
 
@@ -211,7 +212,7 @@ def build_starts(
         offsets = cell.jobs.offset[rows]
         used, shapes = np.unique(rows, return_inverse=True)
         specs = [cell.jobs.spec_of(row) for row in used.tolist()]
-        ports = cell.tasks.ports
+        ports, devices = cell.tasks.ports, cell.tasks.devices
         yield agent.Wanted(
             incarnation=cell.incarnation,
             revision=Revision(cell.revision),
@@ -225,6 +226,11 @@ def build_starts(
             start_ports=tuple(
                 [(place, ports[task]) for place, task in enumerate(some.tolist()) if ports.get(task)]
                 if any(spec.ports for spec in specs)
+                else ()
+            ),
+            start_devices=tuple(
+                [(place, devices[task]) for place, task in enumerate(some.tolist()) if task in devices]
+                if any(spec.devices for spec in specs)
                 else ()
             ),
         )
@@ -263,6 +269,7 @@ def _shape_of(spec: JobSpec, payload: bytes) -> agent.TaskShape:
         payload=payload,
         resources=spec.resources,
         port_names=tuple([port.name for port in spec.ports]),
+        devices=tuple([(request.name, request.count) for request in spec.devices]),
         grace_us=spec.grace_us,
         stop_on_partition=spec.on_partition is OnPartition.STOP,
     )

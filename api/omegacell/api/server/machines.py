@@ -178,6 +178,15 @@ def view_machine(cell: Cell, row: int) -> pb.Machine:
         port_last=int(machines.port_last[row]),
         port_free=int(machines.port_free[row]),
         taints=[str(taint) for taint in machines.taints[row]],
+        devices=[
+            pb.MachineDevice(
+                name=offer.name,
+                count=offer.count,
+                free=free,
+                attributes=[pb.Attribute(name=name, value=value) for name, value in offer.attributes],
+            )
+            for offer, free in machines.devices.offers(row)
+        ],
     )
 
 

@@ -121,6 +121,11 @@ class OverviewCalls:
             silent_count=int(np.count_nonzero(find_silent(cell) & (cell.machines.state != MachineState.DOWN))),
             waiting_count=len(waiting),
             waiting=[cell.machines.names[row] for row in waiting[:NAMES_SHOWN]],
+            devices=[
+                pb.MachineDevice(name=name, count=count, free=free)
+                for name, count, free in cell.machines.devices.totals(is_up)
+                if count
+            ],
         )
 
     def _on_folded(self, folded: Folded) -> None:

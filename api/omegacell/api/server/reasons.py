@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
-from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Reason
+from omegacell.core.devices import DeviceRequest
+from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.outcomes import Reason, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
 from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.shares import live_instances, owner_of
@@ -30,6 +31,7 @@ _SENTENCES: Final = {
     Reason.PORT_TAKEN: ("has the port taken", "have the port taken"),
     Reason.PORTS_EXHAUSTED: ("has no port left", "have no port left"),
 }
+_DEVICE_REASONS: Final = (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED)
 
 
 def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
@@ -49,12 +51,12 @@ def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
         return pb.PendingReason(summary=absence or waits, task_count=pending)
     lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
     return pb.PendingReason(
-        summary=absence or why.note or _word_lacks(lacks),
+        summary=absence or why.note or _word_lacks(lacks, cell.jobs.spec_of(row)),
         task_count=pending,
         lacks=[
             pb.Lack(
                 reason=_name_of_reason(lack.reason),
-                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
+                dimension=name_dimension(lack.reason, lack.dimension, cell.jobs.spec_of(row)),
                 machine_count=lack.machine_count,
             )
             for lack in lacks
@@ -100,7 +102,7 @@ def _scheduler_of(cell: Cell, row: int) -> str:
     return cell.jobs.spec_of(row).scheduler
 
 
-def _word_lacks(lacks: Sequence[Lack]) -> str:
+def _word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
     if not lacks:
         return "no machine is in the cell"
     nearest = lacks[0]
@@ -108,11 +110,22 @@ def _word_lacks(lacks: Sequence[Lack]) -> str:
     is_one = nearest.machine_count == 1
     if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
         words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
+    elif nearest.reason in _DEVICE_REASONS and 0 <= nearest.dimension < len(spec.devices):
+        words = _word_devices(nearest, spec.devices[nearest.dimension])
     elif nearest.reason in _SENTENCES:
         words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
     else:
         words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
     return f"{nearest.machine_count} of {total} machines {words}"
+
+
+def _word_devices(lack: Lack, request: DeviceRequest) -> str:
+    has = "has" if lack.machine_count == 1 else "have"
+    number = "no" if request.count == 1 else f"fewer than {request.count}"
+    if lack.reason == Reason.DEVICES_EXHAUSTED:
+        return f"{has} {number} {request.name} free"
+    such = " ".join(f"{name}={value}" for name, value in request.where)
+    return f"{has} {number} {request.name}{f' with {such}' if such else ''}"
 
 
 def _name_of_reason(reason: int) -> str:

@@ -164,6 +164,22 @@ def view_ports(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskPor
     return found
 
 
+def view_devices(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskDevices]:
+    """Return the devices granted to some of a job's tasks."""
+    spec = cell.jobs.spec_of(row)
+    if not spec.devices:
+        return []
+    offset = int(cell.jobs.offset[row])
+    found = []
+    for task in rows.tolist():
+        granted = cell.tasks.devices.get(task)
+        if granted:
+            pairs = zip(spec.devices, granted, strict=True)
+            devices = [pb.TaskDevice(name=request.name, indices=indices) for request, indices in pairs]
+            found.append(pb.TaskDevices(index=task - offset, devices=devices))
+    return found
+
+
 def find_job(cell: Cell, name: str) -> int | None:
     """Return the row of the newest job of a name, else of the job of an id (``#6`` or ``6``), or None."""
     job = cell.jobs.by_name(name)

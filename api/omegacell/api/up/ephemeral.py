@@ -33,13 +33,14 @@ POLL_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellShape:
-    """What the cell consists of; as the options of `omega up`."""
+    """What the cell consists of; as the options of `omega up`, and further ``options`` as they are written."""
 
     schedulers: str = "batch=1,service=1"
     simulated: int = 0
     has_agent: bool = True
     name: str = "ephemeral"
     store: str | None = None
+    options: tuple[str, ...] = ()
 
 
 class EphemeralCell:
@@ -95,7 +96,7 @@ class EphemeralCell:
         arguments = ["up", "--cell", shape.name, "--state", str(self.state.path), "--schedulers", shape.schedulers]
         arguments += ["--simulated", str(shape.simulated), "--agent" if shape.has_agent else "--no-agent"]
         first = FIRST_PORT + os.getpid() % PORT_RANGES * PORTS_EACH
-        arguments += ["--ports", f"{first}-{first + PORTS_EACH - 1}"]
+        arguments += ["--ports", f"{first}-{first + PORTS_EACH - 1}", *shape.options]
         if shape.store is not None:
             arguments += ["--store", shape.store]
         self.folder.mkdir(parents=True, exist_ok=True)

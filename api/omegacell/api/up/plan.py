@@ -31,6 +31,8 @@ class UpSettings:
     is_root_allowed: bool
     listen: str
     ports: str = ""
+    devices: tuple[str, ...] = ()
+    simulated_devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +191,18 @@ def plan_api(place: Place, *, has_agent: bool) -> ChildPlan:
     )
 
 
-def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "") -> ChildPlan:
-    """Return how this machine's agent is started; ``ports`` is the range that its tasks may get, as in 20000-20999."""
+def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "", devices: tuple[str, ...] = ()) -> ChildPlan:
+    """Return how this machine's agent is started.
+
+    ``ports`` is the range that its tasks may get, as in 20000-20999; ``devices`` are what it has, as in gpu=4.
+    """
     arguments = ("--state", str(place.folder.agent), *_api(place))
     if is_root_allowed:
         arguments += ("--allow-root",)
     if ports:
         arguments += ("--attribute", f"ports={ports}")
+    for device in devices:
+        arguments += ("--device", device)
     return ChildPlan(
         name="agent",
         title="agent of this machine",
@@ -204,9 +211,11 @@ def plan_agent(place: Place, *, is_root_allowed: bool, ports: str = "") -> Child
     )
 
 
-def plan_simulated(place: Place, count: int) -> ChildPlan:
+def plan_simulated(place: Place, count: int, *, devices: tuple[str, ...] = ()) -> ChildPlan:
     """Return how the simulated machines are started: one process plays them all."""
     arguments = ("--simulated", str(count), "--state", str(place.folder.path / "simulated"), *_api(place))
+    for device in devices:
+        arguments += ("--simulated-device", device)
     return ChildPlan(
         name="simulated",
         title=f"{count} simulated machines",

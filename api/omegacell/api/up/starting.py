@@ -13,6 +13,7 @@ from typing import Any, Final
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.api.contexts import Context
+from omegacell.api.device_options import parse_devices, parse_simulated_devices
 from omegacell.api.errors import ApiError, ExitCode, UnauthenticatedError, UnreachableError
 from omegacell.api.up.child import ChildPlan, Ended, read_last_line, strip_name
 from omegacell.api.up.defaults import let_go, take_default
@@ -78,6 +79,8 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
     check_cell_name(settings.cell)
     if settings.ports:
         check_ports(settings.ports)
+    parse_devices(settings.devices)
+    parse_simulated_devices(settings.simulated_devices, machines=settings.simulated)
     folder = StateFolder((settings.state or default_state(settings.cell)).expanduser().absolute())
     if detach:
         _detach(settings, folder, form)
@@ -98,9 +101,16 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         )
         epochs = read_epochs(place)
         if settings.has_agent:
-            supervisor.add(plan_agent(place, is_root_allowed=settings.is_root_allowed, ports=settings.ports))
+            supervisor.add(
+                plan_agent(
+                    place,
+                    is_root_allowed=settings.is_root_allowed,
+                    ports=settings.ports,
+                    devices=settings.devices,
+                )
+            )
         if settings.simulated:
-            supervisor.add(plan_simulated(place, settings.simulated))
+            supervisor.add(plan_simulated(place, settings.simulated, devices=settings.simulated_devices))
         for plan in schedulers:
             for number in range(plan.count):
                 supervisor.add(plan_scheduler(place, plan, number))
@@ -319,4 +329,8 @@ def _arguments(settings: UpSettings, folder: StateFolder) -> list[str]:
         arguments.append("--allow-root")
     if settings.ports:
         arguments += ["--ports", settings.ports]
+    for device in settings.devices:
+        arguments += ["--device", device]
+    for device in settings.simulated_devices:
+        arguments += ["--simulated-device", device]
     return arguments if settings.store is None else [*arguments, "--store", settings.store]

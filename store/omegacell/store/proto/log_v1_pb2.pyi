@@ -349,8 +349,18 @@ class Taint(_message.Message):
     effect: Effect
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., effect: _Optional[_Union[Effect, str]] = ...) -> None: ...
 
+class DeviceRequest(_message.Message):
+    __slots__ = ("name", "count", "where")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    WHERE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    where: _containers.RepeatedCompositeFieldContainer[Attribute]
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., where: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -368,6 +378,7 @@ class JobSpec(_message.Message):
     ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -385,7 +396,8 @@ class JobSpec(_message.Message):
     on_partition: OnPartition
     payload: bytes
     placement: PlacementRules
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -459,8 +471,18 @@ class Attribute(_message.Message):
     value: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
+class DeviceOffer(_message.Message):
+    __slots__ = ("name", "count", "attributes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
+
 class RegisterMachine(_message.Message):
-    __slots__ = ("name", "boot_id", "capacity", "drivers", "attributes", "port_first", "port_last")
+    __slots__ = ("name", "boot_id", "capacity", "drivers", "attributes", "port_first", "port_last", "devices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
@@ -468,6 +490,7 @@ class RegisterMachine(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     PORT_FIRST_FIELD_NUMBER: _ClassVar[int]
     PORT_LAST_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     boot_id: str
     capacity: _containers.RepeatedScalarFieldContainer[int]
@@ -475,7 +498,8 @@ class RegisterMachine(_message.Message):
     attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
     port_first: int
     port_last: int
-    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ...) -> None: ...
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceOffer]
+    def __init__(self, name: _Optional[str] = ..., boot_id: _Optional[str] = ..., capacity: _Optional[_Iterable[int]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DeviceOffer, _Mapping]]] = ...) -> None: ...
 
 class Inventory(_message.Message):
     __slots__ = ("machine", "epoch", "jobs", "indices", "attempts")

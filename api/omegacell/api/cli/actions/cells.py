@@ -55,6 +55,7 @@ def _head(status: CellStatus) -> Table:
         ("cpu", _use(allocated.cpu_milli, capacity.cpu_milli, lambda milli: f"{milli / 1000:g}")),
         ("memory", _use(allocated.memory_bytes, capacity.memory_bytes, size)),
         ("disk", _use(allocated.disk_bytes, capacity.disk_bytes, size)),
+        *((device.name, _use(device.count - device.free, device.count, str)) for device in status.devices),
         ("elapsed", duration(status.elapsed_us)),
         ("store", f"{f'{store.engine} {store.path}'.strip()}, {size(store.byte_count)}, {store.entry_count} entries"),
         # what is kept elsewhere does not say

@@ -10,7 +10,7 @@ from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
 from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, Task
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Stopping, TaskState
 
 EXAMPLE = """\
 # A job file: one document a job, several separated by `---`. `omega run FILE` submits it.
@@ -105,7 +105,8 @@ def _head(job: Job) -> Table:
         ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
-            f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk, driver {spec.driver}",
+            f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
+            f"{describe_devices(spec)}, driver {spec.driver}",
         ),
         *placement_rows(spec.placement),
         ("scheduler", spec.scheduler),
@@ -117,6 +118,15 @@ def _head(job: Job) -> Table:
         ),
     ]
     return Table(columns=("JOB", job.name), rows=rows, title="")
+
+
+def describe_devices(spec: JobSpec) -> str:
+    """Return what devices each task asks for, as the end of a list; nothing when it asks for none."""
+    return "".join(
+        f", {request.count} {request.name}"
+        + (f" ({' '.join(f'{key}={value}' for key, value in request.where)})" if request.where else "")
+        for request in spec.devices
+    )
 
 
 def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
@@ -191,6 +201,8 @@ def describe_exit(attempt: Attempt) -> str:
 
 def _note(task: Task) -> str:
     words = [] if task.last is None or not task.last.message else [task.last.message]
+    if task.devices:
+        words.append(" ".join(f"{name}:{','.join(map(str, held))}" for name, held in task.devices.items()))
     if task.state is TaskState.RUNNING and task.ports:
         words.append(" ".join(f"{name}:{number}" for name, number in task.ports.items()))
     if task.restarts:

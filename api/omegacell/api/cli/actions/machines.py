@@ -14,7 +14,11 @@ def list_machines(form: Format, *, cell: str | None) -> None:
     """Print all machines."""
     with open_client(cell) as client:
         found = client.machines()
-    columns = ("MACHINE", "STATE", "CONTACT", "CPU", "USED", "MEMORY", "USED MEMORY", "DRIVERS")
+    has_devices = any(machine.devices for machine in found.machines)
+    columns = (
+        *("MACHINE", "STATE", "CONTACT", "CPU", "USED", "MEMORY", "USED MEMORY", "DRIVERS"),
+        *(("FREE DEVICES",) if has_devices else ()),
+    )
     rows = [
         (
             machine.name,
@@ -25,6 +29,7 @@ def list_machines(form: Format, *, cell: str | None) -> None:
             size(machine.capacity.memory_bytes),
             size(machine.allocated.memory_bytes),
             ",".join(machine.drivers),
+            *((_free_devices(machine),) if has_devices else ()),
         )
         for machine in found.machines
     ]
@@ -58,12 +63,26 @@ def show_status(name: str, form: Format, *, cell: str | None) -> None:
         _room("taken", machine.allocated),
         _room("free", subtract(machine.capacity, machine.allocated)),
     ]
+    devices = [
+        (
+            device.name,
+            str(device.count),
+            str(device.free),
+            " ".join(f"{key}={value}" for key, value in sorted(device.attributes.items())) or "-",
+        )
+        for device in machine.devices
+    ]
     tasks = [(f"{task.job}/{task.index}", str(task.attempt), task.state.name.lower()) for task in found.tasks]
     show(
         {"at": plain(found.at), "machine": plain(machine), "tasks": [plain(task) for task in found.tasks]},
         form,
         Table(columns=("MACHINE", machine.name), rows=head),
         Table(columns=("ROOM", "CPU", "MEMORY", "DISK"), rows=room, right=frozenset({"CPU", "MEMORY", "DISK"})),
+        *(
+            [Table(columns=("DEVICE", "COUNT", "FREE", "ATTRIBUTES"), rows=devices, right=frozenset({"COUNT", "FREE"}))]
+            if devices
+            else []
+        ),
         Table(columns=("TASK", "ATTEMPT", "STATE"), rows=tasks, right=frozenset({"ATTEMPT"}), empty="no tasks on it"),
     )
 
@@ -115,6 +134,10 @@ def _contact(machine: Machine) -> str:
     if machine.is_connected:
         return "yes"
     return f"silent for {machine.silent_ticks} ticks" if machine.silent_ticks else "no"
+
+
+def _free_devices(machine: Machine) -> str:
+    return " ".join(f"{device.name} {device.free}/{device.count}" for device in machine.devices) or "-"
 
 
 def _room(title: str, resources: Resources) -> tuple[str, str, str, str]:

@@ -29,7 +29,7 @@ def list_machines(output: OutputOption = Format.TABLE, cell: CellOption = None) 
 
 @machine_app.command("status", epilog=examples("omega machine status node-1"))
 def machine_status(machine: MachineArgument, output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
-    """Show a machine: resources, drivers, attributes, ports, and the tasks on it."""
+    """Show a machine: resources, drivers, attributes, ports, devices, and the tasks on it."""
     from omegacell.api.cli.actions import machines
 
     machines.show_status(machine, output, cell=cell)

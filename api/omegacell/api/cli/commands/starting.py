@@ -11,12 +11,39 @@ from omegacell.api.cli.output import Format
 
 DEFAULT_SCHEDULERS = "batch=1,service=1"
 
+PortsOption = Annotated[
+    str,
+    typer.Option(
+        "--ports",
+        help="Ports that tasks of this machine may get, 20000-29999 by default; two cells of one machine need"
+        " ranges of their own.",
+        metavar="FIRST-LAST",
+    ),
+]
+DeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Devices that this machine has; may be given several times, each name once.",
+        metavar="NAME=COUNT[,ATTRIBUTE=VALUE...]",
+    ),
+]
+SimulatedDeviceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--simulated-device",
+        help="Devices that each simulated machine has, or the first MACHINES of them.",
+        metavar="[MACHINES:]NAME=COUNT[,ATTRIBUTE=VALUE...]",
+    ),
+]
+
 
 @app.command(
     "up",
     epilog=examples(
         "omega up",
         "omega up --simulated 50 --schedulers batch=2,service=1",
+        "omega up --device gpu=1,model=a100 --simulated 8 --simulated-device 2:gpu=4,model=a100",
         "omega up --cell lab --schedulers batch=1,./mine.py:Mine=1",
     ),
 )
@@ -50,15 +77,9 @@ def up(
     listen: Annotated[
         str, typer.Option("--listen", help="Where the API listens; port 0 takes a free one.", metavar="HOST:PORT")
     ] = "127.0.0.1:0",
-    ports: Annotated[
-        str,
-        typer.Option(
-            "--ports",
-            help="Ports that tasks of this machine may get, 20000-29999 by default; two cells of one machine need"
-            " ranges of their own.",
-            metavar="FIRST-LAST",
-        ),
-    ] = "",
+    ports: PortsOption = "",
+    device: DeviceOption = None,
+    simulated_device: SimulatedDeviceOption = None,
     detach: Annotated[
         bool, typer.Option("-d", "--detach", help="Run in the background; `omega down` stops it.")
     ] = False,
@@ -82,6 +103,8 @@ def up(
         is_root_allowed=allow_root,
         listen=listen,
         ports=ports,
+        devices=tuple(device or ()),
+        simulated_devices=tuple(simulated_device or ()),
     )
     start(settings, form=output, detach=detach)
 
