@@ -66,6 +66,7 @@ class Overlay:
         """
         if spec.ports:
             return bool(self.room(spec, rows).min() > 0)
+        rows = rows.astype(np.int64, copy=False)  # numpy picks by its own integers, several times faster
         if False in self._cell.machines.takers(spec.driver).take(rows).tolist():
             return False
         free = self._free.take(rows, axis=0)
