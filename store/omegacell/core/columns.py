@@ -31,7 +31,6 @@ class Table:
         """Begin with no rows."""
         self.count = 0
         self._buffers: dict[str, NDArray[np.generic]] = {}
-        self._blocks: list[tuple[list[str], NDArray[np.generic]]] = []
         self._room = 0
         self._reserve(16)
         self._show()
@@ -63,27 +62,20 @@ class Table:
         self._show()
 
     def _reserve(self, room: int) -> None:
-        """Make room for so many rows; what there is stays. All columns of one shape and dtype share a block."""
-        known, self._buffers, self._blocks = self._buffers, {}, []
-        kinds: dict[tuple[object, ...], list[str]] = {}
+        """Make room for so many rows; what there is stays."""
         for name, column in self.COLUMNS.items():
-            kinds.setdefault((column.dtype, *column.tail), []).append(name)
-        for names in kinds.values():
-            column = self.COLUMNS[names[0]]
-            block = np.empty((len(names), room, *column.tail), column.dtype)
-            for name, buffer in zip(names, block, strict=True):
-                buffer.fill(self.COLUMNS[name].fresh)
-                if name in known:
-                    used = min(self.count, len(known[name]))
-                    buffer[:used] = known[name][:used]
-                self._buffers[name] = buffer
-            self._blocks.append((names, block))
+            buffer = np.full((room, *column.tail), column.fresh, column.dtype)
+            if self.count and name in self._buffers:
+                used = min(self.count, len(self._buffers[name]))
+                buffer[:used] = self._buffers[name][:used]
+            self._buffers[name] = buffer
         self._room = room
 
     def _show(self) -> None:
-        """Let the attributes be views of the used rows: cut from a block at once, which takes half the time."""
-        for names, block in self._blocks:
-            vars(self).update(zip(names, block[:, : self.count], strict=True))
+        """Let the attributes be views of the used rows. Every submit does this twice, so no ``setattr``."""
+        attributes, used = vars(self), slice(self.count)
+        for name, buffer in self._buffers.items():
+            attributes[name] = buffer[used]
 
 
 _FEW: Final = 64
