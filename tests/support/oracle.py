@@ -27,6 +27,7 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import OUTCOMES_KEPT, RULES
@@ -36,6 +37,7 @@ from tests.support.oracle_format import is_well_formed
 from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
 from tests.support.oracle_machines import (
     drop_contact,
+    judge_eligibility,
     judge_inventory,
     judge_loss,
     judge_register,
@@ -138,7 +140,7 @@ class Oracle:
             count_scheduling(state, transaction, scheduling, verdict)
         return verdict
 
-    def _judge_command(self, transaction: Transaction, command: Command) -> Verdict:  # noqa: PLR0911 -- one case each
+    def _judge_command(self, transaction: Transaction, command: Command) -> Verdict:  # noqa: PLR0911, PLR0912 -- one case each
         """Judge the one command of a transaction that schedules nothing."""
         state = self.state
         match command:
@@ -167,6 +169,8 @@ class Oracle:
                 return judge_inventory(state, transaction, command)
             case LoseMachines():
                 return judge_loss(state, transaction, command)
+            case SetEligibility():
+                return judge_eligibility(state, command)
             case Report():
                 return judge_report(state, transaction, command)
             case Tick():

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.drains import Eligibility, EvictCause
+from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
@@ -24,6 +25,7 @@ class Judging:
     ports: dict[int, list[int]] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
+    evicted: list[tuple[int, int]] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
         """Say whether something changed after the base."""
@@ -63,7 +65,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
                 found.append(judge_claim(judging, command.job, index, row, len(found)))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
-                found.append(judge_eviction(judging, command.job, index, attempt, len(found)))
+                found.append(judge_eviction(judging, command, index, attempt, len(found)))
     if all(isinstance(each, Unplaced) and each.job not in state.jobs for each in commands):
         is_conflict = unknown_job_is_conflict(judging, commands[0].job)
         return Verdict(state.revision, Status.REFUSED, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
@@ -127,7 +129,9 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
     return Granted(job, index, row, take(judging, job, row))
 
 
-def lack(judging: Judging, job: Job, row: int, has_changed: bool) -> tuple[Reason, int, int]:
+def lack(  # noqa: PLR0911 -- one answer a reason
+    judging: Judging, job: Job, row: int, has_changed: bool
+) -> tuple[Reason, int, int]:
     """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage."""
     machine = judging.state.machines[row]
     taken = judging.taken.get(row, [0] * RESOURCE_COUNT)
@@ -138,6 +142,8 @@ def lack(judging: Judging, job: Job, row: int, has_changed: bool) -> tuple[Reaso
         return Reason.MACHINE_CHANGED, -1, 0
     if machine.state != UP:
         return Reason.MACHINE_NOT_UP, -1, 0
+    if machine.eligibility != Eligibility.OPEN:
+        return Reason.MACHINE_CORDONED, -1, 0
     if job.spec.driver not in machine.drivers:
         return Reason.DRIVER_MISSING, -1, 0
     if any(machine.port_first <= number <= machine.port_last for number in static):
@@ -185,8 +191,9 @@ def after(machine: Machine, number: int) -> int:
     return number + 1 if number < machine.port_last else machine.port_first
 
 
-def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, position: int) -> Marked | Row:
+def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, position: int) -> Marked | Row:
     """Judge one eviction; one that names another attempt than the present one hits nothing."""
+    job_id = int(command.job)
     job = judging.state.jobs.get(job_id)
     if job is None:
         return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
@@ -195,7 +202,35 @@ def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, posi
     task = job.tasks[index]
     if task.attempt != attempt or task.state not in ACTIVE:
         return (position, Reason.STALE_ATTEMPT, judging.has_changed(job.changes), -1, 0, 0)
+    if command.cause == EvictCause.DRAIN:
+        machine = judging.state.machines[task.machine]
+        if machine.eligibility != Eligibility.DRAINING:
+            return (position, Reason.NOT_DRAINING, judging.has_changed(machine.changes), -1, 0, 0)
+        if not is_within_budget(judging, job, index, machine):
+            return (position, Reason.JOB_DISRUPTED, judging.has_changed(job.changes), -1, 0, 0)
+    judging.evicted.append((job_id, index))
     return Marked(job, index)
+
+
+def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:
+    """Say whether a draining machine may take one more task of a job away."""
+    if job.spec.max_unavailable == -1 or not is_available(judging, job, index):
+        return True
+    if machine.drain_deadline != -1 and machine.drain_deadline <= judging.state.elapsed:
+        return True
+    unavailable = [each for each in range(job.count) if not is_available(judging, job, each)]
+    return len(unavailable) + 1 <= job.spec.max_unavailable
+
+
+def is_available(judging: Judging, job: Job, index: int) -> bool:
+    """Say whether a task is wanted and serves, after what this transaction evicted so far."""
+    task = job.tasks[index]
+    if index >= job.count or (job.id, index) in judging.evicted:
+        return False
+    if job.spec.kind == Kind.BATCH and task.state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED):
+        return True
+    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
+    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
 
 def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:

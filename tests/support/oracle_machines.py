@@ -1,6 +1,7 @@
 """How the slow twin registers, hears, loses and believes machines, and how time passes in it."""
 
 from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, Report, ReportKind, Tick, Transaction
+from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE
@@ -116,6 +117,20 @@ def judge_loss(state: State, transaction: Transaction, command: LoseMachines) ->
         machine.contact = 0
         touch(machine.changes, state.revision)
         lose_tasks(state, row, at_us=transaction.decided_to_us, states=ACTIVE, kept=[])
+    return Verdict(state.revision, Status.COMMITTED, granted=1)
+
+
+def judge_eligibility(state: State, command: SetEligibility) -> Verdict:
+    """Offer machines new work, or no more of it, and note until when a drain keeps within budgets."""
+    machines = [state.machine(row) for row in command.machines]
+    if None in machines:
+        return refuse(state, Reason.UNKNOWN_MACHINE)
+    for machine in machines:
+        assert machine is not None
+        wanted = (command.eligibility, command.deadline_us)
+        if (machine.eligibility, machine.drain_deadline) != wanted:
+            machine.eligibility, machine.drain_deadline = wanted
+            touch(machine.changes, state.revision)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 
 

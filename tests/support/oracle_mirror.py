@@ -7,6 +7,7 @@ keeps things its own way (rows, bits, offsets), the picture says what they mean.
 from typing import Any
 
 from omegacell.core.cell import Cell
+from omegacell.core.drains import Eligibility
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from tests.support.oracle import Oracle
@@ -78,7 +79,7 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
             [1 for each in range(machine.port_first, machine.port_last + 1) if each not in machine.ports])),
         dict(sorted(machine.ports.items())),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
-        machine.contact, machine.silent_ticks, machine.lost_elapsed,
+        machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.eligibility.name, machine.drain_deadline,
     )  # fmt: skip
 
 
@@ -153,6 +154,7 @@ def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple
         {number: holders[task] for number, task in sorted(table.ports[row].items())},
         int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
         int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
+        Eligibility(int(table.eligibility[row])).name, int(table.drain_deadline[row]),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ number that is overwritten (``changed_at``), the twin keeps the list of all of t
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Genesis, Lack
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT, Role
@@ -93,6 +94,8 @@ class Machine:
     contact: int = 0
     silent_ticks: int = 0
     lost_elapsed: int = -1  # never
+    eligibility: Eligibility = Eligibility.OPEN
+    drain_deadline: int = -1  # never
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
     allocated: list[list[int]] = field(default_factory=lambda: [[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)])
 

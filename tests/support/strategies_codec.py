@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from omegacell.core import commands as core
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 
@@ -40,6 +41,8 @@ def specs() -> st.SearchStrategy[JobSpec]:
         grace_us=UINT64,
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
+        max_unavailable=SINT64,
+        is_health_checked=st.booleans(),
     )
 
 
@@ -70,7 +73,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
-    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32),
+    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(
         core.Unplaced,
         job=JOBS,
@@ -93,6 +96,12 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.Inventory: st.builds(core.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
     core.LoseMachines: st.builds(
         core.LoseMachines, machines=st.lists(UINT64, max_size=4).map(tuple), by_operator=st.booleans()
+    ),
+    SetEligibility: st.builds(
+        SetEligibility,
+        machines=st.lists(UINT64, max_size=4).map(tuple),
+        eligibility=st.sampled_from(Eligibility),
+        deadline_us=SINT64,
     ),
     core.Report: st.builds(
         core.Report,

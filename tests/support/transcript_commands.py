@@ -37,6 +37,7 @@ from omegacell.core.commands import (
     Tick,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
@@ -82,7 +83,10 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N at=US service replace ...``."""
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N unavailable=N at=US``.
+
+    Words: ``service``, ``replace``, ``checked`` for a job with a health check.
+    """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
@@ -96,6 +100,8 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         driver=options.get("driver", "exec"),
         ports=tuple(Port(name=name, number=int(number or 0)) for name, _, number in named),
         max_restarts=int(options.get("restarts", 0)),
+        max_unavailable=int(options.get("unavailable", -1)),
+        is_health_checked="checked" in words,
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
 
@@ -111,12 +117,13 @@ def read_place(words: Words, options: Options) -> Place:
 
 
 def read_evict(words: Words, options: Options) -> Evict:
-    """``evict JOB I@A ...``."""
+    """``evict JOB I@A ... cause=CAUSE``."""
     pairs = [word.split("@") for word in words[1:]]
     return Evict(
         job=JobId(int(words[0])),
         indices=np.array([pair[0] for pair in pairs], np.int32),
         attempts=np.array([pair[1] for pair in pairs], np.int32),
+        cause=EvictCause[options.get("cause", "OPERATOR").upper()],
     )
 
 
@@ -217,6 +224,13 @@ def read_loss(words: Words, options: Options) -> LoseMachines:
     return LoseMachines(machines=rows, by_operator="operator" in words)
 
 
+def read_eligibility(words: Words, options: Options) -> SetEligibility:
+    """``eligible OPEN|CORDONED|DRAINING M ... deadline=US``."""
+    rows = tuple(int(word) for word in words[1:])
+    deadline_us = int(options.get("deadline", -1))
+    return SetEligibility(machines=rows, eligibility=Eligibility[words[0].upper()], deadline_us=deadline_us)
+
+
 READERS: dict[str, Reader] = {
     "genesis": read_genesis,
     "open": read_open,
@@ -234,6 +248,7 @@ READERS: dict[str, Reader] = {
     "register": read_register,
     "inventory": read_inventory,
     "lose": read_loss,
+    "eligible": read_eligibility,
     "report": read_report,
     "tick": read_tick,
 }
@@ -274,9 +289,10 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
+        flags += " checked" * spec.is_health_checked
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
-            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}"
+            f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -294,13 +310,17 @@ def write_rows(command: Command) -> str:
             return " ".join([f"place {command.job}", *(f"{index}>{row}" for index, row in pairs)])
         case Evict():
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
-            return " ".join([f"evict {command.job}", *(f"{index}@{attempt}" for index, attempt in pairs)])
+            tasks = [f"{index}@{attempt}" for index, attempt in pairs]
+            return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")
             return " ".join([f"unplaced {command.job} {command.task_count}", *lacks, note])
         case LoseMachines():
             return " ".join(["lose", *map(str, command.machines), *["operator"] * command.by_operator])
+        case SetEligibility():
+            words = ["eligible", command.eligibility.name.lower(), *map(str, command.machines)]
+            return " ".join([*words, f"deadline={command.deadline_us}"])
         case Inventory():
             rows = zip(command.jobs.tolist(), command.indices.tolist(), command.attempts.tolist(), strict=True)
             held = [f"{job}/{index}@{attempt}" for job, index, attempt in rows]

@@ -200,11 +200,13 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     """Say what a machine has left, who changed it last, and who hears it."""
     name, _, epoch, state, capacity, _, free, _, _, ports, *rest = machine
-    used, changed_at, claimed_at, author, contact, silent, _ = rest
+    used, changed_at, claimed_at, author, contact, silent, _, eligibility, deadline = rest
     assert isinstance(ports, tuple)
     return (
         f"machine {row} {name} epoch {epoch} {state} free {free} of {capacity} next port {ports[2]} ports {used}"
         f" changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}"
+        + (f" {eligibility}" if eligibility != "OPEN" else "")
+        + (f" deadline {deadline}" if deadline != -1 else "")
     )
 
 

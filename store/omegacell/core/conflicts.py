@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_highest, find_ranks, is_distinct
 from omegacell.core.commands import Place, Transaction
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
 
-_UP = int(MachineState.UP)
-"""A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
+_UP, _OPEN = int(MachineState.UP), int(Eligibility.OPEN)
+"""Plain integers: numpy asks an enum member for attributes that it does not have, at every comparison."""
 
 
 class Overlay:
@@ -135,8 +136,10 @@ class Overlay:
         machines = self._cell.machines
         state = machines.state if rows is None else machines.state[rows]
         drivers = machines.drivers if rows is None else machines.drivers[rows]
+        eligibility = machines.eligibility if rows is None else machines.eligibility[rows]
         takes: NDArray[np.bool_] = drivers & machines.driver_bit(spec.driver) != 0
         takes &= state == _UP
+        takes &= eligibility == _OPEN
         return takes
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -144,6 +147,7 @@ class Overlay:
         machines = self._cell.machines
         lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
         reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
+        reasons[machines.eligibility[rows] != _OPEN] = Reason.MACHINE_CORDONED
         reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
         return reasons
 

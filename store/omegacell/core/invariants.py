@@ -7,6 +7,7 @@ history, by ``omega store verify``, and never in a hot path.
 from collections import Counter
 
 from omegacell.core.cell import Cell
+from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
 from omegacell.core.machines import MachineState
@@ -91,6 +92,9 @@ def _check_machines(cell: Cell) -> None:
                 held[int(arena.machine[row])][spec.band][dimension] += amount
     for row in range(machines.count):
         name = machines.names[row]
+        has_deadline = machines.drain_deadline[row] != NO_DEADLINE
+        is_draining = machines.eligibility[row] == Eligibility.DRAINING
+        _require(is_draining or not has_deadline, f"machine {name} has a deadline and does not drain")
         _require(machines.row_of(name) == row, f"machine {name} is not found in its row {row}")
         _require(machines.allocated[row].tolist() == held[row], f"machine {name}: allocated is not what tasks hold")
         for dimension in range(RESOURCE_COUNT):

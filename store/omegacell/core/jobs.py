@@ -39,6 +39,9 @@ TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPP
 """States in which a task rests; LOST and EVICTED only describe attempts: their tasks are pending again."""
 
 
+NO_LIMIT: Final = -1
+
+
 class Event(IntEnum):
     """What can happen to a task."""
 
@@ -97,7 +100,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What the core must know of a job; two equal specs but for ``count`` are the same job scaled.
+    """What the core must know of a job; equal specs but for ``count`` and ``max_unavailable`` are one job.
 
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
@@ -116,6 +119,9 @@ class JobSpec:
         grace_us: time between SIGTERM and SIGKILL.
         on_partition: what happens to its tasks on a machine that lost the cell.
         payload: hash of what its tasks run, 32 bytes; empty when there is none.
+        max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
+            none is taken; `NO_LIMIT` for any.
+        is_health_checked: its tasks have a health check: they are available once it was passed.
     """
 
     name: str
@@ -134,3 +140,5 @@ class JobSpec:
     grace_us: int = 5_000_000
     on_partition: OnPartition = OnPartition.STOP
     payload: bytes = b""
+    max_unavailable: int = NO_LIMIT
+    is_health_checked: bool = False

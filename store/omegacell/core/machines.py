@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
+from omegacell.core.drains import NO_DEADLINE
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
 
@@ -36,7 +37,8 @@ class MachineTable(Table):
         free: ``(machines, resources)`` int64: capacity less all bands of ``allocated``; negative after a shrink.
         state: `MachineState`, uint8.
         epoch: bumped by every registration, int32.
-        changed_at: revision of the last change of capacity, use, state or attributes, int64 (Omega's sequence number).
+        changed_at: revision of the last change of capacity, use, state, eligibility or attributes, int64 (Omega's
+            sequence number).
         changed_before: what ``changed_at`` was before the entry in which it was last written, int64.
         claimed_at: revision of the last granted claim, int64; claimed_by: its author's row, int32, -1 for none.
         drivers: bits of the drivers offered, int64.
@@ -44,6 +46,8 @@ class MachineTable(Table):
         lost_elapsed: elapsed when it was lost, int64, -1 for never.
         port_first, port_last, port_next, port_free: the range that may be granted, where the next grant begins to
             look, how many of the range are free; int32.
+        eligibility: `drains.Eligibility`, uint8; drain_deadline: elapsed from which a drain is held to no budget,
+            int64, -1 for never. Only an operator's word changes them: they outlive registrations and losses.
         names, boot_ids: by row. attributes: name and value pairs by row. ports: by row, port number to task row.
     """
 
@@ -65,6 +69,8 @@ class MachineTable(Table):
         "port_last": Column(np.int32, fresh=-1),
         "port_next": Column(np.int32),
         "port_free": Column(np.int32),
+        "eligibility": Column(np.uint8),
+        "drain_deadline": Column(np.int64, fresh=NO_DEADLINE),
     }
     capacity: NDArray[np.int64]
     allocated: NDArray[np.int64]
@@ -83,6 +89,8 @@ class MachineTable(Table):
     port_last: NDArray[np.int32]
     port_next: NDArray[np.int32]
     port_free: NDArray[np.int32]
+    eligibility: NDArray[np.uint8]
+    drain_deadline: NDArray[np.int64]
 
     def __init__(self) -> None:
         """Begin with no machines."""

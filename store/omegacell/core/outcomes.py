@@ -59,17 +59,20 @@ class Reason(IntEnum):
     UNKNOWN_TASK = 20
     TASK_NOT_PENDING = 21
     STALE_ATTEMPT = 22
-    CLAIMED_TWICE = 23
-    MACHINE_CHANGED = 24
-    MACHINE_NOT_UP = 25
-    DRIVER_MISSING = 26
-    PORT_IN_RANGE = 27
-    PORT_TAKEN = 28
-    PORTS_EXHAUSTED = 29
-    RESOURCES = 30
-    GANG_PARTNER = 31
+    NOT_DRAINING = 23
+    JOB_DISRUPTED = 24
+    CLAIMED_TWICE = 25
+    MACHINE_CHANGED = 26
+    MACHINE_NOT_UP = 27
+    MACHINE_CORDONED = 28
+    DRIVER_MISSING = 29
+    PORT_IN_RANGE = 30
+    PORT_TAKEN = 31
+    PORTS_EXHAUSTED = 32
+    RESOURCES = 33
+    GANG_PARTNER = 34
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 32
+    PLUGIN_FAILED = 35
 
 
 REASON_COUNT = len(Reason)
@@ -83,6 +86,8 @@ class Change(IntEnum):
     UNCHANGED = 2
     SCALED = 3
     REPLACED = 4
+    ADJUSTED = 5
+    """Nothing that concerns its tasks: its ``max_unavailable``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

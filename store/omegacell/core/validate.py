@@ -38,8 +38,9 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
+from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import NO_LIMIT, JobSpec
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
     FORMAT,
@@ -122,6 +123,8 @@ def _check_command(command: Command) -> None:  # noqa: PLR0912 - one case for ea
             _check_inventory(command)
         case LoseMachines():
             _check_ascending("machines", command.machines)
+        case SetEligibility():
+            _check_eligibility(command)
         case Tick():
             _check_tick(command)
         case OpenSession():
@@ -154,6 +157,7 @@ def check_spec(spec: JobSpec) -> None:
     _check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
     _check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
     _check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    _check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
     if len(spec.ports) > MAX_PORTS_PER_TASK:
@@ -182,6 +186,13 @@ def _check_machine(command: RegisterMachine) -> None:
         _check_text("attribute", value)
     _check_range("port_first", command.port_first, 0, 65_535)
     _check_range("port_last", command.port_last, -1, 65_535)
+
+
+def _check_eligibility(command: SetEligibility) -> None:
+    _check_ascending("machines", command.machines)
+    _check_range("deadline_us", command.deadline_us, NO_DEADLINE, MAX_QUANTITY)
+    if command.deadline_us != NO_DEADLINE and command.eligibility is not Eligibility.DRAINING:
+        raise MalformedError(f"a deadline for machines that are to be {command.eligibility.name}; only a drain has one")
 
 
 def _check_inventory(command: Inventory) -> None:

@@ -29,6 +29,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.grace_us = spec.grace_us
     message.on_partition = _PARTITIONS.to_wire(spec.on_partition)
     message.payload = spec.payload
+    message.max_unavailable = spec.max_unavailable
+    message.is_health_checked = spec.is_health_checked
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -55,4 +57,6 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         grace_us=message.grace_us,
         on_partition=_PARTITIONS.from_wire(message.on_partition),
         payload=message.payload,
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
