@@ -5,9 +5,6 @@ call has a limit in time, streams end when their iterator is closed. A submit ma
 spec again changes nothing. One client may be used from several threads.
 """
 
-import collections
-import itertools
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -21,14 +18,13 @@ from omegacell.api.errors import StaleWatchError, UnauthenticatedError, Unreacha
 from omegacell.api.grpc_errors import CHANNEL_OPTIONS, error_of
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.proto.api_v1_pb2_grpc import CellStub
+from omegacell.api.sending import Sending
 from omegacell.core.errors import UsageError
 from omegacell.core.units import JobId
 
 DEFAULT_TIMEOUT_S: Final = 30.0
 SUBMIT_BATCH: Final = 256
 """Jobs in one message of a batched submit."""
-SUBMITS_IN_FLIGHT: Final = 16
-"""Batches sent and not answered."""
 
 if TYPE_CHECKING:
     from grpc import _CallIterator
@@ -115,10 +111,10 @@ class Client:
     ) -> Iterator[records.Submitted]:
         """Submit jobs in batches over one stream; yield what became of each, in order, as it becomes durable.
 
-        A refused job does not raise: its `Submitted` says why. ``submissions`` is read ahead by `SUBMITS_IN_FLIGHT`
-        batches at most.
+        A refused job does not raise: its `Submitted` says why. ``submissions`` is read ahead by
+        `sending.SUBMITS_IN_FLIGHT` batches at most.
         """
-        sending = _Sending(submissions, batch)
+        sending = Sending(submissions, batch)
         try:
             for answer in self._stream(self._stub.SubmitJobs, iter(sending)):
                 for name, result in zip(sending.answered(), answer.results, strict=True):
@@ -343,43 +339,3 @@ def read_task_name(text: str) -> tuple[str, int]:
     if not slash or not job or not (index.isascii() and index.isdigit()):
         raise UsageError(f"task {text!r}: expected JOB/INDEX, as in web/0")
     return job, int(index)
-
-
-class _Sending:
-    """The requests of a batched submit: what gRPC's own thread takes, with a limit on what is not answered."""
-
-    def __init__(self, submissions: Iterable[records.Submission], batch: int) -> None:
-        self._submissions = iter(submissions)
-        self._batch = batch
-        self._room = threading.Semaphore(SUBMITS_IN_FLIGHT)
-        self._names: collections.deque[list[str]] = collections.deque()
-        self._is_closed = False
-        self._error: BaseException | None = None
-
-    def __iter__(self) -> Iterator[pb.SubmitJobsRequest]:
-        """Yield the batches; an error of the caller's iterable ends them and is raised by `check`."""
-        while self._room.acquire() and not self._is_closed:
-            try:
-                group = list(itertools.islice(self._submissions, self._batch))
-            except BaseException as error:  # noqa: BLE001  (raised again where the caller can see it)
-                self._error = error
-                return
-            if not group:
-                return
-            self._names.append([submission.spec.name for submission in group])
-            yield pb.SubmitJobsRequest(jobs=[wire.write_submission(submission) for submission in group])
-
-    def answered(self) -> list[str]:
-        """Return the names of the oldest batch, which was answered."""
-        self._room.release()
-        return self._names.popleft()
-
-    def close(self) -> None:
-        """Let the sending thread go."""
-        self._is_closed = True
-        self._room.release()
-
-    def check(self) -> None:
-        """Raise what the caller's iterable raised."""
-        if self._error is not None:
-            raise self._error
