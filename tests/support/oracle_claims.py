@@ -142,10 +142,10 @@ def lack(  # noqa: PLR0911 -- one answer a reason
         return Reason.MACHINE_CHANGED, -1, 0
     if machine.state != UP:
         return Reason.MACHINE_NOT_UP, -1, 0
-    if machine.eligibility != Eligibility.OPEN:
-        return Reason.MACHINE_CORDONED, -1, 0
     if job.spec.driver not in machine.drivers:
         return Reason.DRIVER_MISSING, -1, 0
+    if machine.eligibility != Eligibility.OPEN:
+        return Reason.MACHINE_CORDONED, -1, 0
     if any(machine.port_first <= number <= machine.port_last for number in static):
         return Reason.PORT_IN_RANGE, -1, 0
     if any(number in used for number in static):

@@ -14,6 +14,7 @@ from omegacell.api.connection import Connection
 from omegacell.api.errors import StaleWatchError, UnreachableError
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.sending import Sending
+from omegacell.core.drains import Eligibility
 from omegacell.core.errors import UsageError
 from omegacell.core.units import JobId
 
@@ -196,9 +197,13 @@ class Client(Connection):
 
     # --- machines
 
-    def machines(self, *, stale: bool = False) -> records.MachineList:
-        """Return the cell's machines, all as of one revision, by row."""
-        request = pb.ListMachinesRequest(stale=stale)
+    def machines(self, names: Sequence[str] = (), *, stale: bool = False) -> records.MachineList:
+        """Return the cell's machines, or those of some names, all as of one revision, by row.
+
+        Raises:
+            NotFoundError: There is no machine of one of the names.
+        """
+        request = pb.ListMachinesRequest(stale=stale, names=names)
         parts = list(self._stream(self._stub.ListMachines, request, timeout_s=self._timeout_s))
         machines = tuple(wire.read_machine(machine) for part in parts for machine in part.machines)
         return records.MachineList(at=wire.read_at(parts[-1].at), machines=machines)
@@ -215,6 +220,26 @@ class Client(Connection):
     def lose_machine(self, name: str) -> records.At:
         """Declare a machine lost, as an operator: its tasks are placed elsewhere."""
         return wire.read_at(self._call(self._stub.LoseMachine, pb.LoseMachineRequest(name=name)).at)
+
+    def set_eligibility(
+        self, names: Sequence[str], eligibility: Eligibility, *, deadline_us: int | None = None
+    ) -> records.MachineList:
+        """Cordon, drain or open machines, all of them or none; return them, by row. A drain goes on by itself.
+
+        Args:
+            names: Which machines.
+            eligibility: What they shall be.
+            deadline_us: For a drain: the cell's time from now on, after which it keeps to no job's
+                ``max_unavailable``; -1 for never. None: what drains already keeps its deadline.
+
+        Raises:
+            NotFoundError: There is no machine of one of the names; nothing was changed.
+        """
+        wanted = cast("pb.Eligibility", int(eligibility))
+        request = pb.SetEligibilityRequest(names=names, eligibility=wanted, deadline_us=deadline_us)
+        answer = self._call(self._stub.SetEligibility, request)
+        machines = tuple(wire.read_machine(machine) for machine in answer.machines)
+        return records.MachineList(at=wire.read_at(answer.at), machines=machines)
 
     # --- the cell
 

@@ -28,7 +28,7 @@ from omegacell.api.documents import Document, Path_, parse_documents, read_file
 from omegacell.api.records import Submission
 from omegacell.api.spec_model import NAME_PATTERN, ExecPart, JobFile, TaskPart, json_schema
 from omegacell.core.errors import UsageError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
 
 __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", "salted_hash", "translate"]
@@ -126,6 +126,9 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
     max_restarts = job.restarts.max
     if max_restarts is None:
         max_restarts = -1 if is_service else 0
+    max_unavailable = job.max_unavailable
+    if max_unavailable is None:
+        max_unavailable = 1 if is_service else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
@@ -142,6 +145,8 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         restart_delay_us=job.restarts.delay,
         grace_us=job.grace,
         on_partition=OnPartition.CONTINUE if job.on_partition == "continue" else OnPartition.STOP,
+        max_unavailable=max_unavailable,
+        is_health_checked=job.task.health is not None,
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job.task)), replace=replace)
 

@@ -7,6 +7,7 @@ from typing import cast
 
 from omegacell.api import records
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.units import Band, JobId
 
@@ -43,6 +44,8 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         grace_us=spec.grace_us,
         on_partition=cast("pb.OnPartition", spec.on_partition),
         payload=payload,
+        max_unavailable=spec.max_unavailable,
+        is_health_checked=spec.is_health_checked,
     )
 
 
@@ -70,6 +73,8 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         grace_us=message.grace_us,
         on_partition=OnPartition(message.on_partition),
         payload=payload_hash,
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
 
 
@@ -213,6 +218,26 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_first=message.port_first,
         port_last=message.port_last,
         port_free=message.port_free,
+        eligibility=Eligibility(message.eligibility),
+        drain=read_drain(message.drain) if message.HasField("drain") else None,
+    )
+
+
+def read_drain(message: pb.DrainProgress) -> records.DrainProgress:
+    """Return how far a drain has come."""
+    blocks = tuple(
+        records.DrainBlock(
+            hold=records.DrainHold(block.hold),
+            job=block.job,
+            job_id=JobId(block.job_id),
+            task_count=block.task_count,
+            is_forever=block.is_forever,
+            summary=block.summary,
+        )
+        for block in message.blocks
+    )
+    return records.DrainProgress(
+        task_count=message.task_count, ending_count=message.ending_count, left_us=message.left_us, blocks=blocks
     )
 
 

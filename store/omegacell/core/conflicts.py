@@ -145,9 +145,9 @@ class Overlay:
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         machines = self._cell.machines
-        lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
-        reasons[machines.eligibility[rows] != _OPEN] = Reason.MACHINE_CORDONED
+        is_open = machines.eligibility[rows] == _OPEN
+        reasons = np.where(is_open, np.uint8(Reason.NONE), np.uint8(Reason.MACHINE_CORDONED))
+        reasons[machines.drivers[rows] & machines.driver_bit(spec.driver) == 0] = Reason.DRIVER_MISSING
         reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
         return reasons
 

@@ -21,6 +21,7 @@ from omegacell.schedulers.shares import live_instances, owner_of
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
+    Reason.MACHINE_CORDONED: ("is cordoned or draining", "are cordoned or draining"),
     Reason.PORT_IN_RANGE: ("grants the port that it asks for to others", "grant the port that it asks for to others"),
     Reason.PORT_TAKEN: ("has the port taken", "have the port taken"),
     Reason.PORTS_EXHAUSTED: ("has no port left", "have no port left"),
