@@ -86,7 +86,7 @@ def test_claims_of_the_same_append_count_for_the_next_decision() -> None:
     group = make_group(cpu_milli=100, ports=(Port(name="http", number=80),))
     shared.take(group.spec, np.array([1]))
     assert shared.view().room(group).tolist() == [1, 0]
-    assert [(lack.reason, lack.machine_count) for lack in shared.lacks(group.spec)] == [(28, 1)]
+    assert [(lack.reason, lack.machine_count) for lack in shared.lacks(group.spec)] == [(Reason.PORT_TAKEN, 1)]
 
 
 def test_free_above_a_band_counts_what_lower_bands_hold() -> None:
@@ -129,5 +129,5 @@ def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
     """Whoever adds a field to a job's spec decides here whether machines are chosen by it."""
     shape = {"driver", "resources", "ports"}
     no_matter = {"name", "owner", "kind", "scheduler", "band", "priority", "count", "is_gang", "max_restarts"}
-    no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload"}
+    no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload", "max_unavailable", "is_health_checked"}
     assert {field.name for field in fields(JobSpec)} == shape | no_matter
