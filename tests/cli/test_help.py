@@ -16,7 +16,7 @@ COMMANDS_MD = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 EXPECTED = """
 up down demo run logs history conflicts version
 job list|job status|job stop|job schema
-machine list|machine status|machine lost|machine taint
+machine list|machine status|machine cordon|machine uncordon|machine drain|machine lost|machine taint
 scheduler list|scheduler run
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate

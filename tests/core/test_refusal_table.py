@@ -58,6 +58,12 @@ def rows(asks: str, why: str, *refused: Row, first: tuple[str, ...] = ()) -> Cas
 
 PLACE_3 = "s2: place 1 0>0 1>0 2>0"
 GPUS = ("s2: register m0 cpu=4000 memory=4 disk=1 ports=8000-8001 devices=gpu*3@model:t4,nic*1", "s2: inventory 0:2")
+RUNNING = (
+    "s2: submit web count=2 unavailable=1 service",
+    "s2: place 2 0>0 1>0",
+    "s2: report started,0:1,2/0@1 started,0:1,2/1@1",
+    "s2: eligible draining 0",
+)
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
@@ -97,6 +103,7 @@ CASES = [
     whole(Reason.JOB_ACTIVE, "s2: forget 1", "its tasks are pending"),
     conflict(Reason.JOB_ACTIVE, "s2 seen=5: forget 1", "its tasks are pending, and its author could not know"),
     whole(Reason.UNKNOWN_MACHINE, "s2: inventory 2:1", "a row that is not there"),
+    whole(Reason.UNKNOWN_MACHINE, "s2: eligible draining 0 2", "one unknown row refuses all"),
     whole(Reason.UNKNOWN_MACHINE, "s2: lose 0 2 operator", "one unknown row refuses all"),
     rows("s2: place 1 0>2 9>2", "before what is wrong with the task", (0, Reason.UNKNOWN_MACHINE, False, -1, 0, 0),
          (1, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)),
@@ -130,6 +137,18 @@ CASES = [
          first=(PLACE_3,)),
     rows("s2: report started,1:1,1/0@1", "placed on another machine", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
          first=(PLACE_3,)),
+    rows("s2: evict 1 0@1 cause=drain", "nobody drains it", (0, Reason.NOT_DRAINING, False, -1, 0, 0),
+         first=(PLACE_3,)),
+    rows(f"s2 seen={NEXT + 1}: evict 1 0@1 cause=drain", "opened again since", (0, Reason.NOT_DRAINING, True, -1, 0, 0),
+         first=(PLACE_3, "s2: eligible draining 0", "s2: eligible open 0")),
+    rows("s2: evict 1 0@0 cause=drain", "before the budget", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
+         first=(PLACE_3, "s2: eligible draining 0")),
+    rows("s2: evict 2 0@1 1@1 cause=drain", "the second of two, one may be missing",
+         (1, Reason.JOB_DISRUPTED, False, -1, 0, 0), first=RUNNING),
+    rows(f"s2 seen={NEXT + 3}: evict 2 0@1 1@1 cause=drain", "one is missing since",
+         (0, Reason.JOB_DISRUPTED, True, -1, 0, 0), first=(*RUNNING, "s2: evict 2 1@1")),
+    rows("s2: evict 2 1@1 ; evict 2 0@1 cause=drain", "what the same transaction evicts counts",
+         (1, Reason.JOB_DISRUPTED, False, -1, 0, 0), first=RUNNING),
     rows("s2 seen=0: place 1 0>0 0>0", "its own claim before it: never a conflict",
          (1, Reason.CLAIMED_TWICE, False, -1, 0, 0)),
     rows("s2 coarse seen=6: place 1 3>0", "somebody claimed since", (0, Reason.MACHINE_CHANGED, True, -1, 0, NEXT),
@@ -140,6 +159,15 @@ CASES = [
     rows("s2 seen=4: place 1 0>1", "it registered since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, 0)),
     rows(f"s2 seen={NEXT}: place 1 3>0", "lost since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, NEXT),
          first=(PLACE_3, "s2: lose 0 operator")),
+    rows("s2: place 1 0>0", "it is kept free of new work", (0, Reason.MACHINE_CORDONED, False, -1, 0, 0),
+         first=("s2: eligible cordoned 0",)),
+    rows(f"s2 seen={NEXT - 1}: place 1 0>0", "drained since", (0, Reason.MACHINE_CORDONED, True, -1, 0, 0),
+         first=("s2: eligible draining 0",)),
+    rows("s2: place 1 0>1", "cordoned or not", (0, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         first=("s2: eligible cordoned 1",)),
+    rows("s2: place 2 0>0", "before the cordon: opened again, it still has no driver",
+         (0, Reason.DRIVER_MISSING, False, -1, 0, 0),
+         first=("s2: submit odd driver=simulated", "s2: eligible cordoned 0")),
     rows("s2: place 2 0>0", "nobody offers it", (0, Reason.DRIVER_MISSING, False, -1, 0, 0),
          first=("s2: submit odd driver=simulated",)),
     rows("s2 seen=3: place 2 0>0", "it changed since, drivers perhaps", (0, Reason.DRIVER_MISSING, True, -1, 0, 0),

@@ -18,7 +18,6 @@ from omegacell.core.commands import (
     Inventory,
     Lack,
     LoseMachines,
-    OpenSession,
     Place,
     RegisterMachine,
     Reincarnate,
@@ -32,14 +31,17 @@ from omegacell.core.commands import (
     Tick,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
-from omegacell.core.placement import NO_RULES, PlacementRules
-from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
-from tests.support.history_devices import OFFERS, break_devices, draw_requests
+from omegacell.core.placement import NO_RULES
+from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, SessionId
+from tests.support.history_devices import OFFERS, draw_requests
+from tests.support.history_drains import find_drained, write_eligibility
 from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
+from tests.support.transcript_commands import report_of
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
 MACHINE_NAMES = ("m0", "m1", "m2", "m3", "m4", "m5")
@@ -64,6 +66,7 @@ class CommandWriter:
             lambda: (self.inventory(),),
             lambda: (self.lose(),),
             lambda: (self.taints(),),
+            lambda: (self.set_eligibility(),),
             lambda: (StopJob(job=self.job_id()),),
             lambda: (ForgetJob(job=self.job_id()),),
             lambda: (Renew(),),
@@ -72,7 +75,7 @@ class CommandWriter:
             lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 4, 4, 1, 1, 2, 0.5, 0.5]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -132,6 +135,8 @@ class CommandWriter:
             max_restarts=rng.choice((-1, 0, 1, 2)),
             placement=draw_placement(rng) if rng.random() < 0.35 else NO_RULES,
             devices=draw_requests(rng),
+            max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
+            is_health_checked=rng.random() < 0.3,
         )
 
     def submit(self) -> SubmitJob:
@@ -143,6 +148,8 @@ class CommandWriter:
             spec = replace(job.spec, count=rng.choice((job.count, rng.randint(1, 7), rng.randint(1, 7))))
             if rng.random() < 0.2:
                 spec = self.spec(job.spec.name)
+            elif rng.random() < 0.1:
+                spec = replace(spec, max_unavailable=rng.choice((-1, 0, 1, 2)))
         else:
             spec = self.spec(rng.choice(JOB_NAMES))
         stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
@@ -194,6 +201,8 @@ class CommandWriter:
     def scheduling(self) -> tuple[Command, ...]:
         """Write a transaction of a scheduler: claims mostly."""
         chance = self.rng.random()
+        if find_drained(self.state) and self.rng.random() < 0.5:
+            return (self.evict(),)
         if chance < 0.6:
             return (self.place(),)
         if chance < 0.7:
@@ -225,12 +234,19 @@ class CommandWriter:
             return Evict(
                 job=self.job_id(), indices=np.array([rng.randint(0, 5)], np.int32), attempts=np.array([1], np.int32)
             )
-        job = rng.choice(active)[0]
+        job = rng.choice(find_drained(self.state) or active)[0]
         mine = [(index, task) for other, index, task in active if other is job and rng.random() < 0.7][:3]
         mine = mine or [(len(job.tasks) - 1, job.tasks[-1])]
         attempts = [max(0, task.attempt + rng.choice((0, 0, 0, 0, -1, 1))) for _, task in mine]
         indices = [index for index, _ in mine]
-        return Evict(job=JobId(job.id), indices=np.array(indices, np.int32), attempts=np.array(attempts, np.int32))
+        on = [self.state.machines[task.machine] for _, task in mine if task.state in ACTIVE]
+        is_drain = any(machine.eligibility == Eligibility.DRAINING for machine in on) or rng.random() < 0.2
+        return Evict(
+            job=JobId(job.id),
+            indices=np.array(indices, np.int32),
+            attempts=np.array(attempts, np.int32),
+            cause=EvictCause.DRAIN if is_drain else rng.choice((EvictCause.OPERATOR, EvictCause.UNHEALTHY)),
+        )
 
     def unplaced(self) -> Unplaced:
         """Say why tasks found no room."""
@@ -257,6 +273,10 @@ class CommandWriter:
         rows = rows or [self.row() for _ in range(count)]
         return LoseMachines(machines=tuple(sorted(set(rows))), by_operator=rng.random() < 0.4)
 
+    def set_eligibility(self) -> SetEligibility:
+        """Cordon, drain or open machines."""
+        return write_eligibility(self.rng, self.state, {self.row() for _ in range(self.rng.choice((1, 1, 2)))})
+
     def report(self) -> Report:
         """Report on attempts, present ones mostly; something is stale now and then."""
         rng = self.rng
@@ -275,23 +295,18 @@ class CommandWriter:
             kinds = (ReportKind.STARTED, ReportKind.EXITED) * 2 + (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
             kind = rng.choice(kinds)
             rows.append([*values, kind, *self.exit(kind)])
-        columns = list(zip(*rows, strict=True))
-        dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)
-        names = (
-            "machines",
-            "epochs",
-            "jobs",
-            "indices",
-            "attempts",
-            "kinds",
-            "exit_codes",
-            "signals",
-            "notes",
-            "at_us",
-        )
-        return Report(
-            **{name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
-        )
+        return report_of(rows)
+
+    def starts(self) -> list[Report]:
+        """Report that everything placed has started, if anything is."""
+        placed = [each for each in self.active() if each[2].state == TaskState.PLACED]
+        kinds = (ReportKind.STARTED, ReportKind.HEALTHY)
+        rows = [
+            (task.machine, self.state.machines[task.machine].epoch, job.id, index, task.attempt, kind, *self.exit(kind))
+            for job, index, task in placed
+            for kind in kinds
+        ]
+        return [report_of(rows)] if rows else []
 
     def exit(self, kind: ReportKind) -> tuple[int, int, int, int]:
         """Draw how an attempt ended: exit code, signal, note, and when."""
@@ -317,39 +332,3 @@ class CommandWriter:
             gained_epochs=np.array(epochs, np.int32),
             lost_contact=np.array(lost, np.int32),
         )
-
-    def broken(self) -> tuple[Command, ...]:
-        """Write commands that no proposer of this version writes."""
-        place, report, spec = self.place(), self.report(), self.spec("web")
-        none = np.empty(0, np.int32)
-        lists: tuple[tuple[Command, ...], ...] = (
-            (),
-            (place, Renew()),
-            (Renew(), place),
-            (Renew(), Renew()),
-            (place, OpenSession(author="x", role=Role.API)),
-            (replace(place, indices=none, machines=none),),
-            (replace(place, indices=none),),
-            (replace(place, indices=np.array([-1], np.int32), machines=np.array([0], np.int32)),),
-            (replace(place, job=JobId(0)),),
-            (replace(report, machines=none),),
-            (replace(report, kinds=report.kinds + np.uint8(9)),),
-            (replace(report, notes=report.notes + np.uint8(9)),),
-            (SubmitJob(spec=replace(spec, count=0), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, name="No/Name"), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, resources=(1, 1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, resources=(-1, 1, 1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, max_restarts=-2), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, placement=PlacementRules(max_per_machine=-1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, placement=PlacementRules(pool="\n")), submitted_at_us=1),),
-            (SetTaints(machines=(0,)),),
-            *break_devices(SubmitJob(spec=spec, submitted_at_us=1), self.register()),
-            (replace(self.register(), name="\n"),),
-            (replace(self.register(), capacity=(1 << 51, 1, 1)),),
-            (replace(self.tick(), dt_us=-1),),
-            (LoseMachines(machines=(1, 0)),),
-            (replace(self.genesis(), resource_names=("cpu",)),),
-            (OpenSession(author="x", role=Role.API), self.genesis()),
-            (self.genesis(),),
-        )  # fmt: skip
-        return self.rng.choice(lists)

@@ -28,6 +28,7 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import OUTCOMES_KEPT, RULES
@@ -37,6 +38,7 @@ from tests.support.oracle_format import is_well_formed
 from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
 from tests.support.oracle_machines import (
     drop_contact,
+    judge_eligibility,
     judge_inventory,
     judge_loss,
     judge_register,
@@ -173,6 +175,8 @@ class Oracle:
                 return judge_loss(state, transaction, command)
             case SetTaints():
                 return judge_taints(state, command)
+            case SetEligibility():
+                return judge_eligibility(state, command)
             case Report():
                 return judge_report(state, transaction, command)
             case Tick():

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.drains import Eligibility, EvictCause
+from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
@@ -28,6 +29,7 @@ class Judging:
     devices: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
+    evicted: list[tuple[int, int]] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
         """Say whether something changed after the base."""
@@ -68,7 +70,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
                 found.append(judge_claim(judging, command.job, index, row, len(found)))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
-                found.append(judge_eviction(judging, command.job, index, attempt, len(found)))
+                found.append(judge_eviction(judging, command, index, attempt, len(found)))
     if all(isinstance(each, Unplaced) and each.job not in state.jobs for each in commands):
         is_conflict = unknown_job_is_conflict(judging, commands[0].job)
         return Verdict(state.revision, Status.REFUSED, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
@@ -147,6 +149,8 @@ def lack(  # noqa: PLR0911 -- one return a reason
         return Reason.MACHINE_NOT_UP, -1, 0
     if job.spec.driver not in machine.drivers:
         return Reason.DRIVER_MISSING, -1, 0
+    if machine.eligibility != Eligibility.OPEN:
+        return Reason.MACHINE_CORDONED, -1, 0
     reason = placement_reason(judging.state, job, row, judging.claims)
     if reason:
         return reason, -1, 0
@@ -239,8 +243,9 @@ def take_devices(judging: Judging, job: Job, row: int) -> list[list[int]]:
     return granted
 
 
-def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, position: int) -> Marked | Row:
+def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, position: int) -> Marked | Row:
     """Judge one eviction; one that names another attempt than the present one hits nothing."""
+    job_id = int(command.job)
     job = judging.state.jobs.get(job_id)
     if job is None:
         return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
@@ -249,7 +254,35 @@ def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, posi
     task = job.tasks[index]
     if task.attempt != attempt or task.state not in ACTIVE:
         return (position, Reason.STALE_ATTEMPT, judging.has_changed(job.changes), -1, 0, 0)
+    if command.cause == EvictCause.DRAIN:
+        machine = judging.state.machines[task.machine]
+        if machine.eligibility != Eligibility.DRAINING:
+            return (position, Reason.NOT_DRAINING, judging.has_changed(machine.changes), -1, 0, 0)
+        if not is_within_budget(judging, job, index, machine):
+            return (position, Reason.JOB_DISRUPTED, judging.has_changed(job.changes), -1, 0, 0)
+    judging.evicted.append((job_id, index))
     return Marked(job, index)
+
+
+def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:
+    """Say whether a draining machine may take one more task of a job away."""
+    if job.spec.max_unavailable == -1 or not is_available(judging, job, index):
+        return True
+    if machine.drain_deadline != -1 and machine.drain_deadline <= judging.state.elapsed:
+        return True
+    unavailable = [each for each in range(job.count) if not is_available(judging, job, each)]
+    return len(unavailable) + 1 <= job.spec.max_unavailable
+
+
+def is_available(judging: Judging, job: Job, index: int) -> bool:
+    """Say whether a task is wanted and serves, after what this transaction evicted so far."""
+    task = job.tasks[index]
+    if index >= job.count or (job.id, index) in judging.evicted:
+        return False
+    if job.spec.kind == Kind.BATCH and task.state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED):
+        return True
+    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
+    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
 
 def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:

@@ -29,6 +29,7 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import (
@@ -141,17 +142,23 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
         case Inventory():
             return is_inventory(command)
         case LoseMachines():
-            rows = command.machines
-            is_known = bool(rows) and all(0 <= each < MAX_MACHINES for each in rows)
-            return is_known and list(rows) == sorted(set(rows))
+            return are_machines(command.machines)
         case SetTaints():
             return is_taint_change(command)
+        case SetEligibility():
+            is_timed = 0 <= command.deadline_us <= MAX_QUANTITY and command.eligibility == Eligibility.DRAINING
+            return are_machines(command.machines) and (command.deadline_us == -1 or is_timed)
         case Report():
             return is_report(command)
         case Tick():
             return is_tick(command)
         case _:
             return True
+
+
+def are_machines(rows: tuple[int, ...]) -> bool:
+    """Say whether rows may be machines: at least one, each once, in ascending order."""
+    return bool(rows) and all(0 <= each < MAX_MACHINES for each in rows) and list(rows) == sorted(set(rows))
 
 
 def is_job(job: int) -> bool:
@@ -214,6 +221,7 @@ def is_spec(spec: JobSpec) -> bool:
         and len(set(names)) == len(names)
         and -1 <= spec.max_restarts <= MAX_QUANTITY
         and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
+        and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
         and is_placement(spec.placement)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)

@@ -26,23 +26,25 @@ def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
 
 
 def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
-    """Create, scale, replace or leave alone."""
+    """Create, scale, adjust, replace or leave alone."""
     spec = command.spec
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     if job is None:
         return create(state, command, Change.CREATED)
-    is_same = replace(job.spec, count=spec.count) == spec
+    is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
         stop_job(state, job, state.revision)
         return create(state, command, Change.REPLACED)
     if not is_same:
         return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
-    if spec.count == job.count:
+    if (spec.count, spec.max_unavailable) == (job.count, job.spec.max_unavailable):
         return granted(state, job.id, Change.UNCHANGED)
     if job.is_stopping:
         return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
+    change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
+    job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
     scale_job(state, job, spec.count, state.revision)
-    return granted(state, job.id, Change.SCALED)
+    return granted(state, job.id, change)
 
 
 def granted(state: State, job: int, change: Change) -> Verdict:

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegacell.core.cell import Cell
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import Eligibility
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from tests.support.oracle import Oracle
@@ -82,6 +83,7 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
         ([(each, _free_of(machine, each)) for each in machine.devices], dict(sorted(machine.held.items()))),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
         machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.taints,
+        machine.eligibility.name, machine.drain_deadline,
     )  # fmt: skip
 
 
@@ -164,6 +166,7 @@ def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple
         int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
         int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
         table.taints[row],
+        Eligibility(int(table.eligibility[row])).name, int(table.drain_deadline[row]),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from omegacell.core.commands import Genesis, Lack
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
@@ -98,6 +99,8 @@ class Machine:
     silent_ticks: int = 0
     lost_elapsed: int = -1  # never
     taints: tuple[Taint, ...] = ()
+    eligibility: Eligibility = Eligibility.OPEN
+    drain_deadline: int = -1  # never
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
     held: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     allocated: list[list[int]] = field(default_factory=lambda: [[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)])

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from omegacell.core import commands as core
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import (
     NO_RULES,
@@ -76,6 +77,8 @@ def specs() -> st.SearchStrategy[JobSpec]:
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
+        max_unavailable=SINT64,
+        is_health_checked=st.booleans(),
     )
 
 
@@ -106,7 +109,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
-    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32),
+    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(
         core.Unplaced,
         job=JOBS,
@@ -136,6 +139,12 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         machines=st.lists(UINT64, max_size=4).map(tuple),
         add=st.lists(st.builds(Taint, key=TEXT, value=TEXT, effect=st.sampled_from(Effect)), max_size=2).map(tuple),
         remove=TEXTS,
+    ),
+    SetEligibility: st.builds(
+        SetEligibility,
+        machines=st.lists(UINT64, max_size=4).map(tuple),
+        eligibility=st.sampled_from(Eligibility),
+        deadline_us=SINT64,
     ),
     core.Report: st.builds(
         core.Report,

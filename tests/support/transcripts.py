@@ -203,7 +203,7 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     """Say what a machine has left, who changed it last, and who hears it."""
     name, _, epoch, state, capacity, _, free, _, _, ports, *rest = machine
-    used, devices_of, changed_at, claimed_at, author, contact, silent, _, taints = rest
+    used, devices_of, changed_at, claimed_at, author, contact, silent, _, taints, eligibility, deadline = rest
     assert isinstance(ports, tuple)
     assert isinstance(taints, tuple)
     assert isinstance(devices_of, tuple)
@@ -214,6 +214,8 @@ def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     return (
         f"machine {row} {name} epoch {epoch} {state} free {free} of {capacity} next port {ports[2]} ports {used}"
         f"{devices} changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}{marks}"
+        + (f" {eligibility}" if eligibility != "OPEN" else "")
+        + (f" deadline {deadline}" if deadline != -1 else "")
     )
 
 

@@ -29,6 +29,7 @@ KINDS: Final = (
     "register",
     "inventory",
     "lose",
+    "eligibility",
     "report",
     "tick",
     "malformed",

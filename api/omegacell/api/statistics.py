@@ -35,6 +35,7 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
+from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
@@ -67,6 +68,7 @@ _KINDS: Final = {
     "Inventory": "inventory",
     "LoseMachines": "lose",
     "SetTaints": "taint",
+    "SetEligibility": "eligibility",
     "Report": "report",
     "Tick": "tick",
 }
@@ -295,7 +297,7 @@ def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...],
                 words.append(count_of(len(command.indices), "claim"))
             case Evict():
                 jobs[_job_name(cell, command.job)] = None
-                words.append(count_of(len(command.indices), "eviction"))
+                words.append(f"{count_of(len(command.indices), 'eviction')} ({command.cause.name.lower()})")
             case Unplaced():
                 jobs[_job_name(cell, command.job)] = None
                 words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
@@ -321,10 +323,11 @@ def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one
             return command.name
         case Inventory():
             return f"{_machine_name(cell, command.machine)}: {count_of(len(command.jobs), 'attempt')}"
-        case LoseMachines():
+        case LoseMachines() | SetEligibility():
             names = [_machine_name(cell, row) for row in command.machines[:3]]
             more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
-            return ", ".join(names) + more
+            verb = f"{command.eligibility.name.lower()}: " if isinstance(command, SetEligibility) else ""
+            return verb + ", ".join(names) + more
         case SetTaints():
             marks = [*(f"+{taint}" for taint in command.add), *(f"-{key}" for key in command.remove)]
             return f"{count_of(len(command.machines), 'machine')}: {', '.join(marks)}"

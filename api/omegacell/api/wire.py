@@ -9,6 +9,7 @@ from omegacell.api import records
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.core.devices import DeviceRequest
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
@@ -55,6 +56,8 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
             )
             for request in spec.devices
         ],
+        max_unavailable=spec.max_unavailable,
+        is_health_checked=spec.is_health_checked,
     )
 
 
@@ -84,6 +87,8 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         payload=payload_hash,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
         devices=tuple([_read_request(request) for request in message.devices]),
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
 
 
@@ -239,6 +244,8 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_free=message.port_free,
         taints=tuple(message.taints),
         devices=tuple(read_device(device) for device in message.devices),
+        eligibility=Eligibility(message.eligibility),
+        drain=read_drain(message.drain) if message.HasField("drain") else None,
     )
 
 
@@ -249,6 +256,24 @@ def read_device(message: pb.MachineDevice) -> records.MachineDevice:
         count=message.count,
         free=message.free,
         attributes={attribute.name: attribute.value for attribute in message.attributes},
+    )
+
+
+def read_drain(message: pb.DrainProgress) -> records.DrainProgress:
+    """Return how far a drain has come."""
+    blocks = tuple(
+        records.DrainBlock(
+            hold=records.DrainHold(block.hold),
+            job=block.job,
+            job_id=JobId(block.job_id),
+            task_count=block.task_count,
+            is_forever=block.is_forever,
+            summary=block.summary,
+        )
+        for block in message.blocks
+    )
+    return records.DrainProgress(
+        task_count=message.task_count, ending_count=message.ending_count, left_us=message.left_us, blocks=blocks
     )
 
 

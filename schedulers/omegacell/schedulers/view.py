@@ -81,7 +81,10 @@ class CellView:
 
     @property
     def state(self) -> NDArray[np.uint8]:
-        """`MachineState` of each machine: ``(machines,)`` uint8. Only UP machines take work, and `fits` knows it."""
+        """`MachineState` of each machine: ``(machines,)`` uint8.
+
+        Only UP machines that no operator cordoned or drains take work, and `fits` knows it.
+        """
         return _frozen(self._cell.machines.state)
 
     @property

@@ -21,7 +21,7 @@ MAX_TASK_ROWS = 50_000_000
 
 
 def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `SubmitJob`: create, change nothing, scale, replace, or refuse."""
+    """Judge a `SubmitJob`: create, change nothing, scale, adjust, replace, or refuse."""
     jobs, spec = cell.jobs, command.spec
     is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
@@ -31,7 +31,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return refuse(Reason.LIMIT) if is_too_many else verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
-    is_same = replace(jobs.spec_of(row), count=spec.count) == spec
+    is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
     is_over = bool(jobs.stopping[row]) or not jobs.is_active(row)
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
@@ -40,13 +40,14 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if not is_same:
         return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
-    if spec.count == jobs.count_wanted[row]:
+    if spec == jobs.spec_of(row):
         return Verdict(value=job, detail=Change.UNCHANGED)
     if jobs.stopping[row]:
         return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
     if is_too_many and spec.count > jobs.extent[row]:
         return refuse(Reason.LIMIT)
-    return Verdict(value=job, detail=Change.SCALED, write=partial(_write_scale, cell, spec, row=row, stamp=stamp))
+    change = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED
+    return Verdict(value=job, detail=change, write=partial(_write_scale, cell, spec, row=row, stamp=stamp))
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
+from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
 from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, Overlay, find_refusals
+from omegacell.core.drains import EvictCause
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
 from omegacell.core.outcomes import Reason
@@ -53,8 +55,11 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
 
 
-def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verdict:
-    """Judge an `Evict`: each task must still be in the attempt that was meant."""
+def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, stamp: Stamp) -> Verdict:
+    """Judge an `Evict`: each task must still be in the attempt that was meant, and a drain keeps within budgets.
+
+    What is granted is noted in ``taken``, for the commands after it.
+    """
     jobs, arena = cell.jobs, cell.tasks
     asked = len(command.indices)
     row = jobs.row_of(command.job)
@@ -68,8 +73,16 @@ def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verd
     reasons = np.where(is_current, np.uint8(Reason.NONE), np.uint8(Reason.STALE_ATTEMPT))
     reasons[~is_known] = Reason.UNKNOWN_TASK
     is_changed = jobs.effective_changed_at(row, floor=base.floor) > base.seen
-    judged = Judged(reasons=reasons, is_conflict=np.full(asked, is_changed, np.uint8))
+    conflicts = np.full(asked, is_changed, np.uint8)
+    if command.cause is EvictCause.DRAIN:
+        active = np.flatnonzero(reasons == Reason.NONE)
+        reasons[active] = taken.find_reasons(row, tasks[active])
+        elsewhere = np.flatnonzero(reasons == Reason.NOT_DRAINING)
+        machines_changed = cell.machines.effective_changed_at(arena.machine[tasks[elsewhere]], floor=base.floor)
+        conflicts[elsewhere] = machines_changed > base.seen
+    judged = Judged(reasons=reasons, is_conflict=conflicts)
     granted = tasks[reasons == Reason.NONE]
+    taken.note(row, granted)
     fresh = np.unique(granted[arena.stopping[granted] == Stopping.NO])
     write = partial(_write_evict, cell, fresh, job_row=row, stamp=stamp) if len(fresh) else None
     return Verdict(asked=asked, granted=len(granted), refusals=refuse_rows(judged), write=write)

@@ -18,6 +18,7 @@ from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, 
 from omegacell.core.commands import Place, Transaction
 from omegacell.core.crowds import Crowd, find_crowded
 from omegacell.core.devices import DeviceLedger
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
@@ -244,6 +245,7 @@ class Overlay:
         if spec.placement is not NO_RULES or machines.index.is_marked:
             reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
             reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
+        reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
         reasons[lacks_driver] = Reason.DRIVER_MISSING.value
         reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
         return reasons

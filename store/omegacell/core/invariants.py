@@ -7,6 +7,7 @@ history, by ``omega store verify``, and never in a hot path.
 from collections import Counter
 
 from omegacell.core.cell import Cell
+from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
 from omegacell.core.machines import MachineState
@@ -93,8 +94,10 @@ def _check_machines(cell: Cell) -> None:
     for driver in machines.driver_names:
         bit = machines.driver_bit(driver)
         expected = [
-            bool(drivers & bit) and state == MachineState.UP
-            for drivers, state in zip(machines.drivers.tolist(), machines.state.tolist(), strict=True)
+            bool(drivers & bit) and state == MachineState.UP and eligibility == Eligibility.OPEN
+            for drivers, state, eligibility in zip(
+                machines.drivers.tolist(), machines.state.tolist(), machines.eligibility.tolist(), strict=True
+            )
         ]
         _require(machines.takers(driver).tolist() == expected, f"the machines that take {driver} are others")
     contacts = zip(machines.contact_session.tolist(), machines.silent_ticks.tolist(), strict=True)
@@ -102,6 +105,9 @@ def _check_machines(cell: Cell) -> None:
     _require(machines.silent().tolist() == silent, "the silent machines are others")
     for row in range(machines.count):
         name = machines.names[row]
+        has_deadline = machines.drain_deadline[row] != NO_DEADLINE
+        is_draining = machines.eligibility[row] == Eligibility.DRAINING
+        _require(is_draining or not has_deadline, f"machine {name} has a deadline and does not drain")
         _require(machines.row_of(name) == row, f"machine {name} is not found in its row {row}")
         _require(machines.allocated[row].tolist() == held[row], f"machine {name}: allocated is not what tasks hold")
         for dimension in range(RESOURCE_COUNT):

@@ -61,24 +61,27 @@ class Reason(IntEnum):
     UNKNOWN_TASK = 20
     TASK_NOT_PENDING = 21
     STALE_ATTEMPT = 22
-    CLAIMED_TWICE = 23
-    MACHINE_CHANGED = 24
-    MACHINE_NOT_UP = 25
-    DRIVER_MISSING = 26
-    CONSTRAINT = 27
-    TAINTED = 28
-    NEIGHBOUR = 29
-    TOO_MANY_ON_MACHINE = 30
-    SPREAD_SKEWED = 31
-    DEVICE_MISSING = 32
-    PORT_IN_RANGE = 33
-    PORT_TAKEN = 34
-    PORTS_EXHAUSTED = 35
-    DEVICES_EXHAUSTED = 36
-    RESOURCES = 37
-    GANG_PARTNER = 38
+    NOT_DRAINING = 23
+    JOB_DISRUPTED = 24
+    CLAIMED_TWICE = 25
+    MACHINE_CHANGED = 26
+    MACHINE_NOT_UP = 27
+    DRIVER_MISSING = 28
+    MACHINE_CORDONED = 29
+    CONSTRAINT = 30
+    TAINTED = 31
+    NEIGHBOUR = 32
+    TOO_MANY_ON_MACHINE = 33
+    SPREAD_SKEWED = 34
+    DEVICE_MISSING = 35
+    PORT_IN_RANGE = 36
+    PORT_TAKEN = 37
+    PORTS_EXHAUSTED = 38
+    DEVICES_EXHAUSTED = 39
+    RESOURCES = 40
+    GANG_PARTNER = 41
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 39
+    PLUGIN_FAILED = 42
 
 
 REASON_COUNT = len(Reason)
@@ -106,6 +109,8 @@ class Change(IntEnum):
     UNCHANGED = 2
     SCALED = 3
     REPLACED = 4
+    ADJUSTED = 5
+    """Nothing that concerns its tasks: its ``max_unavailable``."""
 
 
 @quick

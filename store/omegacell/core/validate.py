@@ -40,8 +40,9 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
+from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import NO_LIMIT, JobSpec
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
     FORMAT,
@@ -164,10 +165,6 @@ def _check_job(command: StopJob | ForgetJob) -> None:
     _check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_lose(command: LoseMachines) -> None:
-    _check_ascending("machines", command.machines)
-
-
 def _check_set_taints(command: SetTaints) -> None:
     _check_ascending("machines", command.machines)
     check_taints(command.add, command.remove)
@@ -177,14 +174,6 @@ def _check_open(command: OpenSession) -> None:
     check_name("author", command.author)
     if command.scheduler:
         check_name("scheduler", command.scheduler)
-
-
-def _check_expire(command: ExpireSession) -> None:
-    _check_range("session", command.session, 1, _MAX_ID)
-
-
-def _check_reincarnate(command: Reincarnate) -> None:
-    _check_incarnation(command.incarnation)
 
 
 def _check_rules(command: ActivateRules) -> None:
@@ -208,6 +197,7 @@ def check_spec(spec: JobSpec) -> None:
         and -1 <= spec.max_restarts <= MAX_QUANTITY
         and 0 <= spec.restart_delay_us <= MAX_QUANTITY
         and 0 <= spec.grace_us <= MAX_QUANTITY
+        and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
         _check_numbers(spec)
@@ -226,6 +216,7 @@ def _check_numbers(spec: JobSpec) -> None:
     _check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
     _check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
     _check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    _check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
 
@@ -273,6 +264,13 @@ def _check_attributes(attributes: Attributes) -> None:
     for name, value in attributes:
         _check_text("attribute name", name)
         _check_text("attribute", value)
+
+
+def _check_eligibility(command: SetEligibility) -> None:
+    _check_ascending("machines", command.machines)
+    _check_range("deadline_us", command.deadline_us, NO_DEADLINE, MAX_QUANTITY)
+    if command.deadline_us != NO_DEADLINE and command.eligibility is not Eligibility.DRAINING:
+        raise MalformedError(f"a deadline for machines that are to be {command.eligibility.name}; only a drain has one")
 
 
 def _check_inventory(command: Inventory) -> None:
@@ -427,13 +425,14 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     ForgetJob: _check_job,
     RegisterMachine: _check_machine,
     Inventory: _check_inventory,
-    LoseMachines: _check_lose,
+    LoseMachines: lambda command: _check_ascending("machines", command.machines),
     SetTaints: _check_set_taints,
+    SetEligibility: _check_eligibility,
     Tick: _check_tick,
     OpenSession: _check_open,
-    ExpireSession: _check_expire,
+    ExpireSession: lambda command: _check_range("session", command.session, 1, _MAX_ID),
     Genesis: _check_genesis,
-    Reincarnate: _check_reincarnate,
+    Reincarnate: lambda command: _check_incarnation(command.incarnation),
     ActivateRules: _check_rules,
     Renew: _check_nothing,
     CloseSession: _check_nothing,

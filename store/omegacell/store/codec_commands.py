@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from omegacell.core import commands as core
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
@@ -26,6 +27,8 @@ from omegacell.store.codec_placement import read_set_taints, write_set_taints
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
+_CAUSES = EnumTable(EvictCause, pb.EvictCause, "EVICT_CAUSE")
+_ELIGIBILITIES = EnumTable(Eligibility, pb.Eligibility, "ELIGIBILITY")
 
 
 # --- the cell -----------------------------------------------------------------------------------------------------
@@ -177,11 +180,17 @@ def _write_evict(message: pb.Command, command: core.Evict) -> None:
     evict.job = command.job
     evict.indices = column_bytes(command.indices, INT32)
     evict.attempts = column_bytes(command.attempts, INT32)
+    evict.cause = _CAUSES.to_wire(command.cause)
 
 
 def _read_evict(message: pb.Command) -> core.Evict:
     evict = message.evict
-    return core.Evict(job=JobId(evict.job), indices=read_int32s(evict.indices), attempts=read_int32s(evict.attempts))
+    return core.Evict(
+        job=JobId(evict.job),
+        indices=read_int32s(evict.indices),
+        attempts=read_int32s(evict.attempts),
+        cause=_CAUSES.from_wire(evict.cause),
+    )
 
 
 def _write_unplaced(message: pb.Command, command: core.Unplaced) -> None:
@@ -281,6 +290,23 @@ def _read_lose_machines(message: pb.Command) -> core.LoseMachines:
     return core.LoseMachines(machines=tuple(lose.machines), by_operator=lose.by_operator)
 
 
+def _write_set_eligibility(message: pb.Command, command: SetEligibility) -> None:
+    wanted = message.set_eligibility
+    wanted.SetInParent()
+    wanted.machines.extend(command.machines)
+    wanted.eligibility = _ELIGIBILITIES.to_wire(command.eligibility)
+    wanted.deadline_us = command.deadline_us
+
+
+def _read_set_eligibility(message: pb.Command) -> SetEligibility:
+    wanted = message.set_eligibility
+    return SetEligibility(
+        machines=tuple(wanted.machines),
+        eligibility=_ELIGIBILITIES.from_wire(wanted.eligibility),
+        deadline_us=wanted.deadline_us,
+    )
+
+
 def _write_report(message: pb.Command, command: core.Report) -> None:
     report = message.report
     report.SetInParent()
@@ -351,6 +377,7 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.Inventory: _write_inventory,
     core.LoseMachines: _write_lose_machines,
     core.SetTaints: write_set_taints,
+    SetEligibility: _write_set_eligibility,
     core.Report: _write_report,
     core.Tick: _write_tick,
 }
@@ -374,6 +401,7 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "inventory": _read_inventory,
     "lose_machines": _read_lose_machines,
     "set_taints": read_set_taints,
+    "set_eligibility": _read_set_eligibility,
     "report": _read_report,
     "tick": _read_tick,
 }

@@ -38,6 +38,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
         asked = message.devices.add(name=request.name, count=request.count)
         for name, value in request.where:
             asked.where.add(name=name, value=value)
+    message.max_unavailable = spec.max_unavailable
+    message.is_health_checked = spec.is_health_checked
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -66,6 +68,8 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         payload=message.payload,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
 
 

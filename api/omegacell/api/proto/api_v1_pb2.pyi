@@ -51,6 +51,7 @@ class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANGE_UNCHANGED: _ClassVar[Change]
     CHANGE_SCALED: _ClassVar[Change]
     CHANGE_REPLACED: _ClassVar[Change]
+    CHANGE_ADJUSTED: _ClassVar[Change]
 
 class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -71,6 +72,19 @@ class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MACHINE_STATE_JOINING: _ClassVar[MachineState]
     MACHINE_STATE_UP: _ClassVar[MachineState]
     MACHINE_STATE_DOWN: _ClassVar[MachineState]
+
+class Eligibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ELIGIBILITY_OPEN: _ClassVar[Eligibility]
+    ELIGIBILITY_CORDONED: _ClassVar[Eligibility]
+    ELIGIBILITY_DRAINING: _ClassVar[Eligibility]
+
+class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRAIN_HOLD_ENDING: _ClassVar[DrainHold]
+    DRAIN_HOLD_TURN: _ClassVar[DrainHold]
+    DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
+    DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 BAND_BEST_EFFORT: Band
@@ -98,6 +112,7 @@ CHANGE_CREATED: Change
 CHANGE_UNCHANGED: Change
 CHANGE_SCALED: Change
 CHANGE_REPLACED: Change
+CHANGE_ADJUSTED: Change
 EXIT_NOTE_NONE: ExitNote
 EXIT_NOTE_UNKNOWN: ExitNote
 EXIT_NOTE_OUT_OF_MEMORY: ExitNote
@@ -109,6 +124,13 @@ LOG_STREAM_STDERR: LogStream
 MACHINE_STATE_JOINING: MachineState
 MACHINE_STATE_UP: MachineState
 MACHINE_STATE_DOWN: MachineState
+ELIGIBILITY_OPEN: Eligibility
+ELIGIBILITY_CORDONED: Eligibility
+ELIGIBILITY_DRAINING: Eligibility
+DRAIN_HOLD_ENDING: DrainHold
+DRAIN_HOLD_TURN: DrainHold
+DRAIN_HOLD_BUDGET: DrainHold
+DRAIN_HOLD_SILENT: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
@@ -205,7 +227,7 @@ class Affinity(_message.Message):
     def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +246,8 @@ class JobSpec(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -242,7 +266,9 @@ class JobSpec(_message.Message):
     payload: bytes
     placement: PlacementRules
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ...) -> None: ...
+    max_unavailable: int
+    is_health_checked: bool
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -570,8 +596,36 @@ class MachineDevice(_message.Message):
     free: int
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., free: _Optional[int] = ...) -> None: ...
 
+class DrainBlock(_message.Message):
+    __slots__ = ("hold", "job", "job_id", "task_count", "is_forever", "summary")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_FOREVER_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    hold: DrainHold
+    job: str
+    job_id: int
+    task_count: int
+    is_forever: bool
+    summary: str
+    def __init__(self, hold: _Optional[_Union[DrainHold, str]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., task_count: _Optional[int] = ..., is_forever: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+
+class DrainProgress(_message.Message):
+    __slots__ = ("task_count", "ending_count", "left_us", "blocks")
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_US_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    task_count: int
+    ending_count: int
+    left_us: int
+    blocks: _containers.RepeatedCompositeFieldContainer[DrainBlock]
+    def __init__(self, task_count: _Optional[int] = ..., ending_count: _Optional[int] = ..., left_us: _Optional[int] = ..., blocks: _Optional[_Iterable[_Union[DrainBlock, _Mapping]]] = ...) -> None: ...
+
 class Machine(_message.Message):
-    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints", "devices")
+    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints", "devices", "eligibility", "drain")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -596,6 +650,8 @@ class Machine(_message.Message):
     ALLOCATED_BY_BAND_FIELD_NUMBER: _ClassVar[int]
     TAINTS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     row: int
     name: str
     state: MachineState
@@ -613,7 +669,9 @@ class Machine(_message.Message):
     allocated_by_band: _containers.RepeatedCompositeFieldContainer[Resources]
     taints: _containers.RepeatedScalarFieldContainer[str]
     devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
-    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
+    eligibility: Eligibility
+    drain: DrainProgress
+    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ..., eligibility: _Optional[_Union[Eligibility, str]] = ..., drain: _Optional[_Union[DrainProgress, _Mapping]] = ...) -> None: ...
 
 class MachineTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "attempt", "state")
@@ -630,10 +688,12 @@ class MachineTask(_message.Message):
     def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ...) -> None: ...
 
 class ListMachinesRequest(_message.Message):
-    __slots__ = ("stale",)
+    __slots__ = ("stale", "names")
     STALE_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     stale: bool
-    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stale: _Optional[bool] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMachinesResponse(_message.Message):
     __slots__ = ("at", "machines")
@@ -690,6 +750,24 @@ class TaintMachinesResponse(_message.Message):
     at: At
     changed_count: int
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., changed_count: _Optional[int] = ...) -> None: ...
+
+class SetEligibilityRequest(_message.Message):
+    __slots__ = ("names", "eligibility", "deadline_us")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    eligibility: Eligibility
+    deadline_us: int
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., eligibility: _Optional[_Union[Eligibility, str]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+
+class SetEligibilityResponse(_message.Message):
+    __slots__ = ("at", "machines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    machines: _containers.RepeatedCompositeFieldContainer[Machine]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ...) -> None: ...
 
 class SchedulerStatistics(_message.Message):
     __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")

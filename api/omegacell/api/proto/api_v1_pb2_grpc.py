@@ -90,6 +90,11 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.FromString,
                 _registered_method=True)
+        self.SetEligibility = channel.unary_unary(
+                '/omegacell.api.v1.Cell/SetEligibility',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.FromString,
+                _registered_method=True)
         self.ListSchedulers = channel.unary_unary(
                 '/omegacell.api.v1.Cell/ListSchedulers',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListSchedulersRequest.SerializeToString,
@@ -189,6 +194,13 @@ class CellServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetEligibility(self, request, context):
+        """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSchedulers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -278,6 +290,11 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.TaintMachines,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.SerializeToString,
+            ),
+            'SetEligibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetEligibility,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.SerializeToString,
             ),
             'ListSchedulers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSchedulers,
@@ -603,6 +620,33 @@ class Cell:
             '/omegacell.api.v1.Cell/TaintMachines',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetEligibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/SetEligibility',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class CellStub:
     GetMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]
     LoseMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]
     TaintMachines: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]
+    SetEligibility: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]
+    """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
     ListSchedulers: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]
     History: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]
     """Transactions with their outcomes, newest first."""
@@ -83,6 +85,8 @@ class CellAsyncStub(CellStub):
     GetMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]  # type: ignore[assignment]
     LoseMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]  # type: ignore[assignment]
     TaintMachines: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]  # type: ignore[assignment]
+    SetEligibility: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]  # type: ignore[assignment]
+    """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
     ListSchedulers: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]  # type: ignore[assignment]
     History: _aio.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]  # type: ignore[assignment]
     """Transactions with their outcomes, newest first."""
@@ -172,6 +176,14 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.TaintMachinesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.TaintMachinesResponse, _abc.Awaitable[_api_v1_pb2.TaintMachinesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def SetEligibility(
+        self,
+        request: _api_v1_pb2.SetEligibilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetEligibilityResponse, _abc.Awaitable[_api_v1_pb2.SetEligibilityResponse]]:
+        """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
 
     @_abc_1.abstractmethod
     def ListSchedulers(

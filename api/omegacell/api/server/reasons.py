@@ -22,6 +22,7 @@ from omegacell.schedulers.shares import live_instances, owner_of
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
+    Reason.MACHINE_CORDONED: ("is cordoned or draining", "are cordoned or draining"),
     Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
     Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
     Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),

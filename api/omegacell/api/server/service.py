@@ -116,6 +116,10 @@ class CellService(CellServicer):
         """Mark machines."""
         return await _answer(self._machines.taint(request), context)
 
+    async def SetEligibility(self, request: pb.SetEligibilityRequest, context: Any) -> pb.SetEligibilityResponse:
+        """Cordon, drain or open machines."""
+        return await _answer(self._machines.set_eligibility(request), context)
+
     async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:
         """Return figures of schedulers."""
         return await _answer(self._overview.schedulers(request), context)
