@@ -34,6 +34,7 @@ from omegacell.core.commands import (
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.history_limits import draw_broken_limit, draw_caps, draw_quota
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
 
@@ -66,8 +67,10 @@ class CommandWriter:
             lambda: (ExpireSession(session=self.session()),),
             lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
+            lambda: (draw_quota(rng),),
+            lambda: (draw_caps(rng),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 4, 4, 1, 1, 2, 0.5, 0.5]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -115,10 +118,10 @@ class CommandWriter:
         ]
         return JobSpec(
             name=name,
-            owner="ada",
+            owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
-            scheduler="batch",
-            band=rng.choice((Band.BATCH, Band.PRODUCTION)),
+            scheduler=rng.choice(("batch", "batch", "service")),
+            band=rng.choice((Band.BATCH, Band.BATCH, Band.PRODUCTION, Band.BEST_EFFORT)),
             priority=0,
             count=rng.randint(1, 5),
             resources=(rng.randint(0, 3), rng.randint(0, 2), rng.choice((0, 0, 1))),
@@ -271,18 +274,8 @@ class CommandWriter:
             rows.append([*values, kind, *self.exit(kind)])
         columns = list(zip(*rows, strict=True))
         dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)
-        names = (
-            "machines",
-            "epochs",
-            "jobs",
-            "indices",
-            "attempts",
-            "kinds",
-            "exit_codes",
-            "signals",
-            "notes",
-            "at_us",
-        )
+        names = ("machines", "epochs", "jobs", "indices", "attempts", "kinds", "exit_codes", "signals", "notes",
+                 "at_us")  # fmt: skip
         return Report(
             **{name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
         )
@@ -338,6 +331,7 @@ class CommandWriter:
             (replace(self.register(), capacity=(1 << 51, 1, 1)),),
             (replace(self.tick(), dt_us=-1),),
             (LoseMachines(machines=(1, 0)),),
+            (draw_broken_limit(self.rng),),
             (replace(self.genesis(), resource_names=("cpu",)),),
             (OpenSession(author="x", role=Role.API), self.genesis()),
             (self.genesis(),),

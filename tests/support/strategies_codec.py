@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from omegacell.core import commands as core
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 
 UINT64 = st.integers(0, 2**64 - 1)
@@ -45,6 +46,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
 
 JOBS = UINT64.map(JobId)
 I32, I64, U8 = column(np.int32), column(np.int64), column(np.uint8)
+LIMITS = st.lists(SINT64, max_size=4).map(tuple)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 
 COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
@@ -80,6 +82,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         ),
         note=TEXT,
     ),
+    SetQuota: st.builds(SetQuota, owner=TEXT, band=st.sampled_from(Band), amounts=LIMITS),
+    SetCaps: st.builds(SetCaps, scheduler=TEXT, amounts=LIMITS),
     core.RegisterMachine: st.builds(
         core.RegisterMachine,
         name=TEXT,

@@ -38,6 +38,7 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 
@@ -82,13 +83,14 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N at=US service replace ...``."""
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 restarts=N at=US owner=NAME scheduler=NAME
+    service replace ...``."""
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
         owner=options.get("owner", "ada"),
         kind=Kind.SERVICE if "service" in words else Kind.BATCH,
-        scheduler="batch",
+        scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
         priority=0,
         count=int(options.get("count", 1)),
@@ -108,6 +110,17 @@ def read_place(words: Words, options: Options) -> Place:
         indices=np.array([pair[0] for pair in pairs], np.int32),
         machines=np.array([pair[1] for pair in pairs], np.int32),
     )
+
+
+def read_quota(words: Words, options: Options) -> SetQuota:
+    """``quota OWNER band=BAND cpu=N memory=N disk=N``; what is left out has no limit."""
+    amounts = tuple(numbers(options, ("cpu", "memory", "disk"), default=-1))
+    return SetQuota(owner=words[0], band=Band[options.get("band", "BATCH")], amounts=amounts)
+
+
+def read_cap(words: Words, options: Options) -> SetCaps:
+    """``cap SCHEDULER cpu=N memory=N jobs=N``; what is left out has no limit."""
+    return SetCaps(scheduler=words[0], amounts=tuple(numbers(options, ("cpu", "memory", "jobs"), default=-1)))
 
 
 def read_evict(words: Words, options: Options) -> Evict:
@@ -230,6 +243,8 @@ READERS: dict[str, Reader] = {
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "place": read_place,
     "evict": read_evict,
+    "quota": read_quota,
+    "cap": read_cap,
     "unplaced": read_unplaced,
     "register": read_register,
     "inventory": read_inventory,
@@ -261,6 +276,12 @@ def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a comma
             return f"stop {command.job}"
         case ForgetJob():
             return f"forget {command.job}"
+        case SetQuota():
+            return "quota {} band={} cpu={} memory={} disk={}".format(
+                command.owner, command.band.name, *command.amounts
+            )
+        case SetCaps():
+            return "cap {} cpu={} memory={} jobs={}".format(command.scheduler, *command.amounts)
         case SubmitJob() | RegisterMachine():
             return write_offer(command)
         case _:
@@ -276,7 +297,8 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
-            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}"
+            f" owner={spec.owner} scheduler={spec.scheduler} restarts={spec.max_restarts}"
+            f" at={command.submitted_at_us}{flags}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
+from omegacell.core.apply_limits import limit_claims
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
@@ -28,6 +29,8 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     judged = find_refusals(cell, overlay, command, job_row=job_row, base=base)
+    if cell.caps.rows:
+        judged = limit_claims(cell, overlay, command, judged, base=base)
     refusals = refuse_rows(judged)
     tasks = command.indices + cell.jobs.offset[job_row]
     machines = command.machines.astype(np.int64)
@@ -47,6 +50,8 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     is_granted[verdict.refusals.positions] = False
     overlay.take(cell.jobs.spec_of(job_row), command.machines[is_granted])
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
+    if cell.caps.rows:
+        overlay.caps.take(job_row, verdict.granted)
 
 
 def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verdict:

@@ -8,11 +8,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from omegacell.core.arena import TaskArena
+from omegacell.core.caps import CapTable
 from omegacell.core.commands import Genesis
 from omegacell.core.deltas import Delta, Touched
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.outcomes import REASON_COUNT, Outcome
+from omegacell.core.quotas import QuotaTable
 from omegacell.core.units import OUTCOMES_KEPT, Revision, Role, SessionId
 
 
@@ -118,7 +120,7 @@ class Cell:
         elapsed: the cell's own time, microseconds. tick: accepted ticks.
         last_stamp_us: the highest wall stamp seen, for people.
         forgotten_at: revision of the last `ForgetJob`.
-        machines, jobs, tasks, sessions, authors: the tables.
+        machines, jobs, tasks, sessions, authors, quotas, caps: the tables.
     """
 
     def __init__(self) -> None:
@@ -137,6 +139,8 @@ class Cell:
         self.tasks = TaskArena()
         self.sessions: dict[SessionId, Session] = {}
         self.authors = AuthorTable()
+        self.quotas = QuotaTable()
+        self.caps = CapTable()
         self.touched = Touched()
 
     def outcome_of(self, session: SessionId, seq: int) -> Outcome | None:
@@ -164,6 +168,8 @@ class Cell:
         other.jobs = self.jobs.copy()
         other.tasks = self.tasks.copy()
         other.authors = self.authors.copy()
+        other.quotas = self.quotas.copy()
+        other.caps = self.caps.copy()
         for number, session in self.sessions.items():
             other.sessions[number] = Session(
                 author=session.author,

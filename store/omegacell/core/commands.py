@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -156,7 +157,7 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, else -1.
+        dimension: index of the resource for RESOURCES, of `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 
@@ -317,6 +318,8 @@ Command: TypeAlias = (
     | SubmitJob
     | StopJob
     | ForgetJob
+    | SetQuota
+    | SetCaps
     | Place
     | Evict
     | Unplaced

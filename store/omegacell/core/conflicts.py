@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_highest, find_ranks, is_distinct
 from omegacell.core.commands import Place, Transaction
@@ -35,6 +36,14 @@ class Overlay:
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
         self._is_private = False
+        self._caps: CapUse | None = None
+
+    @property
+    def caps(self) -> CapUse:
+        """What the schedulers' caps leave after the tentative claims."""
+        if self._caps is None:
+            self._caps = CapUse(self._cell.caps, self._cell.jobs)
+        return self._caps
 
     @property
     def free(self) -> NDArray[np.int64]:
@@ -116,6 +125,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other._caps = None if self._caps is None else self._caps.fork()
         other._is_private = True
         return other
 

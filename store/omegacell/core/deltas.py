@@ -24,6 +24,7 @@ class Delta:
         machines: machine rows that changed, ascending, int64.
         is_sessions_changed: a session was opened, closed or expired.
         is_ticked: a tick was accepted.
+        uncapped: schedulers whose cap may take more than before.
     """
 
     jobs: tuple[JobId, ...]
@@ -32,6 +33,7 @@ class Delta:
     machines: NDArray[np.int64]
     is_sessions_changed: bool
     is_ticked: bool
+    uncapped: frozenset[str] = frozenset()
 
 
 def _unite(parts: list[NDArray[np.integer]]) -> NDArray[np.int64]:
@@ -50,6 +52,7 @@ class Touched:
     machines: list[NDArray[np.integer]] = field(default_factory=list)
     sessions: bool = False
     ticked: bool = False
+    uncapped: dict[str, None] = field(default_factory=dict)
 
     def drain(self) -> Delta:
         """Return what was noted and forget it. Cost: O(touched)."""
@@ -60,8 +63,9 @@ class Touched:
             machines=_unite(self.machines),
             is_sessions_changed=self.sessions,
             is_ticked=self.ticked,
+            uncapped=frozenset(self.uncapped),
         )
-        self.jobs, self.reshaped = {}, {}
+        self.jobs, self.reshaped, self.uncapped = {}, {}, {}
         self.tasks, self.machines = [], []
         self.sessions = self.ticked = False
         return delta
@@ -83,4 +87,5 @@ def join(deltas: Sequence[Delta]) -> Delta:
         machines=_unite([delta.machines for delta in deltas]),
         is_sessions_changed=any(delta.is_sessions_changed for delta in deltas),
         is_ticked=any(delta.is_ticked for delta in deltas),
+        uncapped=frozenset[str]().union(*(delta.uncapped for delta in deltas)),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import holds_any
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -81,6 +82,10 @@ def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, sta
         for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
     counts = jobs.counts[job_row]
+    if cell.caps.rows:
+        cap = cell.caps.charge(spec, len(tasks), job_count=not holds_any(jobs, job_row))
+        if cap is not None:
+            cap.touch(revision=stamp.revision, floor=stamp.floor)
     counts[TaskState.PENDING] -= len(tasks)
     counts[TaskState.PLACED] += len(tasks)
     if not counts[TaskState.PENDING]:
@@ -134,6 +139,23 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.touched.machines.append(machines)
     touch_jobs(cell, np.unique(job_rows), stamp=stamp)
+    if cell.caps.rows or cell.quotas.rows:
+        _give_back(cell, job_rows, stamp=stamp)
+
+
+def _give_back(cell: Cell, job_rows: Rows, *, stamp: Stamp) -> None:
+    """Count the ended attempts of jobs (a row an attempt) out of caps, and jobs that came to rest out of quotas."""
+    jobs = cell.jobs
+    rows, counts = np.unique(job_rows, return_counts=True)
+    for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+        spec = jobs.spec_of(row)
+        cap = cell.caps.charge(spec, -count, job_count=-(not holds_any(jobs, row)))
+        if cap is not None:
+            cap.touch(revision=stamp.revision, floor=stamp.floor)
+            cell.touched.uncapped[spec.scheduler] = None
+        if not jobs.stopping[row] and not jobs.is_active(row):
+            wanted = int(jobs.count_wanted[row])
+            cell.quotas.charge(spec, -wanted, revision=stamp.revision, floor=stamp.floor)
 
 
 def move_tasks(cell: Cell, tasks: Rows, states: NDArray[np.uint8] | TaskState) -> None:

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from omegacell.core.commands import Bytes, Int32s, Int64s
-from omegacell.core.units import Revision
+from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, Revision
 
 
 class Status(IntEnum):
@@ -55,24 +55,37 @@ class Reason(IntEnum):
     MACHINE_HEARD = 17
     TOO_MANY_LOST = 18
     LIMIT = 19
+    QUOTA_EXCEEDED = 20
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 20
-    TASK_NOT_PENDING = 21
-    STALE_ATTEMPT = 22
-    CLAIMED_TWICE = 23
-    MACHINE_CHANGED = 24
-    MACHINE_NOT_UP = 25
-    DRIVER_MISSING = 26
-    PORT_IN_RANGE = 27
-    PORT_TAKEN = 28
-    PORTS_EXHAUSTED = 29
-    RESOURCES = 30
-    GANG_PARTNER = 31
+    UNKNOWN_TASK = 21
+    TASK_NOT_PENDING = 22
+    STALE_ATTEMPT = 23
+    CLAIMED_TWICE = 24
+    CAP_EXCEEDED = 25
+    MACHINE_CHANGED = 26
+    MACHINE_NOT_UP = 27
+    DRIVER_MISSING = 28
+    PORT_IN_RANGE = 29
+    PORT_TAKEN = 30
+    PORTS_EXHAUSTED = 31
+    RESOURCES = 32
+    GANG_PARTNER = 33
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 32
+    PLUGIN_FAILED = 34
 
 
 REASON_COUNT = len(Reason)
+
+
+def name_dimension(reason: int, dimension: int) -> str:
+    """Return the name of the dimension that a refusal lacks; empty when it has none.
+
+    >>> name_dimension(Reason.RESOURCES, 1), name_dimension(Reason.CAP_EXCEEDED, 2), name_dimension(Reason.LIMIT, -1)
+    ('memory_bytes', 'jobs', '')
+    """
+    if dimension < 0:
+        return ""
+    return CAP_NAMES[dimension] if reason == Reason.CAP_EXCEEDED else RESOURCE_NAMES[dimension]
 
 
 class Change(IntEnum):
@@ -93,7 +106,7 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, else -1, int32.
+        dimensions: index of the resource for RESOURCES, of `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -128,8 +141,8 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, else 0.
+        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
+        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

@@ -40,8 +40,10 @@ from omegacell.core.commands import (
 )
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
+    CAP_COUNT,
     FORMAT,
     MAX_ATTRIBUTES,
     MAX_MACHINES,
@@ -50,9 +52,12 @@ from omegacell.core.units import (
     MAX_QUANTITY,
     MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
+    MAX_TOTAL,
     RESOURCE_COUNT,
     RESOURCE_NAMES,
     RULES,
+    UNLIMITED,
+    Band,
 )
 
 _FIRST: Final = frozenset(string.ascii_lowercase + string.digits)
@@ -116,6 +121,8 @@ def _check_command(command: Command) -> None:  # noqa: PLR0912 - one case for ea
             _check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
         case StopJob() | ForgetJob():
             _check_range("job", command.job, 1, _MAX_ID)
+        case SetQuota() | SetCaps():
+            _check_limits(command)
         case RegisterMachine():
             _check_machine(command)
         case Inventory():
@@ -227,7 +234,7 @@ def _check_unplaced(command: Unplaced) -> None:
         raise MalformedError(f"{len(command.lacks)} lacks in one Unplaced")
     for lack in command.lacks:
         _check_range("reason", lack.reason, 1, REASON_COUNT - 1)
-        _check_range("dimension", lack.dimension, -1, RESOURCE_COUNT - 1)
+        _check_range("dimension", lack.dimension, -1, max(RESOURCE_COUNT, CAP_COUNT) - 1)
         _check_range("machine_count", lack.machine_count, 0, MAX_MACHINES)
 
 
@@ -271,6 +278,20 @@ def _check_vector(what: str, amounts: Sequence[int]) -> None:
         raise MalformedError(f"{what} has {len(amounts)} dimensions; expected {RESOURCE_COUNT}")
     for amount in amounts:
         _check_range(what, amount, 0, MAX_QUANTITY)
+
+
+def _check_limits(command: SetQuota | SetCaps) -> None:
+    count = CAP_COUNT
+    if isinstance(command, SetQuota):
+        check_name("owner", command.owner)
+        _check_range("band", command.band, Band.BATCH, Band.MONITORING)
+        count = RESOURCE_COUNT
+    else:
+        check_name("scheduler", command.scheduler)
+    if len(command.amounts) != count:
+        raise MalformedError(f"a limit has {len(command.amounts)} dimensions; expected {count}")
+    for amount in command.amounts:
+        _check_range("limit", amount, UNLIMITED, MAX_TOTAL)
 
 
 def _check_ascending(what: str, rows: Sequence[int]) -> None:

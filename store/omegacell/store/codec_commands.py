@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from omegacell.core import commands as core
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
     INT32,
@@ -21,6 +22,7 @@ from omegacell.store.codec_columns import (
     read_int64s,
 )
 from omegacell.store.codec_jobs import read_spec, write_spec
+from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
@@ -332,6 +334,8 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.SubmitJob: _write_submit_job,
     core.StopJob: _write_stop_job,
     core.ForgetJob: _write_forget_job,
+    SetQuota: write_set_quota,
+    SetCaps: write_set_caps,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -354,6 +358,8 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "submit_job": _read_submit_job,
     "stop_job": _read_stop_job,
     "forget_job": _read_forget_job,
+    "set_quota": read_set_quota,
+    "set_caps": read_set_caps,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,

@@ -6,7 +6,7 @@ from omegacell.store.codec_columns import EnumTable
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
-_BANDS = EnumTable(Band, pb.Band, "BAND")
+BANDS = EnumTable(Band, pb.Band, "BAND")
 _PARTITIONS = EnumTable(OnPartition, pb.OnPartition, "ON_PARTITION")
 
 
@@ -16,7 +16,7 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.owner = spec.owner
     message.kind = _KINDS.to_wire(spec.kind)
     message.scheduler = spec.scheduler
-    message.band = _BANDS.to_wire(spec.band)
+    message.band = BANDS.to_wire(spec.band)
     message.priority = spec.priority
     message.count = spec.count
     message.resources.extend(spec.resources)
@@ -43,7 +43,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         owner=message.owner,
         kind=_KINDS.from_wire(message.kind),
         scheduler=message.scheduler,
-        band=_BANDS.from_wire(message.band),
+        band=BANDS.from_wire(message.band),
         priority=message.priority,
         count=message.count,
         resources=tuple(message.resources),
