@@ -86,7 +86,7 @@ def test_claims_of_the_same_append_count_for_the_next_decision() -> None:
     group = make_group(cpu_milli=100, ports=(Port(name="http", number=80),))
     shared.take(group.spec, np.array([1]))
     assert shared.view().room(group).tolist() == [1, 0]
-    assert [(lack.reason, lack.machine_count) for lack in shared.lacks(group.spec)] == [(28, 1)]
+    assert [(lack.reason, lack.machine_count) for lack in shared.lacks(group.spec)] == [(Reason.PORT_TAKEN, 1)]
 
 
 def test_free_above_a_band_counts_what_lower_bands_hold() -> None:

@@ -115,7 +115,7 @@ class Loop:
         plugin_rng, self._jitter = np.random.default_rng(settings.seed).spawn(2)
         self._decider = Decider(scheduler, clock=clock, rng=plugin_rng)
         self._backlog = self._read_backlog()
-        self._settler = Settler(self._backlog, clock=clock, rng=self._jitter)
+        self._settler = Settler(self._backlog, cell=cell, clock=clock, rng=self._jitter)
         self._session: SessionId | None = None
         self._seq = 0
         self._openings = 0
@@ -150,7 +150,7 @@ class Loop:
                 self._elapsed_seen = (cell.elapsed, self._clock.monotonic_us())
                 self._settle_all(outcomes)
                 self._backlog = self._read_backlog()
-                self._settler = Settler(self._backlog, clock=self._clock, rng=self._jitter)
+                self._settler = Settler(self._backlog, cell=cell, clock=self._clock, rng=self._jitter)
             case _:
                 assert_never(event)
         return self._next_action()
@@ -168,6 +168,8 @@ class Loop:
         if delta.is_sessions_changed:
             self._backlog.update_instances(self.cell, now_us=now_us)
         self._backlog.note_machines(delta.machines)
+        if self.settings.scheduler in delta.uncapped:
+            self._backlog.note_cap()
 
     def _next_action(self) -> Action:
         if self._session is not None and self._session not in self.cell.sessions:
@@ -178,6 +180,7 @@ class Loop:
             return self._open()
         self._openings = 0
         now_us = self._clock.monotonic_us()
+        self._backlog.wake_capped(self.cell)
         has_more = self._backlog.wake_fitting(self.cell, now_us=now_us)
         decisions = [] if now_us < self._paused_until_us else self._decide(now_us)
         if decisions:
@@ -223,7 +226,7 @@ class Loop:
         size = claims = 0
         deadline_us = now_us + limits.decide_us
         for _ in range(1 if self._to_draw else limits.jobs):
-            chosen = self._choose(now_us, room=limits.claims - claims, is_first=not said)
+            chosen = self._choose(now_us, tentative, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
             for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
@@ -251,27 +254,40 @@ class Loop:
         if group.spec.is_gang and group.count > self._limits.gang_claims:
             note = f"a gang of {group.count} tasks; one transaction takes {self._limits.gang_claims}"
             return [self._decider.give_up(first, group.count, note)]
+        lack = tentative.find_cap_lack(first.job, group.count if group.spec.is_gang else 1)
+        if lack >= 0:
+            return [self._decider.hold_back(first, group.count, lack, cell=self.cell)]
         return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
 
-    def _choose(self, now_us: int, *, room: int, is_first: bool) -> list[tuple[Entry, TaskGroup]] | None:
+    def _choose(
+        self, now_us: int, tentative: Tentative, *, room: int, is_first: bool
+    ) -> list[tuple[Entry, TaskGroup]] | None:
         """Take the jobs of one call of ``place``, at most ``room`` tasks; None when none is ready or they do not fit.
 
-        A job that is in trouble is decided on alone, so that it takes no other with it.
+        The scheduler is shown no more tasks than its cap takes. A job that is in trouble, or held back by the cap, is
+        decided on alone, so that it takes no other with it.
         """
         chosen: list[tuple[Entry, TaskGroup]] = []
+        caps = tentative.fork_caps()
         while len(chosen) < self._traits.max_groups and room > 0:
             entry = self._take(now_us)
             if entry is None:
                 break
-            group = self._group_of(entry, now_us, number=len(chosen), limit=room)
+            row = self.cell.jobs.row_of(entry.job)
+            assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+            allowed = caps.room(row)
+            is_capped = allowed < (entry.count if entry.spec.is_gang else 1)
+            limit = room if is_capped else min(room, allowed)
+            group = self._group_of(entry, now_us, number=len(chosen), limit=limit)
             if group is None:
                 continue
-            is_alone = bool(entry.failures) or group.count > self._limits.claims
+            is_alone = is_capped or bool(entry.failures) or group.count > self._limits.claims
             is_alone = is_alone or entry.conflicts >= self._limits.conflicts
             if (group.count > room and not is_first) or (is_alone and chosen):
                 self._backlog.give_back(entry)
                 break
             chosen.append((entry, group))
+            caps.take(row, group.count)
             room -= group.count
             if is_alone or self._to_draw:
                 break

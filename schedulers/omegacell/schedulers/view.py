@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks
 from omegacell.core.commands import Lack
@@ -220,6 +221,21 @@ class Tentative:
         """Count in claims of one task each on machines."""
         if len(rows):
             self._waiting.append((spec, rows))
+
+    def find_cap_lack(self, job: JobId, task_count: int) -> int:
+        """Return the dimension in which a cap does not take so many more tasks of a job, -1 when it takes them."""
+        row = self._cell.jobs.row_of(job)
+        return -1 if row is None else self._overlay.caps.find_lack(row, task_count)[0]
+
+    def take_cap(self, job: JobId, task_count: int) -> None:
+        """Count in so many claims of a job on its scheduler's cap."""
+        row = self._cell.jobs.row_of(job)
+        if self._cell.caps.rows and row is not None:
+            self._overlay.caps.take(row, task_count)
+
+    def fork_caps(self) -> CapUse:
+        """Return what the caps leave, to count in claims that are not made yet."""
+        return self._overlay.caps.fork()
 
     def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
         """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
