@@ -220,7 +220,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """How many machines cannot take a task for one reason; ``dimension`` is the resource for RESOURCES."""
+    """How many machines cannot take a task for one reason; ``dimension`` is what lacks, if it is an amount."""
 
     reason: str
     dimension: str

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
+from omegacell.api.limit_text import describe_limits
 from omegacell.api.records import At
 from omegacell.core.cell import Author, Cell
 from omegacell.core.commands import (
@@ -34,8 +35,8 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.outcomes import Outcome, Reason
-from omegacell.core.units import RESOURCE_NAMES
+from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
 from omegacell.store.folding import Applied
 from omegacell.store.replica import Replica
@@ -59,6 +60,8 @@ _KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "SetQuota": "quota",
+    "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
@@ -202,7 +205,7 @@ class Recorder:
                 index=int(indices[position]),
                 machine=cell.machines.names[machine] if is_known else "",
                 reason=reason.name.lower(),
-                dimension=RESOURCE_NAMES[dimension] if dimension >= 0 else "",
+                dimension=name_dimension(reason, dimension),
                 shortage=int(refusals.shortages[place]),
                 seen=transaction.seen,
                 taken_at=taken_at,
@@ -311,7 +314,7 @@ def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...],
     return tuple(jobs), ", ".join(word for word in words if word)
 
 
-def _describe_other(cell: Cell, command: Command) -> str:
+def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command
     match command:
         case Genesis():
             return f"cell {command.cell}"
@@ -323,6 +326,8 @@ def _describe_other(cell: Cell, command: Command) -> str:
             names = [_machine_name(cell, row) for row in command.machines[:3]]
             more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
             return ", ".join(names) + more
+        case SetQuota() | SetCaps():
+            return describe_limits(command)
         case Tick():
             changes = f", {len(command.gained)} gained" if len(command.gained) else ""
             changes += f", {len(command.lost_contact)} lost contact" if len(command.lost_contact) else ""

@@ -10,6 +10,7 @@ import grpc
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
+from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
@@ -216,15 +217,24 @@ class JobCalls:
         outcomes = await self._host.propose_all([proposal for _, proposal in proposals])
         again: list[tuple[int, Proposal]] = []
         for (place, _), outcome in zip(proposals, outcomes, strict=True):
-            results[place] = _submitted(requests[place], outcome)
+            results[place] = self._submitted(requests[place], outcome)
             if outcome.reason is Reason.JOB_EXISTS:
                 proposal = self._admission.resubmission(requests[place], now_us=now_us)
                 again += [(place, proposal)] if proposal is not None else []
         if again:
             outcomes = await self._host.propose_all([proposal for _, proposal in again])
             for (place, _), outcome in zip(again, outcomes, strict=True):
-                results[place] = _submitted(requests[place], outcome)
+                results[place] = self._submitted(requests[place], outcome)
         return [result for result in results if result is not None]
+
+    def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
+        if outcome.status is Status.COMMITTED:
+            return pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]
+        is_over = outcome.reason is Reason.QUOTA_EXCEEDED
+        details = word_quota(self._host.cell, request.spec, outcome) if is_over else ""
+        refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
+        assert refusal is not None, outcome
+        return refusal
 
     def _row_of(self, name: str) -> int:
         row = find_job(self._host.cell, name)
@@ -256,14 +266,6 @@ class JobCalls:
 def wall_us() -> int:
     """Return the wall clock, for stamps that people read."""
     return time.time_ns() // 1_000
-
-
-def _submitted(request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
-    if outcome.status is Status.COMMITTED:
-        return pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]
-    refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted")
-    assert refusal is not None, outcome
-    return refusal
 
 
 def _result_of(result: "pb.SubmitResult | OmegaError") -> pb.SubmitResult:

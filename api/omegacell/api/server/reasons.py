@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.limit_words import word_cap
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Reason
+from omegacell.core.outcomes import Reason, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
 from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.shares import live_instances, owner_of
@@ -43,13 +44,15 @@ def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
         waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
         return pb.PendingReason(summary=absence or waits, task_count=pending)
     lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
+    capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
+    held = (word_cap(cell, row, task_count=pending) or "waits to be tried again") if capped else ""
     return pb.PendingReason(
-        summary=absence or why.note or _word_lacks(lacks),
+        summary=absence or held or why.note or _word_lacks(lacks),
         task_count=pending,
         lacks=[
             pb.Lack(
                 reason=_name_of_reason(lack.reason),
-                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
+                dimension=name_dimension(lack.reason, lack.dimension),
                 machine_count=lack.machine_count,
             )
             for lack in lacks
