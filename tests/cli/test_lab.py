@@ -35,10 +35,10 @@ def test_golden_says_equal_or_the_first_difference(omega: Omega, tmp_path: Path)
 
 
 def test_golden_refuses_what_it_cannot_compare(omega: Omega, tmp_path: Path) -> None:
-    """No file, a file that is none, and a table without its workload are mistakes, not differences."""
+    """No file, one that is none or is not there, and a table without its workload are mistakes, not differences."""
     text = tmp_path / "text.json"
     text.write_text("not JSON")
-    for arguments in ((), (str(text),), ("--results", str(text))):
+    for arguments in ((), (str(text),), (str(tmp_path / "none.json"),), ("--results", str(text))):
         assert omega("lab", "golden", *arguments).code == ExitCode.USAGE
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from omegacell.core.errors import UsageError
 from omegacell.simulator.compat.golden import compare_file, describe, find_difference
 from omegacell.simulator.compat.javarandom import JavaRandom
-from omegacell.simulator.compat.loaded import LoadedInput, compare_row, label_of, measure, read_input
+from omegacell.simulator.compat.loaded import METRICS, LoadedInput, compare_row, label_of, measure, read_input
 from omegacell.simulator.compat.running import Run
 from omegacell.simulator.compat.scenario import parse_scenario
 from omegacell.simulator.workloads import Workload, parse_job
@@ -90,6 +91,48 @@ def test_difference_is_found(change: Callable[[dict[str, Any]], None], where: st
     assert where in difference
 
 
+@pytest.mark.parametrize("label", [str, "Omega{}".format, "{} (again)".format])
+def test_rows_are_compared_by_name(label: Callable[[str], str], tmp_path: Path) -> None:
+    """A file may list its schedulers, workloads and jobs in any order, and call the schedulers something else."""
+    fields = FIELDS | {"n_batch_schedulers": 4, "jobs": [JOB, JOB | {"id": 2}, JOB | {"id": 3, "workload": "Service"}]}
+    found = json.loads(json.dumps(describe(run_fields(**fields))))
+    assert [row["name"] for row in found["schedulers"]][-2:] == ["Batch-4", "Service-1"]
+    text = json.dumps(found)
+    for name in [row["name"] for row in found["schedulers"]]:
+        text = text.replace(f'"{name}"', json.dumps(label(name)))
+    expected = json.loads(text)
+    is_told = not label("1").endswith("(again)")
+    for name in ("schedulers", "workloads", "jobs"):
+        expected[name].sort(key=str, reverse=is_told)
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(fields | {"expected": expected}))
+    assert compare_file(path).difference is None
+    expected["jobs"][0]["id"] = 9
+    path.write_text(json.dumps(fields | {"expected": expected}))
+    assert compare_file(path).difference is not None
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_either_order_of_equal_shares_is_met(is_reversed: bool, tmp_path: Path) -> None:
+    """Two frameworks ask before the first offer, at 1.5 s, and hold nothing: which one gets it is nobody's rule.
+
+    The offer arrives a quarter of a second later. The other one waits for it to be answered, and for a round of a
+    second: 0.5 + 3 x 0.125 s after 1.75 s if Batch is first, and 2.0 + 3 x 0.125 s if Service is.
+    """
+    jobs = [JOB, JOB | {"id": 2, "workload": "Service", "submitted": 0.625}]
+    fields = FIELDS | {"architecture": "mesos", "n_batch_schedulers": 1, "machines": 30, "jobs": jobs}
+    fields |= {"mesos_allocator_think": 0.25}
+    run = Run(replace(parse_scenario(fields, "here"), is_tie_reversed=is_reversed))
+    run.run()
+    assert run.had_ties
+    assert [run.jobs[place].wait_first_s for place in (0, 1)] == ([4.875, 1.125] if is_reversed else [1.25, 3.25])
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps(fields | {"expected": describe(run)}))
+    assert compare_file(path).difference is None
+    path.write_text(json.dumps(fields | {"expected": describe(run) | {"end_time": 1.0}}))
+    assert compare_file(path).difference is not None
+
+
 def test_what_is_not_reported_is_named(tmp_path: Path) -> None:
     """What a file has and nothing here reports is not passed over in silence."""
     path = tmp_path / "golden.json"
@@ -101,17 +144,97 @@ def test_what_is_not_reported_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architecture": "borg"}, "borg"),
-        ({"conflict_mode": "none"}, "'none' is not a valid ConflictMode"),
+        ({"architecture": "borg"}, "architecture is 'borg', expected one of monolithic_single"),
+        ({"architecture": ["omega"]}, "architecture is \\['omega'\\]"),
+        ({"conflict_mode": "none"}, "conflict_mode is 'none', expected one of resource-fit, sequence-numbers"),
+        ({"machines": 0}, "machines is 0, expected 1 to 1000000"),
+        ({"machines": 1.5}, "machines is 1.5, expected a whole number"),
+        ({"machines": float("inf")}, "machines is inf, expected a whole number"),
+        ({"n_batch_schedulers": 10**9}, "n_batch_schedulers is 1000000000, expected 1 to 1000"),
+        ({"cpus_per_machine": 0.0}, "cpus_per_machine is 0.0, expected a finite number above 0"),
+        ({"t_job_batch": -1.0}, "t_job_batch is -1.0, expected a finite number, not negative"),
+        ({"t_job_batch": "long"}, "t_job_batch is 'long', expected a number"),
+        ({"run_time": float("nan")}, "run_time is nan"),
+        ({"seed": None}, "seed is None, expected a whole number"),
+        ({"jobs": {"id": 1}}, "jobs is {'id': 1}, expected a list of jobs"),
+        ({"jobs": [JOB, 7]}, "jobs\\[1\\] is no job, but 7"),
         ({"jobs": [JOB | {"num_tasks": 0}]}, "jobs\\[0\\]: job 1 needs a task"),
+        ({"jobs": [JOB | {"num_tasks": 1.5}]}, "jobs\\[0\\]: 1.5 is no whole number"),
+        ({"jobs": [JOB | {"num_tasks": 10**12}]}, "jobs\\[0\\]: job 1 needs a task at least and 2147483647 at most"),
         ({"jobs": [JOB | {"workload": "Other"}]}, "jobs\\[0\\]"),
-        ({"machines": 0}, "a cell needs a machine"),
+        ({"prefill": [JOB | {"duration": None}]}, "prefill\\[0\\]: the fields duration are missing"),
     ],
 )
 def test_bad_scenario_is_named(changes: dict[str, Any], said: str) -> None:
     """A scenario that cannot be run is refused with the place and the value."""
     with pytest.raises(UsageError, match=said):
         parse_scenario(FIELDS | changes, "here")
+
+
+HALF_FULL = {"machines": 100, "run_time": 1_000.0, "n_batch_schedulers": 1, "prefill": [
+    JOB | {"id": 2, "workload": "Prefill", "submitted": 0.0, "num_tasks": 100, "duration": 2e3, "cpus_per_task": 2.5}
+]}  # fmt: skip
+"""A hundred machines of 4 CPUs with one prefilled task each, so that nothing of 2 CPUs ever fits; 150 CPUs are free."""
+
+LITTLE_MEMORY = {"machines": 100, "mem_per_machine": 0.02, "run_time": 1_000.0, "n_batch_schedulers": 1}
+"""2 GB in all: not more than the 3 CPUs of a task, though it asks for 0.01 GB and would fit anywhere."""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "job", "no_room"),
+    [
+        ("monolithic_multi", HALF_FULL, {"cpus_per_task": 2.0}, 0),
+        ("omega", HALF_FULL, {"cpus_per_task": 2.0}, 101),
+        ("mesos", HALF_FULL, {"cpus_per_task": 2.0}, 101),
+        ("mesos", LITTLE_MEMORY, {"cpus_per_task": 3.0, "mem_per_task": 0.01}, 0),
+    ],
+)
+def test_job_without_room_is_given_up(
+    architecture: str, changes: dict[str, Any], job: dict[str, float], no_room: int
+) -> None:
+    """After attempt 101; where nobody looked at a machine, or nobody counts it, it is not "no room" either."""
+    run = run_fields(**FIELDS | changes | {"architecture": architecture, "jobs": [JOB | job]})
+    counters = run.schedulers[0].counters
+    assert (run.jobs[0].attempts, counters.abandoned, counters.no_room) == (101, 1, no_room)
+    assert (counters.successes, counters.failures, counters.useful_s, counters.wasted_s) == (0, 0, 0.0, 0.0)
+
+
+def test_missing_field_is_named() -> None:
+    """What a scenario lacks is said by its name; no prefill and no end are scenarios."""
+    fields = {name: value for name, value in FIELDS.items() if name != "t_job_service"}
+    with pytest.raises(UsageError, match="here: the field 't_job_service' is missing"):
+        parse_scenario(fields, "here")
+    assert parse_scenario(FIELDS | {"prefill": None, "run_time": None}, "here").prefill == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON: Expecting value"),
+        ("\x80", "not JSON: 'utf-8'"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"seed": ' + "9" * 5_000 + "}", "not JSON: Exceeds the limit"),
+        ("[]", "it has no 'expected'"),
+        ('{"expected": []}', "it has no 'expected'"),
+        (json.dumps(FIELDS | {"expected": {}}), "'expected' has none of end_time, "),
+        (json.dumps(FIELDS | {"expected": {"weather": "fine"}}), "'expected' has none of end_time, "),
+        (json.dumps(FIELDS | {"jobs": [JOB | {"mem_per_task": 17.0}], "expected": {"end_time": 1}}), "job 1 asks for"),
+    ],
+)
+def test_bad_file_is_named(text: str, said: str, tmp_path: Path) -> None:
+    """A file that is no golden file, or with which nothing can be compared, is never called equal."""
+    path = tmp_path / "golden.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=said) as refused:
+        compare_file(path)
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A missing file and a folder are mistakes, not differences."""
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read: "):
+            compare_file(path)
 
 
 def test_task_larger_than_any_machine_ends_the_run() -> None:
@@ -152,13 +275,39 @@ def test_row_is_held_within_the_spread_only(changes: dict[str, str], is_held: bo
     assert compared.is_held is is_held
 
 
-def test_results_without_a_column_are_refused(tmp_path: Path) -> None:
-    """A results file that does not give the configuration is no results file."""
-    path = tmp_path / "results.csv"
+def write_results(path: Path, row: dict[str, str]) -> None:
+    """Write a results file of one row."""
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["architecture", "seed"], ["omega", "0"]])
-    with pytest.raises(UsageError, match="line 2: the columns cell_size, conflict_mode"):
+        csv.writer(file).writerows([row.keys(), row.values()])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": None, "cell_size": None}, "the columns cell_size, seed are missing"),
+        ({"architecture": "borg"}, "architecture is 'borg', expected one of"),
+        ({"conflict_mode": "none(fixed)"}, "conflict_mode is 'none', expected one of"),
+        ({"cell_size": "2.5"}, "machines is '2.5', expected a whole number"),
+        ({"t_task": ""}, "t_task_service is '', expected a number"),
+        ({"mean_wait_batch": "soon"}, "mean_wait_batch is 'soon', expected a finite number"),
+        ({"p90_wait_batch": "nan"}, "p90_wait_batch is 'nan', expected a finite number"),
+        (dict.fromkeys(METRICS), "no metric to compare; there are simulated_seconds, "),
+    ],
+)
+def test_bad_row_is_named(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
+    """A row that cannot be run or compared is refused with its line, before any is run."""
+    path = tmp_path / "results.csv"
+    row = {name: value for name, value in (small_rows().rows[0] | change).items() if value is not None}
+    write_results(path, row)
+    with pytest.raises(UsageError, match=f"results.csv, line 2: {said}"):
         read_input(path, path, path)
+
+
+def test_column_that_nothing_reports_is_named() -> None:
+    """All that is measured has its name in the table, and any other column is not passed over in silence."""
+    given = small_rows(weather="fine", n_service_schedulers="1")
+    compared = compare_row(given, 0)
+    assert (compared.metrics, compared.deviations, compared.ignored) == (len(METRICS), (), ("weather",))
 
 
 def test_numbers_are_compared_to_the_last_bit() -> None:

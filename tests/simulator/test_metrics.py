@@ -96,9 +96,16 @@ def test_workload_is_read_as_it_stands(tmp_path: Path) -> None:
         (HEAD + "1,Batch,0.5,none,10.0,1.0,1.0\n", "line 2: invalid literal"),
         (HEAD + "1,Batch,0.5,1,10.0,nan,1.0\n", "line 2: job 1 needs"),
         (HEAD + "1,Batch,0.5,1,10.0,1.0,1.0\n1,Lunch,0.5,1,10.0,1.0,1.0\n", "line 3: 'Lunch'"),
-        ("id,workload\n1,Batch\n", "the field 'submitted' is missing"),
+        (HEAD + "1,Batch,0.5,1,10.0,1.0\n", "line 2: not as many values as there are columns"),
+        (HEAD + "1,Batch,0.5,1,10.0,1.0,1.0,2.0\n", "line 2: not as many values as there are columns"),
+        (HEAD + f"{10**20},Batch,0.5,1,10.0,1.0,1.0\n", "line 2: a whole number of more than 64 bits"),
+        (
+            "id,workload\n1,Batch\n",
+            "the fields submitted, num_tasks, duration, cpus_per_task, mem_per_task are missing",
+        ),
         (HEAD, "no rows"),
         ("\x1f\x8bnot gzip at all", "not a CSV file"),
+        ("\x1f\x8b\x08" + "\0" * 7 + "\xff" * 9, "not a CSV file"),
     ],
 )
 def test_bad_workload_is_named(text: str, said: str, tmp_path: Path) -> None:
@@ -107,3 +114,9 @@ def test_bad_workload_is_named(text: str, said: str, tmp_path: Path) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=said):
         read_jobs(path)
+
+
+def test_workload_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A file that is not there is a mistake of whoever named it."""
+    with pytest.raises(UsageError, match=r"none\.csv: cannot be read: No such file"):
+        read_jobs(tmp_path / "none.csv")

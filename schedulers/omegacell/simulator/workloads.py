@@ -6,7 +6,8 @@ Units are those of the traces: seconds, CPUs, gigabytes. Whoever simulates turns
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from omegacell.core.errors import UsageError
 
 COLUMNS: Final = ("id", "workload", "submitted", "num_tasks", "duration", "cpus_per_task", "mem_per_task")
+MAX_TASKS: Final = (1 << 31) - 1
 
 
 class Kind(Enum):
@@ -123,40 +125,50 @@ class Workload:
         )
 
 
-def parse_job(fields: dict[str, Any], where: str) -> SimulatedJob:
+def parse_job(fields: Mapping[str, Any], where: str) -> SimulatedJob:
     """Return the job that a row of a file describes.
 
     Raises:
         UsageError: a field is missing or is not what it must be.
     """
+    missing = [name for name in COLUMNS if fields.get(name) is None]
+    if missing:
+        raise UsageError(f"{where}: the fields {', '.join(missing)} are missing; a job has {', '.join(COLUMNS)}")
     try:
         job = SimulatedJob(
-            number=int(fields["id"]),
+            number=_parse_whole(fields["id"]),
             kind=Kind(fields["workload"]),
             submitted_s=float(fields["submitted"]),
-            task_count=int(fields["num_tasks"]),
+            task_count=_parse_whole(fields["num_tasks"]),
             duration_s=float(fields["duration"]),
             cpus=float(fields["cpus_per_task"]),
             memory_gb=float(fields["mem_per_task"]),
         )
-    except KeyError as error:
-        raise UsageError(f"{where}: the field {error} is missing; a job has {', '.join(COLUMNS)}") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{where}: {error}") from error
     amounts = (job.submitted_s, job.duration_s, job.cpus, job.memory_gb)
-    if job.task_count < 1 or not all(np.isfinite(amounts)) or min(amounts) < 0:
+    if not 1 <= job.task_count <= MAX_TASKS or not all(np.isfinite(amounts)) or min(amounts) < 0:
         raise UsageError(
-            f"{where}: job {job.number} needs a task at least, and amounts that are finite and not negative"
+            f"{where}: job {job.number} needs a task at least and {MAX_TASKS} at most, and amounts that are finite and"
+            " not negative"
         )
     return job
+
+
+def _parse_whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, float) and number != value:
+        raise ValueError(f"{value} is no whole number")
+    if abs(number) >= 1 << 63:
+        raise ValueError("a whole number of more than 64 bits")
+    return number
 
 
 def read_jobs(path: Path) -> Workload:
     """Read a workload from a CSV file, gzipped or not, whose first row names the columns of `COLUMNS`.
 
     Raises:
-        UsageError: it is no such file; the message names the line.
-        OSError: it cannot be read.
+        UsageError: it cannot be read or is no such file; the message names the line.
     """
     return Workload.of(
         parse_job(dict(row), f"{path}, line {place}") for place, row in enumerate(read_rows(path), start=2)
@@ -167,16 +179,22 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Read the rows of a CSV file, gzipped or not, by the names in its first row.
 
     Raises:
-        UsageError: it is not text, or has no rows.
-        OSError: it cannot be read.
+        UsageError: it cannot be read, is not text, or has no rows, or one of another length than the first.
     """
-    raw = path.read_bytes()
     try:
+        raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
-        rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8"))))
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(raw.decode("utf-8")))
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise UsageError(f"{path}, line {reader.line_num}: not as many values as there are columns")
+            rows.append(row)
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: not a CSV file: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not rows:
         raise UsageError(f"{path}: no rows under the names of the columns")
     return rows

@@ -7,7 +7,8 @@ The faults, each of which shows in its outcomes (the page about the lab says wha
 * all-or-nothing stops at the first conflict, and later claims are neither committed nor conflicted;
 * by sequence numbers, incremental: the number moves on with the claims of the transaction itself, so that a claim
   after one that conflicted may meet the number that it expects, and is accepted though it may over-commit the machine.
-  Mended, it conflicts.
+  Where it does, an assertion ends the old simulator; this goes on, as that one does with assertions off. Mended, it
+  conflicts.
 
 Sums are kept by adding and subtracting in the order of events, as there: their last bits decide what fits.
 """

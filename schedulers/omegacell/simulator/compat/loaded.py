@@ -7,7 +7,7 @@ no further off than two runs of the old simulator are.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isclose
+from math import isclose, isfinite, nan
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -46,6 +46,25 @@ SPREADS: Final[Mapping[tuple[Family, str], float]] = {
 }
 """The old simulator's own spread over nine seeds, where it was measured."""
 
+NEEDED: Final = (
+    "architecture", "conflict_mode", "transaction_mode", "n_batch_schedulers", "t_job_service", "t_task", "t_job_batch",
+    "t_task_batch", "cell_size", "cpus_per_machine", "mem_per_machine", "seed",
+)  # fmt: skip
+"""The columns that give a row's configuration; ``n_service_schedulers`` may, and is 1 otherwise."""
+
+METRICS: Final = (
+    "simulated_seconds", "jobs", "tasks", "avg_cpu_util", "tasks_scheduled",
+    *(
+        f"{metric}_{word}"
+        for metric in (
+            "busyness", "busyness_wasted", "conflict_fraction", "succ_txn", "fail_claims", "fail_txn", "no_resources",
+            "abandoned", "mean_wait", "p90_wait", "jobs_fully_scheduled",
+        )
+        for word in ("batch", "service")
+    ),
+)  # fmt: skip
+"""The columns that are compared; any other is named, and not compared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
@@ -71,11 +90,12 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowComparison:
-    """How a row compares: all metrics that were, and those that differ."""
+    """How a row compares: all metrics that were, those that differ, and the columns that nothing here reports."""
 
     label: str
     metrics: int
     deviations: tuple[Deviation, ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def is_held(self) -> bool:
@@ -94,16 +114,16 @@ class LoadedInput:
 
 
 def read_input(workload: Path, prefill: Path, results: Path) -> LoadedInput:
-    """Read the three files.
+    """Read the three files, and check every row before the first is run.
 
     Raises:
-        UsageError: one is not what it must be.
-        OSError: one cannot be read.
+        UsageError: one cannot be read or is not what it must be.
     """
     rows = tuple(read_rows(results))
+    given = LoadedInput(jobs=Workload.of([]), prefill=Workload.of([]), rows=rows)
     for place, row in enumerate(rows, start=2):
-        _check_row(row, f"{results}, line {place}")
-    return LoadedInput(jobs=read_jobs(workload), prefill=read_jobs(prefill), rows=rows)
+        _check_row(row, given, f"{results}, line {place}")
+    return replace(given, jobs=read_jobs(workload), prefill=read_jobs(prefill))
 
 
 def compare_row(given: LoadedInput, place: int) -> RowComparison:
@@ -113,9 +133,13 @@ def compare_row(given: LoadedInput, place: int) -> RowComparison:
         UsageError: the row is no configuration.
     """
     row = given.rows[place]
-    scenario = _scenario_of(row, given, f"row {place + 1}")
-    run = Run(scenario, is_recorded=False)
-    run.run()
+    where = f"row {place + 1}"
+    scenario = _scenario_of(row, given, where)
+    try:
+        run = Run(scenario, is_recorded=False)
+        run.run()
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
     found = measure(run)
     family = (scenario.architecture, scenario.conflict, scenario.atomicity)
     shared = {metric: float(row[metric]) for metric in found if metric in row}
@@ -124,7 +148,8 @@ def compare_row(given: LoadedInput, place: int) -> RowComparison:
         for metric, value in shared.items()
         if not isclose(value, found[metric], rel_tol=ROUNDING, abs_tol=ROUNDING)
     )
-    return RowComparison(label=label_of(row), metrics=len(shared), deviations=deviations)
+    ignored = tuple(name for name in row if name not in {*NEEDED, "n_service_schedulers", *METRICS})
+    return RowComparison(label=label_of(row), metrics=len(shared), deviations=deviations, ignored=ignored)
 
 
 def label_of(row: Mapping[str, str]) -> str:
@@ -134,14 +159,21 @@ def label_of(row: Mapping[str, str]) -> str:
     return ", ".join([row["architecture"], *modes, counts])
 
 
-def _check_row(row: Mapping[str, str], where: str) -> None:
-    needed = {
-        "architecture", "conflict_mode", "transaction_mode", "n_batch_schedulers", "t_job_service", "t_task",
-        "t_job_batch", "t_task_batch", "cell_size", "cpus_per_machine", "mem_per_machine", "seed",
-    }  # fmt: skip
-    missing = sorted(needed - row.keys())
+def _check_row(row: Mapping[str, str], given: LoadedInput, where: str) -> None:
+    missing = sorted(set(NEEDED) - row.keys())
     if missing:
         raise UsageError(f"{where}: the columns {', '.join(missing)} are missing")
+    _scenario_of(row, given, where)
+    metrics = [name for name in METRICS if name in row]
+    if not metrics:
+        raise UsageError(f"{where}: no metric to compare; there are {', '.join(METRICS)}")
+    for name in metrics:
+        try:
+            value = float(row[name])
+        except ValueError:
+            value = nan
+        if not isfinite(value):
+            raise UsageError(f"{where}: {name} is {row[name]!r}, expected a finite number")
 
 
 def _scenario_of(row: Mapping[str, str], given: LoadedInput, where: str) -> Scenario:

@@ -3,6 +3,9 @@
 Its habits: offers are batched for a second; none is made while fewer than 100 CPUs are free, and the same test with
 memory's minimum looks at CPUs again; a framework skips a job when the offer's free CPUs, or its free memory, are not
 above what a task asks for in CPUs. A framework goes through its whole queue, and answers after the sum of think times.
+
+Of frameworks with equal shares it takes whichever its hash table happens to have first. Either order is its own, so it
+is a setting here: by number, or the other way round.
 """
 
 from dataclasses import dataclass
@@ -32,13 +35,18 @@ class Offer:
 
 
 class Allocator:
-    """Makes offers, by dominant share."""
+    """Makes offers, by dominant share.
+
+    Attributes:
+        had_ties: an offer went to one of several frameworks with equal shares.
+    """
 
     def __init__(self, run: "Run") -> None:
         """Begin with nobody asking."""
         self._run = run
         self._asking: dict[int, Framework] = {}
         self._is_planned = False
+        self.had_ties = False
 
     def ask(self, framework: "Framework") -> None:
         """Include a framework in the next round."""
@@ -66,7 +74,7 @@ class Allocator:
         asking = [framework for framework in self._asking.values() if not framework.is_deciding]
         if not asking or is_little:
             return
-        framework = min(asking, key=self._find_share)
+        framework = self._choose(asking)
         private = cell.copy()
         locks = cell.lock_all(framework.number)
         if locks:
@@ -74,11 +82,18 @@ class Allocator:
             offer = Offer(framework, private, locks)
             self._run.agenda.enter(self._run.agenda.now + self._run.scenario.allocator_s, framework.receive, offer)
 
-    def _find_share(self, framework: "Framework") -> tuple[float, int]:
+    def _choose(self, asking: list["Framework"]) -> "Framework":
+        shares = [self._find_share(framework) for framework in asking]
+        first = [framework for framework, share in zip(asking, shares, strict=True) if share == min(shares)]
+        self.had_ties |= len(first) > 1
+        pick = max if self._run.scenario.is_tie_reversed else min
+        return pick(first, key=lambda framework: framework.number)
+
+    def _find_share(self, framework: "Framework") -> float:
         cell, shape = self._run.cell, self._run.scenario.shape
         cpus = cell.held_cpus[framework.number] / (shape.machines * shape.cpus)
         memory = cell.held_memory[framework.number] / (shape.machines * shape.memory_gb)
-        return max(cpus, memory), framework.number
+        return max(cpus, memory)
 
     def answer(self, response: tuple[Offer, list[Claim]]) -> None:
         """Release an offer's locks and commit what its framework claimed.

@@ -39,6 +39,7 @@ class Run:
         self.cell = CellState(scenario.shape, len(own))
         self.recorder = Recorder(self.names) if is_recorded else None
         self._rules = self._find_rules()
+        self._allocator: Allocator | None = None
         self.schedulers = self._make_schedulers(len(own))
         self._measured_cpus = 0.0
         self._measures = 0
@@ -49,6 +50,11 @@ class Run:
     def mean_cpus(self) -> float:
         """The mean of the measures of allocated CPUs; 0 when none was taken."""
         return self._measured_cpus / self._measures if self._measures else 0.0
+
+    @property
+    def had_ties(self) -> bool:
+        """Whether an offer went to one of several frameworks with equal shares."""
+        return self._allocator is not None and self._allocator.had_ties
 
     def run(self) -> None:
         """Let everything happen."""
@@ -96,8 +102,8 @@ class Run:
     def _make_schedulers(self, count: int) -> list[Scheduler]:
         match self.scenario.architecture:
             case Architecture.TWO_LEVEL:
-                allocator = Allocator(self)
-                return [Framework(self, number, allocator) for number in range(count)]
+                self._allocator = Allocator(self)
+                return [Framework(self, number, self._allocator) for number in range(count)]
             case Architecture.SHARED_STATE:
                 return [Omega(self, number) for number in range(count)]
             case Architecture.MONOLITHIC_SINGLE | Architecture.MONOLITHIC_MULTI:

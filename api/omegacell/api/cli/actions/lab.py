@@ -85,6 +85,7 @@ def _compare(files: Sequence[Path], tables: ResultFiles | None, workers: int) ->
                 "is_equal": row.is_held,
                 "metrics": row.metrics,
                 "deviations": [_deviation_facts(each) for each in row.deviations],
+                "not_compared": list(row.ignored),
             }
 
 
@@ -107,15 +108,15 @@ def _deviation_facts(deviation: Deviation) -> dict[str, Any]:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
+    ignored = f" (not compared: {', '.join(found['not_compared'])})" if found["not_compared"] else ""
     if "deviations" not in found:
-        ignored = f" (not compared: {', '.join(found['not_compared'])})" if found["not_compared"] else ""
         yield f"{found['name']}: {found['difference'] or EQUAL}{ignored}"
         return
     head = f"{found['name']} ({found['configuration']})"
     if not found["deviations"]:
-        yield f"{head}: {EQUAL}, {found['metrics']} metrics"
+        yield f"{head}: {EQUAL}, {found['metrics']} metrics{ignored}"
         return
-    yield f"{head}: {'within the spread' if found['is_equal'] else 'differs'}"
+    yield f"{head}: {'within the spread' if found['is_equal'] else 'differs'}{ignored}"
     for each in found["deviations"]:
         verdict = f"within {each['spread']}" if each["is_within"] else "differs"
         yield f"  {each['metric']}: the file has {each['expected']!r}, here it is {each['found']!r}: {verdict}"
