@@ -10,7 +10,7 @@ Theory of operation. A job with pending tasks has an `Entry`, which stands in on
   look per queue at those machines tells how many tasks they take now, and jobs are woken in order of priority until
   they cover that. A job that was woken and does not use the room wakes the next of its queue. Nothing is woken by time
   alone.
-- CAPPED: its scheduler's cap takes no more of it; woken when the cap gives way (see `capped`).
+- CAPPED: its scheduler's cap takes no more of it; woken when the cap gives way (see `queues`).
 - ELSEWHERE: in the share of another instance.
 
 Heaps are cleaned lazily: an item counts only while its stamp is that of its entry. Updating costs O(touched jobs); only
@@ -18,7 +18,7 @@ a change of the live instances looks at every waiting job. Times are monotonic m
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from typing import Final, Self, TypeAlias
@@ -30,8 +30,8 @@ from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.units import JobId
-from omegacell.schedulers.capped import CappedJobs, Item
 from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of
+from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
 OLDEST_EVERY: Final = 10
@@ -57,6 +57,11 @@ class Standing(IntEnum):
 
 
 _WAITING: Final = (Standing.PARKED, Standing.DELAYED, Standing.CAPPED)
+
+
+# names of a module are read several times faster than members of an enum
+_READY: Final = Standing.READY
+_PENDING: Final = int(TaskState.PENDING)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -89,20 +94,6 @@ class Entry:
         return -self.spec.band, -self.spec.priority, self.job
 
 
-@dataclass(slots=True, eq=False)
-class _Parked:
-    """One queue of parked jobs: those that a machine that changed may help, and those tried since the last look."""
-
-    waiting: list[Item] = field(default_factory=list)
-    tried: list[Item] = field(default_factory=list)
-
-    def renew(self) -> None:
-        """Let all of them wait again, because machines changed."""
-        for item in self.tried:
-            heappush(self.waiting, item)
-        self.tried.clear()
-
-
 def queue_of(entry: Entry) -> Queue:
     """Return the queue in which a job is parked."""
     return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
@@ -120,7 +111,7 @@ class Backlog:
         self._by_order: list[Item] = []
         self._by_age: list[tuple[int, int]] = []
         self._timers: list[tuple[int, int, int]] = []
-        self._parked: dict[Queue, _Parked] = {}
+        self._parked: dict[Queue, Parked] = {}
         self._looking: list[Queue] = []
         self._looking_at: NDArray[np.int64] = np.empty(0, np.int64)
         self._changed: list[NDArray[np.int64]] = []
@@ -137,6 +128,11 @@ class Backlog:
     def count(self, standing: Standing) -> int:
         """Return how many jobs stand somewhere."""
         return self._counts[standing]
+
+    @property
+    def is_looking_for_room(self) -> bool:
+        """Whether machines that change may help a job: one is parked, or may be once it was decided on."""
+        return bool(self._counts[Standing.PARKED] or self._counts[Standing.DECIDING])
 
     def find(self, job: JobId) -> Entry | None:
         """Return a waiting job's entry, or None."""
@@ -155,10 +151,11 @@ class Backlog:
     def update(self, cell: Cell, jobs: Iterable[JobId], *, now_us: int) -> None:
         """Read jobs that were touched. Cost: O(jobs given)."""
         table = cell.jobs
+        entries, counts = self._entries, table.counts
         for job in jobs:
             row = table.row_of(job)
-            entry = self._entries.get(job)
-            count = 0 if row is None else int(table.counts[row, TaskState.PENDING])
+            entry = entries.get(job)
+            count = 0 if row is None else counts.item(row, _PENDING)
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
@@ -186,7 +183,7 @@ class Backlog:
     def take(self, now_us: int) -> Entry | None:
         """Return the next job to decide on, now DECIDING, or None when none is ready."""
         self._wake_due(now_us)
-        if not self._counts[Standing.READY]:
+        if not self._counts[_READY]:
             return None
         self._taken += 1
         entry = self._pop_oldest() if self._taken % OLDEST_EVERY == 0 else self._pop_first()
@@ -219,7 +216,7 @@ class Backlog:
         if entry.job in self._entries:
             entry.due_us = not_before_us
             self._stand(entry, Standing.PARKED)
-            self._parked.setdefault(queue_of(entry), _Parked()).tried.append((entry.order, entry.stamp))
+            self._parked.setdefault(queue_of(entry), Parked()).tried.append((entry.order, entry.stamp))
 
     def hold(self, entry: Entry, cell: Cell) -> None:
         """Let a job wait until its scheduler's cap takes more."""
@@ -245,7 +242,7 @@ class Backlog:
 
     def note_machines(self, rows: NDArray[np.int64]) -> None:
         """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
-        if len(rows) and (self._counts[Standing.PARKED] or self._counts[Standing.DECIDING]):
+        if len(rows) and self.is_looking_for_room:
             self._changed.append(rows)
 
     def note_contact(self, cell: Cell) -> None:
@@ -259,10 +256,11 @@ class Backlog:
 
         Cost: at most 64 queues by the changed machines.
         """
-        if not self._looking and self._changed:
-            self._looking_at = np.unique(np.concatenate(self._changed))
+        if self._changed and not self._looking:
+            if self._parked:
+                self._looking_at = np.unique(np.concatenate(self._changed))
+                self._looking = list(reversed(self._parked))
             self._changed.clear()
-            self._looking = list(reversed(self._parked))
         if self._looking:
             overlay = Overlay(cell)
             for _ in range(min(QUEUES_PER_LOOK, len(self._looking))):
@@ -289,7 +287,7 @@ class Backlog:
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
         self._counts[entry.standing] += 1
-        self._stand(entry, Standing.READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+        self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
         self._may_cap_take = True
@@ -305,11 +303,13 @@ class Backlog:
             self._stand(entry, Standing.READY)
 
     def _stand(self, entry: Entry, standing: Standing) -> None:
-        self._counts[entry.standing] -= 1
-        self._counts[standing] += 1
+        counts = self._counts
+        counts[entry.standing] -= 1
+        counts[standing] += 1
         entry.standing = standing
-        entry.stamp = self._next_stamp()
-        if standing is Standing.READY:
+        self._stamps += 1
+        entry.stamp = self._stamps
+        if standing is _READY:
             heappush(self._by_order, (entry.order, entry.stamp))
             heappush(self._by_age, (entry.job, entry.stamp))
             self._tidy()
@@ -336,7 +336,7 @@ class Backlog:
 
     def _tidy(self) -> None:
         """Drop old items once they outnumber the ready jobs; paid for by the pushes that made them."""
-        limit = 2 * self._counts[Standing.READY] + 64
+        limit = 2 * self._counts[_READY] + 64
         if len(self._by_order) > limit:
             self._by_order = [item for item in self._by_order if self._is_current(item[0][2], item[1])]
             heapify(self._by_order)

@@ -26,11 +26,12 @@ from typing import Final, assert_never
 import numpy as np
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import span_of
 from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import InvariantError
 from omegacell.core.outcomes import Outcome, Reason, Status
-from omegacell.core.units import TICK_PERIOD_US, Atomicity, Role, SessionId
+from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog, Entry, Standing
 from omegacell.schedulers.deciding import Decider, Decision
@@ -38,13 +39,16 @@ from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
-from omegacell.schedulers.view import Tentative
+from omegacell.schedulers.view import Tentative, fork_caps
 
 MAX_OPENINGS: Final = 10
 """Sessions that the cell may refuse in a row before the process gives up."""
 
 DRAWN_AFTER_RESTART: Final = 16
 """Decisions that are on jobs drawn at random, and appended alone, when an instance begins again."""
+
+_SESSION_LOST: Final = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP)
+_MALFORMED: Final = Status.MALFORMED
 
 _TRANSACTION_BYTES: Final = 160
 _CLAIM_BYTES: Final = 12
@@ -167,7 +171,8 @@ class Loop:
         self._backlog.update(self.cell, delta.jobs, now_us=now_us)
         if delta.is_sessions_changed:
             self._backlog.update_instances(self.cell, now_us=now_us)
-        self._backlog.note_machines(delta.machines)
+        if self._backlog.is_looking_for_room:
+            self._backlog.note_machines(delta.machines)
         if self.settings.scheduler in delta.uncapped:
             self._backlog.note_cap()
 
@@ -221,7 +226,7 @@ class Loop:
     def _decide(self, now_us: int) -> list[Decision]:
         """Decide on the next jobs, as many as fit in one append; those with nothing to append are settled at once."""
         limits = self._limits
-        tentative = Tentative(self.cell)
+        tentative: Tentative | None = None
         said: list[Decision] = []
         size = claims = 0
         deadline_us = now_us + limits.decide_us
@@ -229,6 +234,7 @@ class Loop:
             chosen = self._choose(now_us, tentative, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
+            tentative = tentative or Tentative(self.cell)
             for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
                 self.statistics.count_decision(decision)
                 if decision.commands:
@@ -260,7 +266,7 @@ class Loop:
         return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
 
     def _choose(
-        self, now_us: int, tentative: Tentative, *, room: int, is_first: bool
+        self, now_us: int, tentative: Tentative | None, *, room: int, is_first: bool
     ) -> list[tuple[Entry, TaskGroup]] | None:
         """Take the jobs of one call of ``place``, at most ``room`` tasks; None when none is ready or they do not fit.
 
@@ -268,14 +274,12 @@ class Loop:
         decided on alone, so that it takes no other with it.
         """
         chosen: list[tuple[Entry, TaskGroup]] = []
-        caps = tentative.fork_caps()
+        caps = fork_caps(self.cell, tentative)
         while len(chosen) < self._traits.max_groups and room > 0:
             entry = self._take(now_us)
             if entry is None:
                 break
-            row = self.cell.jobs.row_of(entry.job)
-            assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
-            allowed = caps.room(row)
+            allowed = MAX_TASKS_PER_JOB if caps is None else caps.room(self._row_of(entry))
             is_capped = allowed < (entry.count if entry.spec.is_gang else 1)
             limit = room if is_capped else min(room, allowed)
             group = self._group_of(entry, now_us, number=len(chosen), limit=limit)
@@ -287,12 +291,18 @@ class Loop:
                 self._backlog.give_back(entry)
                 break
             chosen.append((entry, group))
-            caps.take(row, group.count)
+            if caps is not None:
+                caps.take(self._row_of(entry), group.count)
             room -= group.count
             if is_alone or self._to_draw:
                 break
         self._to_draw -= 1 if chosen and self._to_draw else 0
         return chosen or None
+
+    def _row_of(self, entry: Entry) -> int:
+        row = self.cell.jobs.row_of(entry.job)
+        assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+        return row
 
     def _take(self, now_us: int) -> Entry | None:
         return self._backlog.take_any(now_us, self._jitter) if self._to_draw else self._backlog.take(now_us)
@@ -302,8 +312,7 @@ class Loop:
 
         A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
         """
-        row = self.cell.jobs.row_of(entry.job)
-        assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+        row = self._row_of(entry)
         elapsed_seen, seen_at_us = self._elapsed_seen
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
         is_gang = entry.spec.is_gang
@@ -317,7 +326,7 @@ class Loop:
         if held_us is not None and (is_gang or not len(indices)):
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
             return None
-        attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
+        attempts = self.cell.tasks.attempt[span_of(int(self.cell.jobs.offset[row]), indices)].copy()
         tries = entry.conflicts + entry.misses
         return TaskGroup(number=number, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
 
@@ -386,4 +395,4 @@ class Loop:
 
 def _has_lost_session(outcome: Outcome) -> bool:
     """Whether the session has ended, or its numbers no longer follow one another: a new one must be opened."""
-    return outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP) or outcome.status is Status.MALFORMED
+    return outcome.reason in _SESSION_LOST or outcome.status is _MALFORMED

@@ -224,7 +224,7 @@ class Tentative:
 
     def find_cap_lack(self, job: JobId, task_count: int) -> int:
         """Return the dimension in which a cap does not take so many more tasks of a job, -1 when it takes them."""
-        row = self._cell.jobs.row_of(job)
+        row = self._cell.jobs.row_of(job) if self._cell.caps.rows else None
         return -1 if row is None else self._overlay.caps.find_lack(row, task_count)[0]
 
     def take_cap(self, job: JobId, task_count: int) -> None:
@@ -232,10 +232,6 @@ class Tentative:
         row = self._cell.jobs.row_of(job)
         if self._cell.caps.rows and row is not None:
             self._overlay.caps.take(row, task_count)
-
-    def fork_caps(self) -> CapUse:
-        """Return what the caps leave, to count in claims that are not made yet."""
-        return self._overlay.caps.fork()
 
     def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
         """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
@@ -245,6 +241,13 @@ class Tentative:
         if known is None:
             known = self._lacks[shape] = find_lacks(overlay, spec, cell=self._cell)
         return known
+
+
+def fork_caps(cell: Cell, tentative: Tentative | None) -> CapUse | None:
+    """Return what caps leave after an append's claims, None being none yet, to count claims in; None without caps."""
+    if not cell.caps.rows:
+        return None
+    return CapUse(cell.caps, cell.jobs) if tentative is None else tentative.overlay.caps.fork()
 
 
 def _frozen(array: NDArray[_Item]) -> NDArray[_Item]:

@@ -7,13 +7,14 @@ task; nothing here decides anything (see ``apply``). A transaction holds either 
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -94,6 +95,7 @@ class ExpireSession:
     session: SessionId
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitJob:
     """Bring a job in, scale it, or (``replace``) put another spec in its place.
@@ -121,6 +123,7 @@ class ForgetJob:
     job: JobId
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Place:
     """Claims: put tasks of one job on machines.
@@ -259,6 +262,7 @@ class ExitNote(IntEnum):
     """Killed by its machine because the machine's lease on it ran out: counts as lost."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
     """What machines say of attempts, as columns of equal length.
@@ -307,6 +311,8 @@ class Tick:
 
 
 Scheduling: TypeAlias = Place | Evict | Unplaced
+SCHEDULING: Final = (Place, Evict, Unplaced)
+"""The same as a tuple, which ``isinstance`` takes in half the time of a union."""
 Command: TypeAlias = (
     Genesis
     | Reincarnate
@@ -333,6 +339,7 @@ Command: TypeAlias = (
 NO_CHAIN = b"\x00" * 16
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Transaction:
     """Commands of one author, committed together.

@@ -1,11 +1,12 @@
-"""The jobs that wait until their scheduler's cap takes more: in queues of those that ask the same of it.
+"""The queues in which jobs wait for room: `Parked` for machines, `CappedJobs` for their scheduler's cap.
 
 Jobs of one queue find room together, so one look at the first of each queue tells whether any of them may be tried.
-They are woken in order of priority until their tasks cover what the cap leaves. The cap is asked through the core's
-`CapUse`, as the loop and the judge ask it.
+They are woken in order of priority until their tasks cover the room. The cap is asked through the core's `CapUse`, as
+the loop and the judge ask it. Items whose entry moved on are dropped when they are met.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -21,8 +22,22 @@ CapQueue: TypeAlias = tuple[int, int, int, bool]
 """What a job asks of a cap: CPU and memory of a task, the tasks of a gang or 0, and whether it holds any already."""
 
 
+@dataclass(slots=True, eq=False)
+class Parked:
+    """One queue of parked jobs: those that a machine that changed may help, and those tried since the last look."""
+
+    waiting: list[Item] = field(default_factory=list)
+    tried: list[Item] = field(default_factory=list)
+
+    def renew(self) -> None:
+        """Let all of them wait again, because machines changed."""
+        for item in self.tried:
+            heappush(self.waiting, item)
+        self.tried.clear()
+
+
 class CappedJobs:
-    """Queues of jobs that a cap holds back; items whose entry moved on are dropped when they are met."""
+    """Queues of jobs that a cap holds back, by what they ask of it."""
 
     def __init__(self) -> None:
         """Begin with no jobs."""
