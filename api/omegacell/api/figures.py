@@ -23,6 +23,8 @@ KINDS: Final = (
     "submit",
     "stop",
     "forget",
+    "quota",
+    "caps",
     "place",
     "evict",
     "unplaced",
