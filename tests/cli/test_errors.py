@@ -47,6 +47,14 @@ LINES = [
     (("store", "verify", "nowhere"), ExitCode.NOT_FOUND, "nowhere"),
     (("store", "stat", "mongo://x"), ExitCode.USAGE, "no such engine"),
     (("store", "backup", "memory://", "copy.db"), ExitCode.USAGE, "only a store in a file"),
+    (("quota", "set", "ada", "--band", "silly", "--cpu", "1"), ExitCode.USAGE, "'production', 'monitoring'"),
+    (("quota", "set", "ada", "--cpu", "1"), ExitCode.USAGE, "--band"),
+    (("quota", "set", "ada", "--band", "batch"), ExitCode.USAGE, "give --cpu, --memory or --disk"),
+    (("quota", "set", "ada", "--band", "batch", "--cpu=-1"), ExitCode.USAGE, "none for no limit"),
+    (("quota", "set", "ada", "--band", "batch", "--memory", "1Xi"), ExitCode.USAGE, "--memory '1Xi'"),
+    (("quota", "set", "ada", "--band", "batch", "--disk", "2000Pi"), ExitCode.USAGE, "at most"),
+    (("scheduler", "caps", "set", "batch"), ExitCode.USAGE, "give --cpu, --memory or --jobs"),
+    (("scheduler", "caps", "set", "batch", "--jobs", "1.5"), ExitCode.USAGE, "expected a whole number of jobs"),
     (("conflicts", "--store", "nowhere"), ExitCode.NOT_FOUND, "nowhere"),
 ]
 

@@ -17,7 +17,8 @@ EXPECTED = """
 up down demo run logs history conflicts version
 job list|job status|job stop|job schema
 machine list|machine status|machine cordon|machine uncordon|machine drain|machine lost|machine taint
-scheduler list|scheduler run
+scheduler list|scheduler run|scheduler caps list|scheduler caps set|scheduler caps remove
+quota list|quota show|quota set|quota remove
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate
 bench commit|bench fold|bench throughput|bench latency|bench idle

@@ -10,6 +10,7 @@ from omegacell.core.placement import PlacementRules
 from omegacell.core.units import JobId, Role
 from tests.support.history_commands import CommandWriter
 from tests.support.history_devices import break_devices
+from tests.support.history_limits import draw_broken_limit
 
 
 def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
@@ -46,6 +47,7 @@ def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
         (SetEligibility(machines=(), eligibility=Eligibility.CORDONED),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.CORDONED, deadline_us=5),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.DRAINING, deadline_us=-2),),
+        (draw_broken_limit(writer.rng),),
         (replace(writer.genesis(), resource_names=("cpu",)),),
         (OpenSession(author="x", role=Role.API), writer.genesis()),
         (writer.genesis(),),

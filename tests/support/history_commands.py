@@ -38,6 +38,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, SessionId
 from tests.support.history_devices import OFFERS, draw_requests
 from tests.support.history_drains import find_drained, write_eligibility
+from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
 from tests.support.oracle_state import JOINING, Job, State, Task
 from tests.support.oracle_tasks import ACTIVE
@@ -74,8 +75,10 @@ class CommandWriter:
             lambda: (ExpireSession(session=self.session()),),
             lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
+            lambda: (draw_quota(rng),),
+            lambda: (draw_caps(rng),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -123,10 +126,10 @@ class CommandWriter:
         ]
         return JobSpec(
             name=name,
-            owner="ada",
+            owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
-            scheduler="batch",
-            band=rng.choice((Band.BATCH, Band.PRODUCTION)),
+            scheduler=rng.choice(("batch", "batch", "service")),
+            band=rng.choice((Band.BATCH, Band.BATCH, Band.PRODUCTION, Band.BEST_EFFORT)),
             priority=0,
             count=rng.randint(1, 5),
             resources=(rng.randint(0, 3), rng.randint(0, 2), rng.choice((0, 0, 1))),

@@ -30,12 +30,14 @@ from omegacell.core.commands import (
 )  # fmt: skip
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
 from tests.support.oracle_format import is_well_formed
 from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
+from tests.support.oracle_limits import judge_set_caps, judge_set_quota, note_use
 from tests.support.oracle_machines import (
     drop_contact,
     judge_eligibility,
@@ -84,6 +86,7 @@ class Oracle:
         if early is not None:
             return early
         verdict = self._judge(transaction, commands[1:] if opening else commands)
+        note_use(state)
         session = state.sessions.get(transaction.session)
         if session is not None:
             session.last_seq = transaction.seq
@@ -167,6 +170,10 @@ class Oracle:
                 return judge_stop(state, transaction, command)
             case ForgetJob():
                 return judge_forget(state, transaction, command)
+            case SetQuota():
+                return judge_set_quota(state, command)
+            case SetCaps():
+                return judge_set_caps(state, command)
             case RegisterMachine():
                 return judge_register(state, transaction, command)
             case Inventory():

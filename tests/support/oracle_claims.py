@@ -8,6 +8,7 @@ from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
 from tests.support.oracle_tasks import ACTIVE, settle, touch
@@ -30,6 +31,7 @@ class Judging:
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
     evicted: list[tuple[int, int]] = field(default_factory=list)
+    granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
         """Say whether something changed after the base."""
@@ -108,7 +110,9 @@ def unknown_job_is_conflict(judging: Judging, job_id: int) -> bool:
     return 1 <= job_id < judging.state.next_job and judging.state.forgotten_at > judging.seen
 
 
-def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: int) -> Granted | Row:
+def judge_claim(  # noqa: PLR0911 -- one return a reason
+    judging: Judging, job_id: int, index: int, row: int, position: int
+) -> Granted | Row:
     """Judge one claim against the cell and what the transaction took before."""
     state = judging.state
     job = state.jobs.get(job_id)
@@ -126,6 +130,10 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:
         return (position, Reason.CLAIMED_TWICE, False, -1, 0, 0)
+    over = find_cap_lack(state, job, judging.granted)
+    if over is not None:
+        is_cap_changed = judging.has_changed(state.caps[job.spec.scheduler].changes)
+        return (position, Reason.CAP_EXCEEDED, is_cap_changed, *over, 0)
     has_changed = judging.has_changed(machine.changes)
     reason, dimension, shortage = lack(judging, job, row, has_changed)
     if reason in CROWDED:
@@ -134,6 +142,7 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, reason, has_changed, dimension, shortage, machine.claimed_at)
     judging.tasks.append((job_id, index))
     judging.claims.append((job_id, row))
+    judging.granted.append(job)
     return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row))
 
 

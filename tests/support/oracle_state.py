@@ -147,6 +147,15 @@ class Author:
 
 
 @dataclass(slots=True)
+class Limit:
+    """A quota or a cap: its amounts, when it changed, and what was used of it when last looked at."""
+
+    amounts: tuple[int, ...]
+    changes: list[int]
+    seen_use: list[int]
+
+
+@dataclass(slots=True)
 class State:
     """A whole cell."""
 
@@ -166,6 +175,8 @@ class State:
     topology: list[int] = field(default_factory=lambda: [0])  # changes of which machines there are, and what they are
     sessions: dict[int, Session] = field(default_factory=dict)
     authors: dict[str, Author] = field(default_factory=dict)
+    quotas: dict[tuple[str, int], Limit] = field(default_factory=dict)
+    caps: dict[str, Limit] = field(default_factory=dict)
 
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""

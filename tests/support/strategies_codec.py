@@ -11,6 +11,7 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
     Affinity,
@@ -84,6 +85,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
 
 JOBS = UINT64.map(JobId)
 I32, I64, U8 = column(np.int32), column(np.int64), column(np.uint8)
+LIMITS = st.lists(SINT64, max_size=4).map(tuple)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 
 COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
@@ -119,6 +121,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         ),
         note=TEXT,
     ),
+    SetQuota: st.builds(SetQuota, owner=TEXT, band=st.sampled_from(Band), amounts=LIMITS),
+    SetCaps: st.builds(SetCaps, scheduler=TEXT, amounts=LIMITS),
     core.RegisterMachine: st.builds(
         core.RegisterMachine,
         name=TEXT,

@@ -41,6 +41,7 @@ from omegacell.core.commands import (
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
@@ -86,7 +87,8 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US``.
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
+    owner=NAME scheduler=NAME``.
 
     Words: ``service``, ``replace``, ``checked`` for a job with a health check.
     """
@@ -95,7 +97,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         name=words[0],
         owner=options.get("owner", "ada"),
         kind=Kind.SERVICE if "service" in words else Kind.BATCH,
-        scheduler="batch",
+        scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
         priority=0,
         count=int(options.get("count", 1)),
@@ -141,6 +143,17 @@ def read_place(words: Words, options: Options) -> Place:
         indices=np.array([pair[0] for pair in pairs], np.int32),
         machines=np.array([pair[1] for pair in pairs], np.int32),
     )
+
+
+def read_quota(words: Words, options: Options) -> SetQuota:
+    """``quota OWNER band=BAND cpu=N memory=N disk=N``; what is left out has no limit."""
+    amounts = tuple(numbers(options, ("cpu", "memory", "disk"), default=-1))
+    return SetQuota(owner=words[0], band=Band[options.get("band", "BATCH")], amounts=amounts)
+
+
+def read_cap(words: Words, options: Options) -> SetCaps:
+    """``cap SCHEDULER cpu=N memory=N jobs=N``; what is left out has no limit."""
+    return SetCaps(scheduler=words[0], amounts=tuple(numbers(options, ("cpu", "memory", "jobs"), default=-1)))
 
 
 def read_evict(words: Words, options: Options) -> Evict:
@@ -275,6 +288,8 @@ READERS: dict[str, Reader] = {
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "place": read_place,
     "evict": read_evict,
+    "quota": read_quota,
+    "cap": read_cap,
     "unplaced": read_unplaced,
     "register": read_register,
     "inventory": read_inventory,
@@ -308,6 +323,12 @@ def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a comma
             return f"stop {command.job}"
         case ForgetJob():
             return f"forget {command.job}"
+        case SetQuota():
+            return "quota {} band={} cpu={} memory={} disk={}".format(
+                command.owner, command.band.name, *command.amounts
+            )
+        case SetCaps():
+            return "cap {} cpu={} memory={} jobs={}".format(command.scheduler, *command.amounts)
         case SubmitJob() | RegisterMachine():
             return write_offer(command)
         case _:
@@ -325,6 +346,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
+            f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
             f"{write_placement(spec.placement)}"
         )

@@ -14,7 +14,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Change, Outcome, Reason
+from omegacell.core.outcomes import Change, Outcome, Reason, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
 from omegacell.store.codec import decode_entry, encode_entry
 from tests.support.oracle_mirror import picture_of_cell, verdict_of
@@ -138,7 +138,9 @@ def describe(outcome: Outcome, line: str = "") -> str:
         words.append(Reason(outcome.reason).name + (" conflict" if outcome.is_conflict else ""))
     if outcome.granted != 1 or len(outcome.refusals):
         words.append(f"granted {outcome.granted}")
-    if outcome.detail and "submit " in line:
+    if outcome.reason == Reason.QUOTA_EXCEEDED:
+        words[-1:] = [f"lacks {outcome.value} {RESOURCE_NAMES[outcome.detail]}"]
+    elif outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
     elif outcome.detail:
         words.append(f"machine {outcome.value} epoch {outcome.detail}")
@@ -152,14 +154,14 @@ def describe_rows(outcome: Outcome) -> Iterator[str]:
         if reason in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
             words.append(f"lacks {shortage} of device {dimension}")
         elif dimension >= 0:
-            words.append(f"lacks {shortage} {RESOURCE_NAMES[dimension]}")
+            words.append(f"lacks {shortage} {name_dimension(reason, dimension, None)}")
         if taken_at:
             words.append(f"taken at {taken_at}")
         yield " ".join(words)
 
 
 def show(cell: Cell, words: list[str]) -> Iterator[str]:
-    """Print what is asked for: ``tasks JOB``, ``jobs``, ``machines``, ``authors``, ``sessions``, ``time``."""
+    """Print what is asked for: ``tasks JOB``, ``jobs``, ``machines``, ``authors``, ``limits``, ``time``."""
     picture = picture_of_cell(cell)
     match words:
         case ["time"]:
@@ -176,6 +178,10 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
         case ["machines"]:
             for row in range(cell.machines.count):
                 yield describe_machine(row, picture[f"machine {row}"])
+        case ["limits"]:
+            for path, value in picture.items():
+                if path.startswith(("quota ", "cap ")):
+                    yield "{0} {2} of {1} changed {3}".format(path, *value)
         case ["authors"]:
             for path, value in picture.items():
                 if path.startswith("author "):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final, cast
 
 from omegacell.api import figures, records, wire, wire_figures
+from omegacell.api.client_limits import LimitClient
 from omegacell.api.client_machines import MachineClient
 from omegacell.api.errors import StaleWatchError, UnreachableError
 from omegacell.api.proto import api_v1_pb2 as pb
@@ -24,7 +25,7 @@ ALL_HISTORY: Final = figures.HistoryQuery()
 ALL_CONFLICTS: Final = figures.ConflictQuery()
 
 
-class Client(MachineClient):
+class Client(MachineClient, LimitClient):
     """A connection to a cell, with a method for each call.
 
     Args:

@@ -23,6 +23,8 @@ KINDS: Final = (
     "submit",
     "stop",
     "forget",
+    "quota",
+    "caps",
     "place",
     "evict",
     "unplaced",
@@ -166,7 +168,7 @@ class ConflictRow:
 
     Attributes:
         machine: empty when the reason is not about a machine.
-        dimension: the resource that lacked, for RESOURCES; shortage: how much, base units.
+        dimension: what lacked, for RESOURCES and CAP_EXCEEDED; shortage: how much, base units.
         seen: the revision its author had seen.
         taken_at: revision of the last claim granted on the machine, 0 when no machine matters; taken_by: its author.
         is_conflict: false for a disagreement.

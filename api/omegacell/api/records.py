@@ -225,7 +225,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """How many machines cannot take a task for one reason; ``dimension`` is the resource or the device that lacks."""
+    """How many machines cannot take a task for one reason; ``dimension`` is what lacks, if it is an amount."""
 
     reason: str
     dimension: str

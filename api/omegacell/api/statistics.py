@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
+from omegacell.api.limit_text import describe_limits
 from omegacell.api.records import At
 from omegacell.core.cell import Author, Cell
 from omegacell.core.commands import (
@@ -37,6 +38,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
 from omegacell.store.folding import Applied
@@ -61,6 +63,8 @@ _KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "SetQuota": "quota",
+    "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
@@ -331,6 +335,8 @@ def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one
         case SetTaints():
             marks = [*(f"+{taint}" for taint in command.add), *(f"-{key}" for key in command.remove)]
             return f"{count_of(len(command.machines), 'machine')}: {', '.join(marks)}"
+        case SetQuota() | SetCaps():
+            return describe_limits(command)
         case Tick():
             changes = f", {len(command.gained)} gained" if len(command.gained) else ""
             changes += f", {len(command.lost_contact)} lost contact" if len(command.lost_contact) else ""

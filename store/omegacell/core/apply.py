@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 
 from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
+from omegacell.core.apply_limits import judge_set_caps, judge_set_quota
 from omegacell.core.apply_machines import (
     judge_eligibility,
     judge_inventory,
@@ -71,6 +72,7 @@ from omegacell.core.commands import (
 from omegacell.core.conflicts import Base, Overlay, base_of
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.units import Atomicity, Revision
@@ -195,6 +197,10 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
+        case SetQuota():
+            return judge_set_quota(cell, command, stamp=stamp)
+        case SetCaps():
+            return judge_set_caps(cell, command, stamp=stamp)
         case Tick():
             return judge_tick(cell, command, session=session)
         case RegisterMachine():
@@ -247,7 +253,14 @@ def _conclude(transaction: Transaction, verdicts: list[Verdict], revision: Revis
 
 def _conclude_one(transaction: Transaction, verdict: Verdict, revision: Revision) -> Outcome:
     if verdict.reason is not _NONE:
-        return Outcome(revision=revision, status=Status.REFUSED, reason=verdict.reason, is_conflict=verdict.is_conflict)
+        return Outcome(
+            revision=revision,
+            status=Status.REFUSED,
+            reason=verdict.reason,
+            value=verdict.value,
+            detail=verdict.detail,
+            is_conflict=verdict.is_conflict,
+        )
     if verdict.refusals is NO_REFUSALS or not len(verdict.refusals):
         return Outcome(
             revision=revision,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
+from omegacell.core.apply_limits import limit_claims
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
@@ -33,6 +34,8 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
     offset = int(cell.jobs.offset[job_row])
     tasks = span_of(offset, command.indices)
     judged = find_refusals(cell, overlay, Claims(command, job_row, tasks), base=base)
+    if cell.caps.rows:
+        judged = limit_claims(cell, overlay, command, judged, base=base)
     indices, machines = command.indices, command.machines.astype(np.int64)
     if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE.value
@@ -53,6 +56,8 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     is_granted[verdict.refusals.positions] = False
     overlay.take(cell.jobs.spec_of(job_row), command.machines[is_granted])
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
+    if cell.caps.rows:
+        overlay.caps.take(job_row, verdict.granted)
 
 
 def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, stamp: Stamp) -> Verdict:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import Taint
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
@@ -164,7 +165,8 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1.
+        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
+            `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 
@@ -345,6 +347,8 @@ Command: TypeAlias = (
     | SubmitJob
     | StopJob
     | ForgetJob
+    | SetQuota
+    | SetCaps
     | Place
     | Evict
     | Unplaced

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of
 from omegacell.core.commands import Place, Transaction
@@ -40,6 +41,14 @@ class Overlay:
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
         self._is_private = False
+        self._caps: CapUse | None = None
+
+    @property
+    def caps(self) -> CapUse:
+        """What the schedulers' caps leave after the tentative claims."""
+        if self._caps is None:
+            self._caps = CapUse(self._cell.caps, self._cell.jobs)
+        return self._caps
 
     @property
     def free(self) -> NDArray[np.int64]:
@@ -216,6 +225,7 @@ class Overlay:
         other._claimed = dict(self._claimed)
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
+        other._caps = None if self._caps is None else self._caps.fork()
         other._is_private = True
         return other
 

@@ -11,9 +11,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from omegacell.core.columns import find_highest
+from omegacell.core.column_checks import are_among, are_below, check_equal, check_rows
 from omegacell.core.commands import (
     ActivateRules,
     CloseSession,
@@ -43,8 +42,10 @@ from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import NO_LIMIT, JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
+    CAP_COUNT,
     FORMAT,
     MAX_ATTRIBUTES,
     MAX_DEVICE_COUNT,
@@ -57,9 +58,12 @@ from omegacell.core.units import (
     MAX_QUANTITY,
     MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
+    MAX_TOTAL,
     RESOURCE_COUNT,
     RESOURCE_NAMES,
     RULES,
+    UNLIMITED,
+    Band,
 )
 from omegacell.core.validate_placement import check_placement, check_taints
 
@@ -72,10 +76,6 @@ _MAX_WALL_US: Final = 1 << 60
 
 _SMALL: Final = min(MAX_TASKS_PER_JOB, MAX_MACHINES)
 """Below every limit of an int32 column: where nothing reaches it, no column has to be looked at by itself."""
-_UNSIGNED: Final[dict[type[np.signedinteger], np.dtype[np.unsignedinteger]]] = {
-    np.int32: np.dtype(np.uint32),
-    np.int64: np.dtype(np.uint64),
-}
 _KINDS: Final = bytes(ReportKind)
 _NOTES: Final = bytes(ExitNote)
 
@@ -140,19 +140,19 @@ def check_device_name(name: str) -> None:
 
 
 def _check_place(command: Place) -> None:
-    if len(command.indices) != len(command.machines) or not _are_below(
+    if len(command.indices) != len(command.machines) or not are_below(
         _SMALL, np.int32, command.indices, command.machines
     ):
-        _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-        _check_rows("machines", command.machines, MAX_MACHINES)
-        _check_equal(command.indices, command.machines)
+        check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+        check_rows("machines", command.machines, MAX_MACHINES)
+        check_equal(command.indices, command.machines)
     _check_range("job", command.job, 1, _MAX_ID)
 
 
 def _check_evict(command: Evict) -> None:
-    _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-    _check_rows("attempts", command.attempts, _MAX_EPOCH)
-    _check_equal(command.indices, command.attempts)
+    check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+    check_rows("attempts", command.attempts, _MAX_EPOCH)
+    check_equal(command.indices, command.attempts)
     _check_range("job", command.job, 1, _MAX_ID)
 
 
@@ -276,11 +276,11 @@ def _check_eligibility(command: SetEligibility) -> None:
 def _check_inventory(command: Inventory) -> None:
     _check_range("machine", command.machine, 0, MAX_MACHINES - 1)
     _check_range("epoch", command.epoch, 1, _MAX_EPOCH)
-    _check_equal(command.jobs, command.indices, command.attempts)
+    check_equal(command.jobs, command.indices, command.attempts)
     if len(command.jobs):
-        _check_rows("jobs", command.jobs, _MAX_ID)
-        _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-        _check_rows("attempts", command.attempts, _MAX_EPOCH)
+        check_rows("jobs", command.jobs, _MAX_ID)
+        check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+        check_rows("attempts", command.attempts, _MAX_EPOCH)
 
 
 def _check_report(command: Report) -> None:
@@ -296,25 +296,25 @@ def _is_usual_report(command: Report) -> bool:
     return (
         len(machines) == len(epochs) == len(indices) == len(attempts) == len(codes) == len(at_us) == count
         and len(command.kinds) == len(command.signals) == len(command.notes) == count
-        and _are_below(_SMALL, np.int32, machines, epochs, indices, attempts, codes)
-        and _are_below(_MAX_WALL_US, np.int64, jobs, at_us)
-        and _are_among(_KINDS, command.kinds)
-        and _are_among(_NOTES, command.notes)
+        and are_below(_SMALL, np.int32, machines, epochs, indices, attempts, codes)
+        and are_below(_MAX_WALL_US, np.int64, jobs, at_us)
+        and are_among(_KINDS, command.kinds)
+        and are_among(_NOTES, command.notes)
     )
 
 
 def _check_report_columns(command: Report) -> None:
-    _check_rows("machines", command.machines, MAX_MACHINES)
-    _check_rows("epochs", command.epochs, _MAX_EPOCH)
-    _check_rows("jobs", command.jobs, _MAX_ID)
-    _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-    _check_rows("attempts", command.attempts, _MAX_EPOCH)
-    _check_rows("kinds", command.kinds, len(ReportKind))
-    _check_rows("notes", command.notes, len(ExitNote))
-    _check_rows("at_us", command.at_us, _MAX_WALL_US)
+    check_rows("machines", command.machines, MAX_MACHINES)
+    check_rows("epochs", command.epochs, _MAX_EPOCH)
+    check_rows("jobs", command.jobs, _MAX_ID)
+    check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+    check_rows("attempts", command.attempts, _MAX_EPOCH)
+    check_rows("kinds", command.kinds, len(ReportKind))
+    check_rows("notes", command.notes, len(ExitNote))
+    check_rows("at_us", command.at_us, _MAX_WALL_US)
     if (command.exit_codes < -1).any():
         raise MalformedError("an exit code is below -1")
-    _check_equal(
+    check_equal(
         command.machines,
         command.epochs,
         command.jobs,
@@ -343,10 +343,10 @@ def _check_unplaced(command: Unplaced) -> None:
 def _check_tick(command: Tick) -> None:
     _check_range("after", command.after, 0, _MAX_ID)
     _check_range("dt_us", command.dt_us, 0, MAX_QUANTITY)
-    _check_equal(command.gained, command.gained_epochs)
+    check_equal(command.gained, command.gained_epochs)
     for column in (command.gained, command.lost_contact):
         if len(column):
-            _check_rows("machine", column, MAX_MACHINES)
+            check_rows("machine", column, MAX_MACHINES)
 
 
 def _check_genesis(command: Genesis) -> None:
@@ -382,36 +382,23 @@ def _check_vector(what: str, amounts: Sequence[int]) -> None:
         _check_range(what, amount, 0, MAX_QUANTITY)
 
 
+def _check_limits(command: SetQuota | SetCaps) -> None:
+    count = CAP_COUNT
+    if isinstance(command, SetQuota):
+        check_name("owner", command.owner)
+        _check_range("band", command.band, Band.BATCH, Band.MONITORING)
+        count = RESOURCE_COUNT
+    else:
+        check_name("scheduler", command.scheduler)
+    if len(command.amounts) != count:
+        raise MalformedError(f"a limit has {len(command.amounts)} dimensions; expected {count}")
+    for amount in command.amounts:
+        _check_range("limit", amount, UNLIMITED, MAX_TOTAL)
+
+
 def _check_ascending(what: str, rows: Sequence[int]) -> None:
     if not rows or rows[0] < 0 or max(rows) >= MAX_MACHINES or any(b <= a for a, b in pairwise(rows)):
         raise MalformedError(f"{what} must be rows in ascending order, at least one")
-
-
-def _check_rows(what: str, column: NDArray[np.integer], limit: int) -> None:
-    """A column holds at least one value, none negative, all below ``limit``."""
-    if not len(column):
-        raise MalformedError(f"column {what} is empty")
-    unsigned = column.view(np.dtype(f"u{column.dtype.itemsize}"))
-    if find_highest(unsigned) >= limit:
-        raise MalformedError(f"column {what} holds {column.min()} to {column.max()}; expected 0 to {limit - 1}")
-
-
-def _are_below(limit: int, dtype: type[np.signedinteger], *columns: NDArray[np.signedinteger]) -> bool:
-    """Tell whether columns of a dtype hold anything, nothing negative and nothing from ``limit`` on; at one go."""
-    joined = np.concatenate(columns)
-    if not len(joined) or joined.dtype != dtype:
-        return False
-    return int(np.maximum.reduce(joined.view(_UNSIGNED[dtype]))) < limit
-
-
-def _are_among(codes: bytes, column: NDArray[np.uint8]) -> bool:
-    """Tell whether a column holds nothing but some codes."""
-    return column.dtype == np.uint8 and not column.tobytes().translate(None, codes)
-
-
-def _check_equal(*columns: NDArray[np.integer]) -> None:
-    if any(len(column) != len(columns[0]) for column in columns):
-        raise MalformedError(f"columns of unequal length: {[len(column) for column in columns]}")
 
 
 # a table: `match` would try the classes one after another; ``tests/core`` holds it against the union of commands
@@ -423,6 +410,8 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
+    SetQuota: _check_limits,
+    SetCaps: _check_limits,
     RegisterMachine: _check_machine,
     Inventory: _check_inventory,
     LoseMachines: lambda command: _check_ascending("machines", command.machines),

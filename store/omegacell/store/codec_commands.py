@@ -11,6 +11,7 @@ from omegacell.core import commands as core
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
     INT32,
@@ -23,6 +24,7 @@ from omegacell.store.codec_columns import (
     read_int64s,
 )
 from omegacell.store.codec_jobs import read_spec, write_spec
+from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
 from omegacell.store.proto import log_v1_pb2 as pb
 
@@ -370,6 +372,8 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.SubmitJob: _write_submit_job,
     core.StopJob: _write_stop_job,
     core.ForgetJob: _write_forget_job,
+    SetQuota: write_set_quota,
+    SetCaps: write_set_caps,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -394,6 +398,8 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "submit_job": _read_submit_job,
     "stop_job": _read_stop_job,
     "forget_job": _read_forget_job,
+    "set_quota": read_set_quota,
+    "set_caps": read_set_caps,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,

@@ -769,6 +769,116 @@ class SetEligibilityResponse(_message.Message):
     machines: _containers.RepeatedCompositeFieldContainer[Machine]
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ...) -> None: ...
 
+class Quota(_message.Message):
+    __slots__ = ("owner", "band", "is_set", "limit", "used")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    IS_SET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    band: Band
+    is_set: bool
+    limit: Resources
+    used: Resources
+    def __init__(self, owner: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., is_set: _Optional[bool] = ..., limit: _Optional[_Union[Resources, _Mapping]] = ..., used: _Optional[_Union[Resources, _Mapping]] = ...) -> None: ...
+
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("owner", "stale")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    stale: bool
+    def __init__(self, owner: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+
+class ListQuotasResponse(_message.Message):
+    __slots__ = ("at", "quotas")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    quotas: _containers.RepeatedCompositeFieldContainer[Quota]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ...) -> None: ...
+
+class SetQuotaRequest(_message.Message):
+    __slots__ = ("owner", "band", "cpu_milli", "memory_bytes", "disk_bytes")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    band: Band
+    cpu_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    def __init__(self, owner: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ...) -> None: ...
+
+class SetQuotaResponse(_message.Message):
+    __slots__ = ("at", "quota")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    quota: Quota
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
+
+class CapAmounts(_message.Message):
+    __slots__ = ("cpu_milli", "memory_bytes", "jobs")
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    cpu_milli: int
+    memory_bytes: int
+    jobs: int
+    def __init__(self, cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., jobs: _Optional[int] = ...) -> None: ...
+
+class Cap(_message.Message):
+    __slots__ = ("scheduler", "is_set", "limit", "used", "is_known")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    IS_SET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    IS_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    scheduler: str
+    is_set: bool
+    limit: CapAmounts
+    used: CapAmounts
+    is_known: bool
+    def __init__(self, scheduler: _Optional[str] = ..., is_set: _Optional[bool] = ..., limit: _Optional[_Union[CapAmounts, _Mapping]] = ..., used: _Optional[_Union[CapAmounts, _Mapping]] = ..., is_known: _Optional[bool] = ...) -> None: ...
+
+class ListCapsRequest(_message.Message):
+    __slots__ = ("stale",)
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+
+class ListCapsResponse(_message.Message):
+    __slots__ = ("at", "caps")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CAPS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    caps: _containers.RepeatedCompositeFieldContainer[Cap]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., caps: _Optional[_Iterable[_Union[Cap, _Mapping]]] = ...) -> None: ...
+
+class SetCapsRequest(_message.Message):
+    __slots__ = ("scheduler", "cpu_milli", "memory_bytes", "jobs")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    scheduler: str
+    cpu_milli: int
+    memory_bytes: int
+    jobs: int
+    def __init__(self, scheduler: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., jobs: _Optional[int] = ...) -> None: ...
+
+class SetCapsResponse(_message.Message):
+    __slots__ = ("at", "cap")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    cap: Cap
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., cap: _Optional[_Union[Cap, _Mapping]] = ...) -> None: ...
+
 class SchedulerStatistics(_message.Message):
     __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")
     class RefusalsEntry(_message.Message):

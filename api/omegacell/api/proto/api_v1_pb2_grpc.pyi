@@ -59,6 +59,12 @@ class CellStub:
     TaintMachines: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]
     SetEligibility: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]
     """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListQuotasRequest, _api_v1_pb2.ListQuotasResponse]
+    """What owners may ask for in each band, and what they do."""
+    SetQuota: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetQuotaRequest, _api_v1_pb2.SetQuotaResponse]
+    ListCaps: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListCapsRequest, _api_v1_pb2.ListCapsResponse]
+    """What the jobs of schedulers may hold, and what they do."""
+    SetCaps: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetCapsRequest, _api_v1_pb2.SetCapsResponse]
     ListSchedulers: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]
     History: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]
     """Transactions with their outcomes, newest first."""
@@ -87,6 +93,12 @@ class CellAsyncStub(CellStub):
     TaintMachines: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]  # type: ignore[assignment]
     SetEligibility: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]  # type: ignore[assignment]
     """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListQuotasRequest, _api_v1_pb2.ListQuotasResponse]  # type: ignore[assignment]
+    """What owners may ask for in each band, and what they do."""
+    SetQuota: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetQuotaRequest, _api_v1_pb2.SetQuotaResponse]  # type: ignore[assignment]
+    ListCaps: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListCapsRequest, _api_v1_pb2.ListCapsResponse]  # type: ignore[assignment]
+    """What the jobs of schedulers may hold, and what they do."""
+    SetCaps: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetCapsRequest, _api_v1_pb2.SetCapsResponse]  # type: ignore[assignment]
     ListSchedulers: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]  # type: ignore[assignment]
     History: _aio.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]  # type: ignore[assignment]
     """Transactions with their outcomes, newest first."""
@@ -184,6 +196,36 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.SetEligibilityResponse, _abc.Awaitable[_api_v1_pb2.SetEligibilityResponse]]:
         """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+
+    @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _api_v1_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ListQuotasResponse, _abc.Awaitable[_api_v1_pb2.ListQuotasResponse]]:
+        """What owners may ask for in each band, and what they do."""
+
+    @_abc_1.abstractmethod
+    def SetQuota(
+        self,
+        request: _api_v1_pb2.SetQuotaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetQuotaResponse, _abc.Awaitable[_api_v1_pb2.SetQuotaResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListCaps(
+        self,
+        request: _api_v1_pb2.ListCapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ListCapsResponse, _abc.Awaitable[_api_v1_pb2.ListCapsResponse]]:
+        """What the jobs of schedulers may hold, and what they do."""
+
+    @_abc_1.abstractmethod
+    def SetCaps(
+        self,
+        request: _api_v1_pb2.SetCapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetCapsResponse, _abc.Awaitable[_api_v1_pb2.SetCapsResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListSchedulers(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.limit_words import word_cap
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
 from omegacell.core.devices import DeviceRequest
@@ -51,8 +52,10 @@ def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
         waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
         return pb.PendingReason(summary=absence or waits, task_count=pending)
     lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
+    capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
+    held = (word_cap(cell, row, task_count=pending) or "waits to be tried again") if capped else ""
     return pb.PendingReason(
-        summary=absence or why.note or _word_lacks(lacks, cell.jobs.spec_of(row)),
+        summary=absence or held or why.note or _word_lacks(lacks, cell.jobs.spec_of(row)),
         task_count=pending,
         lacks=[
             pb.Lack(
