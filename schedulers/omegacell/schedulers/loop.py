@@ -33,7 +33,7 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog, Entry, Standing
-from omegacell.schedulers.deciding import Decider, Decision
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
@@ -248,9 +248,9 @@ class Loop:
         if first.conflicts >= self._limits.conflicts:
             note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
             return [self._decider.give_up(first, group.count, note)]
-        if group.spec.is_gang and group.count > self._limits.gang_claims:
-            note = f"a gang of {group.count} tasks; one transaction takes {self._limits.gang_claims}"
-            return [self._decider.give_up(first, group.count, note)]
+        oversize = describe_oversize(group, gang_claims=self._limits.gang_claims)
+        if oversize:
+            return [self._decider.give_up(first, group.count, oversize)]
         return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
 
     def _choose(self, now_us: int, *, room: int, is_first: bool) -> list[tuple[Entry, TaskGroup]] | None:
