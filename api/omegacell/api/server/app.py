@@ -31,6 +31,7 @@ from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_sweep
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.service import CellService
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
@@ -140,7 +141,9 @@ async def serve(
         overview = OverviewCalls(host, lambda: keeper.waiting_for_operator)
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
-        service = CellService(JobCalls(host, admission, hub, desk.text_of), MachineCalls(host, desk), overview)
+        jobs = JobCalls(host, admission, hub, desk.text_of)
+        planning = PlanningCalls(host, admission, overview)
+        service = CellService(jobs, MachineCalls(host, desk), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack
+from omegacell.core.commands import Lack, Unplaced
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
@@ -42,19 +42,32 @@ def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
         is_decided = bool(cell.jobs.first_decided_at_us[row])
         waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
         return pb.PendingReason(summary=absence or waits, task_count=pending)
-    lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
-    return pb.PendingReason(
-        summary=absence or why.note or _word_lacks(lacks),
-        task_count=pending,
-        lacks=[
-            pb.Lack(
-                reason=_name_of_reason(lack.reason),
-                dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
-                machine_count=lack.machine_count,
-            )
-            for lack in lacks
-        ],
-    )
+    reason = view_unplaced(why, task_count=pending)
+    reason.summary = absence or reason.summary
+    return reason
+
+
+def view_unplaced(said: Unplaced, *, task_count: int) -> pb.PendingReason:
+    """Return what a scheduler said of tasks that it found no place for, the nearest machines first."""
+    lacks = nearest_first(said.lacks)
+    return pb.PendingReason(summary=said.note or word_lacks(lacks), task_count=task_count, lacks=view_lacks(lacks))
+
+
+def nearest_first(lacks: Sequence[Lack]) -> list[Lack]:
+    """Return reasons in the order of how near their machines come to taking the task."""
+    return sorted(lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
+
+
+def view_lacks(lacks: Sequence[Lack]) -> list[pb.Lack]:
+    """Return machines counted by reason."""
+    return [
+        pb.Lack(
+            reason=_name_of_reason(lack.reason),
+            dimension=RESOURCE_NAMES[lack.dimension] if lack.dimension >= 0 else "",
+            machine_count=lack.machine_count,
+        )
+        for lack in lacks
+    ]
 
 
 def find_absence(cell: Cell, row: int) -> str:
@@ -95,7 +108,8 @@ def _scheduler_of(cell: Cell, row: int) -> str:
     return cell.jobs.spec_of(row).scheduler
 
 
-def _word_lacks(lacks: Sequence[Lack]) -> str:
+def word_lacks(lacks: Sequence[Lack]) -> str:
+    """Return what the nearest machines lack as a sentence; the nearest stand first."""
     if not lacks:
         return "no machine is in the cell"
     nearest = lacks[0]

@@ -12,6 +12,7 @@ from omegacell.api.proto.api_v1_pb2_grpc import CellServicer
 from omegacell.api.server.jobs import JobCalls
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.refusals import abort
 from omegacell.core.errors import OmegaError
 
@@ -54,12 +55,16 @@ class CellService(CellServicer):
         jobs: Answers for jobs.
         machines: Answers for machines.
         overview: Answers for the rest.
+        planning: Answers what if, and why.
     """
 
-    def __init__(self, jobs: JobCalls, machines: MachineCalls, overview: OverviewCalls) -> None:
+    def __init__(
+        self, jobs: JobCalls, machines: MachineCalls, overview: OverviewCalls, planning: PlanningCalls
+    ) -> None:
         self._jobs = jobs
         self._machines = machines
         self._overview = overview
+        self._planning = planning
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
         """Submit a job."""
@@ -129,3 +134,11 @@ class CellService(CellServicer):
     async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:
         """Return the cell at a glance."""
         return await _answer(self._overview.status(request), context)
+
+    async def PlanJobs(self, request: pb.PlanJobsRequest, context: Any) -> pb.PlanJobsResponse:
+        """Return what submitting jobs would do."""
+        return await _answer(self._planning.plan(request), context)
+
+    async def ExplainTask(self, request: pb.ExplainTaskRequest, context: Any) -> pb.ExplainTaskResponse:
+        """Return why a task waits, or why it is where it is."""
+        return await _answer(self._planning.explain(request), context)

@@ -1,0 +1,66 @@
+"""What answers show of plans: what a fork came to, as messages. Everything here reads and changes nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from omegacell.api.planning.fielddiff import Difference, find_differences
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.reasons import view_unplaced
+from omegacell.api.server.refusals import find_refusal
+from omegacell.api.server.views import name_of_job
+from omegacell.core.cell import Cell
+from omegacell.core.outcomes import Change
+from omegacell.core.units import JobId
+from omegacell.schedulers.planning import Action, Evicted, JobPlan
+
+Payloads = Mapping[bytes, bytes]
+
+
+def view_job_plan(plan: JobPlan, *, planned_by: str, payloads: Payloads) -> pb.PlannedJob:
+    """Return what submitting one job would do."""
+    tasks = plan.tasks
+    message = pb.PlannedJob(
+        name=plan.spec.name,
+        change=cast("pb.Change", plan.change),
+        fields=view_differences(_differences_of(plan, payloads)),
+        scheduler=plan.spec.scheduler,
+        planned_by=planned_by if plan.change not in (Change.NONE, Change.UNCHANGED) else "",
+        counts=tasks.counts,
+        tasks=pb.PlannedTasks(
+            actions=tasks.actions.tolist(),
+            indices=tasks.indices.tolist(),
+            before=tasks.before.tolist(),
+            after=tasks.after.tolist(),
+            waits=[bool(each) for each in tasks.waits.tolist()],
+        ),
+        is_cut_off=plan.is_cut_off,
+    )
+    refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted")
+    if refusal is not None:
+        message.reason, message.message = refusal.reason or "MALFORMED", str(refusal)
+    if plan.unplaced is not None:
+        message.pending.CopyFrom(view_unplaced(plan.unplaced, task_count=tasks.counts[Action.PENDING]))
+    return message
+
+
+def _differences_of(plan: JobPlan, payloads: Payloads) -> tuple[Difference, ...]:
+    if plan.before is None:
+        return ()
+    texts = payloads.get(plan.before.payload, b""), payloads.get(plan.spec.payload, b"")
+    return find_differences(plan.before, plan.spec, payloads=texts if all(texts) else (b"", b""))
+
+
+def view_differences(differences: Iterable[Difference]) -> list[pb.FieldChange]:
+    """Return fields that differ."""
+    return [pb.FieldChange(field=each.field, before=each.before, after=each.after) for each in differences]
+
+
+def view_evicted(cell: Cell, evicted: Sequence[Evicted]) -> list[pb.EvictedTask]:
+    """Return tasks that would give way."""
+    names = cell.machines.names
+    return [
+        pb.EvictedTask(
+            job=name_of_job(cell, JobId(each.job)), job_id=each.job, index=each.index, machine=names[each.machine]
+        )
+        for each in evicted
+    ]
