@@ -23,6 +23,7 @@ from omegacell.schedulers.testing import GIB, TestCell
 from omegacell.schedulers.wishes import Kind as Given
 from omegacell.schedulers.wishes import Wish
 
+NO_END_US = 10**15
 HTTP = (Port(name="http", number=80),)
 
 
@@ -32,7 +33,9 @@ def changes_of(test: TestCell, job: JobId) -> tuple[Wish, ...]:
     cell = test.operator.cell
     row = cell.jobs.row_of(job)
     assert row is not None
-    return find_changes(Wish.of(cell, row, clock=test.clock))
+    changes = find_changes(Wish.of(cell, row, clock=test.clock), until_us=NO_END_US)
+    assert not changes.is_cut_off
+    return changes.wishes
 
 
 def told(wish: Wish) -> tuple[tuple[Any, ...], ...]:
@@ -184,6 +187,17 @@ def test_batch_jobs_are_waited_for_before_services() -> None:
     test.run(BatchScheduler())
     waits = test.submit("waits", cpu_milli=1_000)
     assert [told(wish) for wish in changes_of(test, waits)] == [(("JOB_ENDS", "plain", 1, 0),)]
+
+
+def test_time_that_is_over_is_said() -> None:
+    """When the time is over nothing more is tried, and what was not tried is not taken for what does not help."""
+    test = filled()
+    job = test.submit("waits", memory_bytes=15 * GIB)
+    cell = test.operator.cell
+    row = cell.jobs.row_of(job)
+    assert row is not None
+    changes = find_changes(Wish.of(cell, row, clock=test.clock), until_us=0)
+    assert (changes.wishes, changes.is_cut_off) == ((), True)
 
 
 def test_how_many_would_fit_then() -> None:

@@ -15,7 +15,7 @@ fit are pairs tried. What fits is ordered by
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -31,32 +31,53 @@ CANDIDATES_IN_PAIRS: Final = 8
 """So many wishes of one row are tried together with another row."""
 
 
-def find_changes(wish: Wish, *, limit: int = 8) -> tuple[Wish, ...]:
-    """Return the wishes that fit, the smallest change first, at most one of each row of the table. Mutates nothing.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Changes:
+    """What makes a wish fit.
 
-    Empty when the wish fits as it is, or when no pair of rows makes it fit. Cost: some dozens of O(cell).
+    Attributes:
+        wishes: those that fit, the smallest change first, at most one of each row of the table.
+        is_cut_off: the time was over before everything had been tried.
+    """
+
+    wishes: tuple[Wish, ...] = ()
+    is_cut_off: bool = False
+
+
+def find_changes(wish: Wish, *, until_us: int, limit: int = 8) -> Changes:
+    """Return what makes a wish fit that does not; nothing when it does, or when no pair of rows makes it fit.
+
+    Mutates nothing. Cost: some dozens of O(cell); no candidate is begun after ``until_us``, on the clock of the wish.
     """
     if wish.fit_count():
-        return ()
-    found = [fitting for row in RELAXATIONS for fitting in _first_fitting(row(wish))]
+        return Changes()
+    found: list[Wish] = []
+    for row in RELAXATIONS:
+        if wish.clock.monotonic_us() < until_us:
+            found += _first_fitting(row(wish), until_us)
     if not found:
-        found = list(_find_pairs(wish))
-    return tuple(sorted(found, key=lambda each: each.order)[:limit])
+        found += _find_pairs(wish, until_us)
+    is_cut_off = wish.clock.monotonic_us() >= until_us
+    return Changes(wishes=tuple(sorted(found, key=lambda each: each.order)[:limit]), is_cut_off=is_cut_off)
 
 
-def _first_fitting(candidates: Iterator[Wish]) -> Iterator[Wish]:
+def _first_fitting(candidates: Iterator[Wish], until_us: int) -> Iterator[Wish]:
     for candidate in candidates:
         if candidate.fit_count():
             yield candidate
             return
+        if candidate.clock.monotonic_us() >= until_us:
+            return
 
 
-def _find_pairs(wish: Wish) -> Iterator[Wish]:
+def _find_pairs(wish: Wish, until_us: int) -> Iterator[Wish]:
     """Try two rows together, the one that comes first in the table applied first."""
     for place, first in enumerate(RELAXATIONS):
         for smaller in islice(first(wish), CANDIDATES_IN_PAIRS):
             for second in RELAXATIONS[place + 1 :]:
-                yield from _first_fitting(second(smaller))
+                if wish.clock.monotonic_us() >= until_us:
+                    return
+                yield from _first_fitting(second(smaller), until_us)
 
 
 # --- rows that change what is asked for

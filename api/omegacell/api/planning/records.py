@@ -213,6 +213,7 @@ class Explanation:
         lacks: the other machines by reason, the nearest first.
         misses: the machines that come nearest.
         changes: what makes it fit now, the smallest first.
+        is_cut_off: time was over before every change was tried.
         planned_on: the machine that its scheduler would take now, planned by ``planned_by``.
         evicted: what would give way then.
         attempts: the newest first.
@@ -236,6 +237,7 @@ class Explanation:
     lacks: tuple[Lack, ...]
     misses: tuple[NearMiss, ...]
     changes: tuple[FittingChange, ...]
+    is_cut_off: bool
     planned_on: str
     planned_by: str
     evicted: tuple[EvictedTask, ...]

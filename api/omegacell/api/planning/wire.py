@@ -36,6 +36,7 @@ def read_explanation(message: pb.ExplainTaskResponse) -> records.Explanation:
         lacks=read_lacks(message.lacks),
         misses=tuple(_read_miss(miss) for miss in message.misses),
         changes=tuple(_read_change(change) for change in message.changes),
+        is_cut_off=message.is_cut_off,
         planned_on=message.planned_on,
         planned_by=message.planned_by,
         evicted=_read_evicted(message.evicted),

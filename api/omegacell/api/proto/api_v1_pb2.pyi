@@ -666,7 +666,7 @@ class MachineShare(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by")
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -690,6 +690,7 @@ class ExplainTaskResponse(_message.Message):
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     THEN_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: str
     job_id: int
@@ -713,7 +714,8 @@ class ExplainTaskResponse(_message.Message):
     machines: _containers.RepeatedCompositeFieldContainer[MachineShare]
     then_unknown: str
     planned_by: str
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ...) -> None: ...
+    is_cut_off: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
 
 class Machine(_message.Message):
     __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band")

@@ -38,6 +38,8 @@ from omegacell.store.log import Store
 
 MISSES_SHOWN: Final = 5
 MACHINES_SHOWN: Final = 20
+CHANGES_US: Final = 5_000_000
+"""After so long no further change is tried."""
 DECIDE_US: Final = 2_000_000
 HELD: Final = (TaskState.PLACED, TaskState.RUNNING)
 JOB_STATES: Final = (
@@ -141,7 +143,10 @@ def _explain_pending(answer: pb.ExplainTaskResponse, question: Question) -> None
                 shortages=shortages,
             )
         )
-    for wish in find_changes(Wish.of(cell, question.row, clock=clock)):
+    until_us = clock.monotonic_us() + CHANGES_US
+    changes = find_changes(Wish.of(cell, question.row, clock=clock), until_us=until_us)
+    answer.is_cut_off = changes.is_cut_off
+    for wish in changes.wishes:
         steps = [
             pb.ChangeStep(kind=step.kind.name, name=step.name, before=step.before, after=step.after)
             for step in wish.steps

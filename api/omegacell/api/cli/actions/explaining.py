@@ -37,7 +37,9 @@ def _tables(found: Explanation) -> Iterator[Table]:
         yield from _pending_tables(found)
     elif found.index is None and found.machines:
         rows = [(machine, str(count)) for machine, count in found.machines.items()]
-        yield Table(columns=("MACHINE", "TASKS"), rows=rows, right=frozenset({"TASKS"}))
+        held = found.counts.get(TaskState.PLACED, 0) + found.counts.get(TaskState.RUNNING, 0)
+        title = "" if sum(found.machines.values()) == held else f"the {len(rows)} machines with most of its tasks"
+        yield Table(columns=("MACHINE", "TASKS"), rows=rows, right=frozenset({"TASKS"}), title=title)
     if found.attempts:
         yield _attempts(found)
     if found.conflicts:
@@ -89,7 +91,9 @@ def _pending_tables(found: Explanation) -> Iterator[Table]:
             for place, change in enumerate(found.changes, start=1)
         ]
         yield Table(columns=("", "IT WOULD FIT NOW", "TASKS"), rows=changes, right=frozenset({"TASKS"}))
-    elif not found.fitting_count and found.machine_count:
+    if found.is_cut_off:
+        yield Table(columns=(), rows=(), title="the time was over before every change was tried", empty="")
+    elif not found.changes and not found.fitting_count and found.machine_count:
         title = "no change of one or two things would make it fit now"
         yield Table(columns=(), rows=(), title=title, empty="")
     if found.evicted:
