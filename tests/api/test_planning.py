@@ -83,6 +83,29 @@ def test_a_plan_of_the_same_changes_nothing(served: Served, client: Client) -> N
     assert (there.change, there.fields, there.planned_by) == (Change.UNCHANGED, (), "")
     assert not plan.is_change
     assert there.counts[PlanAction.PENDING] == 3
+    assert there.pending is not None
+    assert there.pending.summary.startswith("no instance of scheduler 'batch' runs")
+
+
+def test_a_task_that_is_held_back_is_no_lack_of_room(served: Served, client: Client) -> None:
+    """Of a job that is scaled the failed task waits for its delay; the plan says so, and places the new one."""
+    machines, author = add_machines(served), scheduler_on(served)
+    client.submit(sized("tries", max_restarts=5, restart_delay_us=60_000_000))
+    author.replica.catch_up()
+    author.do(place(1, [0], [0]))
+    machines.replica.catch_up()
+    end(machines, 1, machine=0)
+    [planned] = client.plan([sized("tries", count=2, max_restarts=5, restart_delay_us=60_000_000)]).jobs
+    assert (planned.change, planned.counts[PlanAction.ADDED], planned.counts[PlanAction.PENDING]) == (
+        Change.SCALED,
+        1,
+        1,
+    )
+    assert planned.pending is not None
+    assert planned.pending.summary.startswith("held back after a failure for another ")
+    found = client.explain("tries", 0)
+    assert found.summary.startswith("held back after a failure for another ")
+    assert [each.state for each in found.attempts] == [TaskState.FAILED]
 
 
 def test_a_plan_of_another_spec(served: Served, client: Client) -> None:

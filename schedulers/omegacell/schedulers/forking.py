@@ -31,7 +31,7 @@ from omegacell.core.commands import (
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.machines import MachineState
-from omegacell.core.outcomes import Outcome
+from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.backlog import Entry
@@ -193,6 +193,8 @@ class Fork:
                 port_last=int(machines.port_last[row]),
             )
         )
+        if outcome.status is not Status.COMMITTED:
+            return  # the cell would not take it back now: it stays away, and nothing is promised of it
         none = np.empty(0, np.int32)
         self.do(Inventory(machine=row, epoch=outcome.detail, jobs=np.empty(0, np.int64), indices=none, attempts=none))
 

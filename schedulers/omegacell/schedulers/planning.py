@@ -77,6 +77,7 @@ class JobPlan:
         job: its id on the fork; 0 when it was refused.
         tasks: what is done with its tasks.
         unplaced: why tasks of it stay pending; None when nobody said.
+        held_us: in how long the next of its tasks comes due that is held back after a failure; None when none is.
         is_cut_off: the time was over before the scheduler had decided on all of its tasks.
     """
 
@@ -86,6 +87,7 @@ class JobPlan:
     job: JobId
     tasks: TaskColumns
     unplaced: Unplaced | None = None
+    held_us: int | None = None
     is_cut_off: bool = False
 
     @property
@@ -126,6 +128,7 @@ class _Draft:
     held_before: Int32s
     job: JobId
     unplaced: Unplaced | None = None
+    held_us: int | None = None
     is_cut_off: bool = False
     placed_first: Int32s = field(default_factory=lambda: np.empty(0, np.int32))
 
@@ -226,7 +229,7 @@ def _submit(fork: Fork, command: SubmitJob, before: Holdings) -> _Draft:
 
 def _place(fork: Fork, draft: _Draft, scheduler: Scheduler, *, until_us: int) -> None:
     verdict = fork.decide(draft.job, scheduler, until_us=until_us)
-    draft.unplaced, draft.is_cut_off = verdict.unplaced, verdict.is_cut_off
+    draft.unplaced, draft.held_us, draft.is_cut_off = verdict.unplaced, verdict.held_us, verdict.is_cut_off
 
 
 def _find_ending(cell: Cell, before: Holdings) -> Rows:
@@ -267,6 +270,7 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
         job=draft.job,
         tasks=tasks,
         unplaced=draft.unplaced if is_pending else None,
+        held_us=draft.held_us if is_pending else None,
         is_cut_off=draft.is_cut_off and is_pending,
     )
 

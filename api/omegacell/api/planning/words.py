@@ -55,6 +55,15 @@ def span(microseconds: int) -> str:
     return f"{microseconds}us"
 
 
+def describe_hold(held_us: int) -> str:
+    """Return that a task is held back after a failure, and for how long still.
+
+    >>> describe_hold(2_500_999)
+    'held back after a failure for another 2500ms'
+    """
+    return f"held back after a failure for another {span(max(1, held_us // 1_000) * 1_000)}"
+
+
 def describe_steps(steps: tuple[Step, ...]) -> str:
     """Return what is given up, in words."""
     return " and ".join(_STEPS[step.kind](step) if step.kind in _STEPS else step.kind.name.lower() for step in steps)

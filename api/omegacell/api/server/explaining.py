@@ -15,7 +15,7 @@ from omegacell.api.figures import ConflictRow
 from omegacell.api.grants import Grant
 from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
-from omegacell.api.planning.words import describe_miss, describe_steps, span
+from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
@@ -297,7 +297,7 @@ def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> st
         due, held_us = find_due(cell, row, elapsed=cell.elapsed, wall_us=now_us, limit=wish.pending)
         is_held = question.index is not None and question.index not in due
         if held_us is not None and (is_held or not len(due)):
-            return f"it failed, and is held back for another {span(max(1, held_us // 1_000) * 1_000)}"
+            return describe_hold(held_us)
         said = cell.jobs.why[row]
         words = f"; the scheduler said: {said.note}" if said is not None and said.note else ""
         machines = "1 machine has" if answer.fitting_count == 1 else f"{answer.fitting_count} machines have"

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from omegacell.api.planning.fielddiff import Difference, find_differences
+from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.reasons import view_unplaced
+from omegacell.api.server.reasons import view_pending, view_unplaced
 from omegacell.api.server.refusals import find_refusal
-from omegacell.api.server.views import name_of_job
+from omegacell.api.server.views import find_job, name_of_job
 from omegacell.core.cell import Cell
 from omegacell.core.outcomes import Change
 from omegacell.core.units import JobId
@@ -16,8 +17,8 @@ from omegacell.schedulers.planning import Action, Evicted, JobPlan
 Payloads = Mapping[bytes, bytes]
 
 
-def view_job_plan(plan: JobPlan, *, planned_by: str, payloads: Payloads) -> pb.PlannedJob:
-    """Return what submitting one job would do."""
+def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Payloads) -> pb.PlannedJob:
+    """Return what submitting one job would do; the cell is the fork."""
     tasks = plan.tasks
     message = pb.PlannedJob(
         name=plan.spec.name,
@@ -38,9 +39,23 @@ def view_job_plan(plan: JobPlan, *, planned_by: str, payloads: Payloads) -> pb.P
     refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted")
     if refusal is not None:
         message.reason, message.message = refusal.reason or "MALFORMED", str(refusal)
-    if plan.unplaced is not None:
-        message.pending.CopyFrom(view_unplaced(plan.unplaced, task_count=tasks.counts[Action.PENDING]))
+    pending = _view_pending(cell, plan)
+    if pending is not None:
+        message.pending.CopyFrom(pending)
     return message
+
+
+def _view_pending(cell: Cell, plan: JobPlan) -> pb.PendingReason | None:
+    """Return why tasks of a job would wait; of a job that stays as it is, why they do."""
+    count = plan.tasks.counts[Action.PENDING]
+    if not count:
+        return None
+    if plan.unplaced is not None:
+        return view_unplaced(plan.unplaced, task_count=count)
+    if plan.held_us is not None:
+        return pb.PendingReason(summary=describe_hold(plan.held_us), task_count=count)
+    row = find_job(cell, plan.spec.name)
+    return None if row is None or plan.is_cut_off else view_pending(cell, row)
 
 
 def _differences_of(plan: JobPlan, payloads: Payloads) -> tuple[Difference, ...]:

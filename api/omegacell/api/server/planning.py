@@ -141,9 +141,12 @@ def _plan(
         clock=clock,
         until_us=clock.monotonic_us() + DECIDE_US,
     )
+    jobs = [
+        view_job_plan(fork.cell, job, planned_by=find_planner(job.spec).name, payloads=payloads) for job in plan.jobs
+    ]
     return pb.PlanJobsResponse(
         at=at,
-        jobs=[view_job_plan(job, planned_by=find_planner(job.spec).name, payloads=payloads) for job in plan.jobs],
+        jobs=jobs,
         evicted=view_evicted(fork.cell, plan.evicted),
         machines=fork.cell.machines.names,
     )

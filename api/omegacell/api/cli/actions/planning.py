@@ -99,7 +99,8 @@ def _job_tables(job: PlannedJob, limit: int) -> Iterator[Table]:
         rows = [
             (f"{lack.reason.lower()} {lack.dimension}".strip(), str(lack.machine_count)) for lack in job.pending.lacks
         ]
-        title = f"{job.pending.task_count} would wait: {job.pending.summary}"
+        verb = "would wait" if job.is_change else "wait already"
+        title = f"{job.pending.task_count} {verb}: {job.pending.summary}"
         yield Table(columns=("WHY NOT", "MACHINES"), rows=rows, right=frozenset({"MACHINES"}), title=title, empty="")
     if job.is_cut_off:
         yield Table(columns=(), rows=(), title="the time was over before all of its tasks were decided on", empty="")
