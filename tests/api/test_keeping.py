@@ -84,15 +84,15 @@ def test_payloads_that_no_job_names_are_erased_and_no_others(store: Store) -> No
 
     async def act(host: CellHost) -> None:
         admission = Admission(host)
-        await host.propose(admission.admit(submission("kept"), now_us=1))
-        refused = admission.admit(submission("kept", "false"), now_us=2)
+        await host.propose(await admission.admit(submission("kept"), now_us=1))
+        refused = await admission.admit(submission("kept", "false"), now_us=2)
         assert (await host.propose(refused)).reason is Reason.JOB_EXISTS
         [gone] = refused.payloads
         assert gone in store.payloads.hashes()
         assert await sweep_payloads(host, admission) == 1
         assert [spec.payload for spec in host.cell.jobs.specs if spec is not None] == list(store.payloads.hashes())
         assert await sweep_payloads(host, admission) == 0
-        await host.propose(admission.admit(submission("other", "false"), now_us=3))
+        await host.propose(await admission.admit(submission("other", "false"), now_us=3))
         assert gone not in store.payloads.hashes(), "a payload that was erased gets another salt"
         assert await sweep_payloads(host, admission) == 0
 
@@ -120,7 +120,7 @@ def test_a_payload_that_is_submitted_again_while_it_is_erased_is_put_back(
 
     async def act(host: CellHost) -> None:
         admission, other = Admission(host), Admission(host)
-        again = other.admit(submission("other"), now_us=1)
+        again = await other.admit(submission("other"), now_us=1)
         [(payload_hash, payload)] = again.payloads.items()
         store.payloads.put(payload_hash, payload)
         loop = asyncio.get_running_loop()

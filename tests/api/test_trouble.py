@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omegacell.api.client import Client
 from omegacell.api.errors import (
     DiskFullError,
     ExitCode,
@@ -44,6 +45,8 @@ class Moody(FaultyStore):
         self.may_append = threading.Event()
         self.may_append.set()
         self.is_appending = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     def append(self, batch: Sequence[Append]) -> list[Cursor]:
         if self.is_full.is_set():
@@ -55,9 +58,18 @@ class Moody(FaultyStore):
         return super().append(batch)
 
     def head(self) -> Cursor:
+        assert self.may_answer.wait(LIMIT_S)
         if self.is_gone.is_set():
             raise StoreIOError("the disk of the test is gone")
         return super().head()
+
+
+def until_it_writes(served: Served) -> None:
+    """Wait until the server has reached its log again."""
+    deadline = time.monotonic() + LIMIT_S
+    while not served.running.host.can_write:
+        assert time.monotonic() < deadline, "the server does not reach its log again"
+        time.sleep(0.01)
 
 
 PLANS = st.lists(
@@ -142,6 +154,31 @@ def test_a_server_that_lost_the_log_takes_no_writes(monkeypatch: pytest.MonkeyPa
                 assert client.submit(job("after")).change is Change.CREATED
                 assert [each.name for each in client.jobs().jobs] == ["before", "after"]
         finally:
+            served.stop()
+
+
+def test_a_log_that_does_not_answer_does_not_stop_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store hangs, as etcd's calls do while it is away, the server answers and says what it cannot do."""
+    monkeypatch.setattr("omegacell.api.server.host.HEAD_TRUST_S", 0.2)
+    with Moody() as store:
+        served = Served(store, ServerSettings(token=TOKEN))
+        try:
+            with served.client() as client, Client(served.running.address, TOKEN, timeout_s=0.2) as hasty:
+                client.submit(job("before"))
+                store.may_answer.clear()
+                for _ in range(20):  # more than there are threads
+                    with pytest.raises(UnreachableError, match="did not answer in time"):
+                        hasty.jobs()
+                assert [each.name for each in client.jobs(stale=True).jobs] == ["before"]
+                assert not served.running.host.can_write
+                with pytest.raises((UnreachableError, ServerStoreError), match="takes no writes"):
+                    client.submit(job("during"))
+                store.may_answer.set()
+                until_it_writes(served)
+                assert client.submit(job("after")).change is Change.CREATED
+                assert [each.name for each in client.jobs().jobs] == ["before", "after"]
+        finally:
+            store.may_answer.set()
             served.stop()
 
 

@@ -12,7 +12,7 @@ from omegacell.core.errors import CheckpointGoneError, DivergedError, StoreCorru
 from omegacell.core.units import SECOND_US
 from omegacell.store import checkpoints
 from omegacell.store.checkpointer import Checkpointer, Policy, find_older, retain_log
-from omegacell.store.log import START, CheckpointHead, CheckpointId, Cursor, Store
+from omegacell.store.log import START, CheckpointHead, CheckpointId, Cursor, Store, Stored
 from omegacell.store.memory import MemoryCheckpoints, MemoryDisk, MemoryStore
 from omegacell.store.proposer import Proposal, Session
 from omegacell.store.replica import Replica
@@ -238,6 +238,24 @@ def test_entries_that_say_no_time_do_not_count_as_old() -> None:
     committed(session.submit())
     assert find_older(store, 999 * SECOND_US, upto=store.head()) == stamped
     assert find_older(store, 9 * SECOND_US, upto=store.head()) is None
+
+
+def test_a_log_that_is_young_costs_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly every look finds nothing old: the oldest entry says so, and nothing else is read."""
+    store = MemoryStore(new_disk())
+    session = session_on(store)
+    for number in range(20):
+        submit_at(session, 10 + number)
+    reads: list[Cursor] = []
+    read = store.read
+
+    def counted(after: Cursor, limit_bytes: int) -> list[Stored]:
+        reads.append(after)
+        return read(after, limit_bytes)
+
+    monkeypatch.setattr(store, "read", counted)
+    assert find_older(store, 9 * SECOND_US, upto=store.head()) is None
+    assert len(reads) == 1
 
 
 def test_a_process_of_its_own_confirms_by_url(tmp_path: Path) -> None:

@@ -2,25 +2,39 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from omegacell.core.commands import Renew
 from omegacell.core.errors import (
+    CheckpointGoneError,
+    StoreError,
     StoreExistsError,
     StoreLockedError,
     StoreNotFoundError,
     StoreReadOnlyError,
+    StoreReplacedError,
     TruncatedError,
 )
 from omegacell.core.outcomes import Change, Status
 from omegacell.store import checkpoints
-from omegacell.store.engines import open_etcd, open_store
+from omegacell.store.engines import erase_etcd, open_etcd, open_store
+from omegacell.store.etcd import EtcdConnection
 from omegacell.store.etcd_history import History
 from omegacell.store.etcd_layout import Frame
 from omegacell.store.faults import Fault, FaultyStore
-from omegacell.store.log import MAX_ENTRY_BYTES, MAX_PAYLOAD_BYTES, START, Append, CheckpointHead, Cursor, Store
+from omegacell.store.log import (
+    MAX_ENTRY_BYTES,
+    MAX_PAYLOAD_BYTES,
+    START,
+    Append,
+    CheckpointHead,
+    CheckpointId,
+    Cursor,
+    Store,
+)
 from omegacell.store.proposer import Proposal
 from omegacell.store.replica import Replica
 from omegacell.store.sqlite_database import Access
@@ -287,6 +301,34 @@ def test_a_log_longer_than_a_listing_is_read_in_order(engine: EtcdEngine, monkey
         assert reader.stat().entry_count == 60
 
 
+def test_a_log_that_grows_is_listed_once(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader far behind a busy author does not list all keys again for every page, and misses nothing."""
+    from omegacell.store import etcd_history
+
+    listings: list[int] = []
+    list_keys = etcd_history.list_keys
+
+    def counted(*words: Any, since: int, until: int) -> Iterator[tuple[int, bytes]]:
+        listings.append(until)
+        return list_keys(*words, since=since, until=until)
+
+    with engine.open() as author, engine.open() as reader:
+        expected = [b"%d" % number for number in range(40)]
+        for number, text in enumerate(expected):
+            author.append([item(text, 1 + number)])
+        monkeypatch.setattr(etcd_history, "list_keys", counted)
+        found: list[bytes] = []
+        after = START
+        while page := reader.read(after, 1):
+            found += [stored.entry for stored in page]
+            after = page[-1].cursor
+            if len(expected) < 60:
+                expected.append(b"%d" % len(expected))
+                author.append([item(expected[-1], len(expected))])
+        assert found == expected
+        assert len(listings) == 1
+
+
 def test_what_the_watch_keeps_is_bounded(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that comes late finds the oldest gone from memory, and reads them by key: nothing is missing."""
     from omegacell.store import etcd_follow
@@ -301,6 +343,20 @@ def test_what_the_watch_keeps_is_bounded(engine: EtcdEngine, monkeypatch: pytest
         assert reader.wait(Cursor(last - 1), LIMIT_S)
         assert texts(reader, before) == written
         assert reader._tail._byte_count <= 300  # type: ignore[attr-defined]
+
+
+def test_a_lease_that_ran_out_is_a_lock_that_is_gone(engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """etcd was away for longer than the lease that was just granted: an error of the store, and no checkpoint."""
+    head = CheckpointHead(
+        revision=1, cursor=START, chain=b"c" * 16, digest=b"d" * 32, chunk_count=1, byte_count=1, made_at_us=0
+    )
+    with engine.open() as store:
+        monkeypatch.setattr(EtcdConnection, "grant", lambda connection, ttl_s: 12_345)
+        with pytest.raises(StoreLockedError, match="its lock is gone"):
+            store.checkpoints.write(head, [b"x"])
+        monkeypatch.undo()
+        store.checkpoints.write(head, [b"x"])
+        assert len(store.checkpoints.heads()) == 1
 
 
 # --- opening ---------------------------------------------------------------------------------------------------
@@ -356,6 +412,59 @@ def test_a_draft_is_its_makers_until_it_is_published(engine: EtcdEngine) -> None
         assert texts(store) == [b"whole"]
     with pytest.raises(StoreExistsError, match="take another prefix"):
         open_etcd(engine.url, is_draft=True)
+
+
+def test_of_two_migrations_the_later_one_goes_on(engine: EtcdEngine) -> None:
+    """Two fill one prefix: the first can write nothing more, nor publish; the store is the second's alone."""
+    with open_etcd(engine.url, is_draft=True) as first:
+        first.append([item(b"first")])
+        with open_etcd(engine.url, is_draft=True) as second:
+            second.append([item(b"second")])
+            with pytest.raises(StoreReplacedError):
+                first.append([item(b"more", 2)])
+            with pytest.raises(StoreExistsError, match="somebody else"):
+                first.publish()
+            second.publish()
+            second.append([item(b"afterwards", 2)])
+    with engine.open() as store:
+        assert texts(store) == [b"second", b"afterwards"]
+
+
+def test_a_store_that_was_made_anew_is_not_written_by_who_knew_the_old(
+    engine: EtcdEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted, some keys at a time, and made again: another life, of which the old handle changes nothing."""
+    from omegacell.store import etcd_meta
+
+    monkeypatch.setattr(etcd_meta, "ERASE_STEP", 3)
+    large = Append(entry=b"x" * MAX_ENTRY_BYTES, session=9, first_seq=1, payloads={b"h": b"p"})
+    with engine.open() as old:
+        for number in range(10):
+            old.append([item(b"%d" % number, 1 + number)])
+        old.append([large])
+        erase_etcd(engine.url)
+        writes: list[Callable[[], object]] = [
+            lambda: old.append([item(b"late", 20)]),
+            lambda: old.append([large, large, large]),
+            lambda: old.void(1),
+            lambda: old.payloads.put(b"h", b"p"),
+            lambda: old.payloads.erase(b"i"),
+            lambda: old.checkpoints.delete(CheckpointId(1)),
+            lambda: old.checkpoints.confirm(CheckpointId(1)),
+        ]
+        for write in writes:
+            with pytest.raises(StoreError) as caught:
+                write()
+            assert isinstance(caught.value, StoreReplacedError | CheckpointGoneError)
+        with engine.open() as new:
+            new.append([item(b"new")])
+            new.payloads.put(b"i", b"p")
+            for write in writes:
+                with pytest.raises((StoreReplacedError, CheckpointGoneError)):
+                    write()
+            assert texts(new) == [b"new"]
+            assert new.payloads.hashes() == {b"i"}
+            assert new.find_faults() == []
 
 
 def test_renewing_is_a_proposal_like_any_other(engine: EtcdEngine) -> None:

@@ -173,10 +173,13 @@ def test_a_full_etcd_is_a_full_store(tmp_path: Path) -> None:
 
 
 def test_another_cluster_is_refused(etcds: EtcdClusters, tmp_path: Path) -> None:
-    """Two endpoints of two clusters: whoever fails over to the other is told, instead of finding another log."""
+    """Two endpoints of two clusters: whoever fails over to the other is told, and has written nothing there."""
     with running_etcd(tmp_path / "other") as other:
-        wires = [TcpProxy(cluster.members[0].port) for cluster in (etcds.of(1), other)]
+        clusters = etcds.of(1), other
+        wires = [TcpProxy(cluster.members[0].port) for cluster in clusters]
         try:
+            for cluster in clusters:  # a store under the same prefix stands in both
+                open_store(cluster.url("mixed")).close()
             url = f"etcd://127.0.0.1:{wires[0].port},127.0.0.1:{wires[1].port}/mixed?patience_s=5"
             with open_store(url) as store:
                 store.append([item(1)])
@@ -189,6 +192,14 @@ def test_another_cluster_is_refused(etcds: EtcdClusters, tmp_path: Path) -> None
 
                 with pytest.raises(StoreReplacedError, match="endpoints of one cluster"):
                     leave_both()
+                with pytest.raises(StoreReplacedError, match="endpoints of one cluster"):
+                    store.head()
+            found: list[list[int]] = []
+            for cluster in clusters:
+                with open_store(cluster.url("mixed")) as store:
+                    found.append(read_all(store))
+            assert [] in found
+            assert [1] in found or [1, 2] in found
         finally:
             for wire in wires:
                 wire.close()

@@ -95,6 +95,9 @@ def test_what_stands_at_the_destination_is_left_alone(tmp_path: Path, etcd_url: 
         migrate(f"sqlite://{tmp_path}/none.db", f"{etcd_url}-new")
     with pytest.raises(UsageError, match="a store moves to"):
         migrate(one, "memory://x")
+    with pytest.raises(UsageError, match="a store moves to") as caught:
+        migrate(one, "etcds://me:secret@host/x")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_migration_that_breaks_off_is_made_anew(

@@ -11,6 +11,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.outcomes import Outcome
+from omegacell.core.quick import quick
 
 
 class Clock(Protocol):
@@ -25,6 +26,7 @@ class Clock(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Folded:
     """The cell was folded up to the head of the log.
@@ -52,6 +54,7 @@ class Reloaded:
     outcomes: tuple[Outcome | None, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Append:
     """Append transactions as one entry, fold up to them and further to the head, and report with `Folded`."""
@@ -59,6 +62,7 @@ class Append:
     transactions: tuple[Transaction, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Wait until the log grows or the time is over, fold, and report with `Folded`.

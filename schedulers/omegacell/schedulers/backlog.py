@@ -56,6 +56,11 @@ class Standing(IntEnum):
     ELSEWHERE = 4
 
 
+# names of a module are read several times faster than members of an enum
+_READY: Final = Standing.READY
+_PENDING: Final = int(TaskState.PENDING)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
     """A job that has pending tasks.
@@ -133,6 +138,11 @@ class Backlog:
         """Return how many jobs stand somewhere."""
         return self._counts[standing]
 
+    @property
+    def is_looking_for_room(self) -> bool:
+        """Whether machines that change may help a job: one is parked, or may be once it was decided on."""
+        return bool(self._counts[Standing.PARKED] or self._counts[Standing.DECIDING])
+
     def find(self, job: JobId) -> Entry | None:
         """Return a waiting job's entry, or None."""
         return self._entries.get(job)
@@ -150,10 +160,11 @@ class Backlog:
     def update(self, cell: Cell, jobs: Iterable[JobId], *, now_us: int) -> None:
         """Read jobs that were touched. Cost: O(jobs given)."""
         table = cell.jobs
+        entries, counts = self._entries, table.counts
         for job in jobs:
             row = table.row_of(job)
-            entry = self._entries.get(job)
-            count = 0 if row is None else int(table.counts[row, TaskState.PENDING])
+            entry = entries.get(job)
+            count = 0 if row is None else counts.item(row, _PENDING)
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
@@ -180,7 +191,7 @@ class Backlog:
     def take(self, now_us: int) -> Entry | None:
         """Return the next job to decide on, now DECIDING, or None when none is ready."""
         self._wake_due(now_us)
-        if not self._counts[Standing.READY]:
+        if not self._counts[_READY]:
             return None
         self._taken += 1
         entry = self._pop_oldest() if self._taken % OLDEST_EVERY == 0 else self._pop_first()
@@ -217,7 +228,7 @@ class Backlog:
 
     def note_machines(self, rows: NDArray[np.int64]) -> None:
         """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
-        if len(rows) and (self._counts[Standing.PARKED] or self._counts[Standing.DECIDING]):
+        if len(rows) and self.is_looking_for_room:
             self._changed.append(rows)
 
     def note_contact(self, cell: Cell) -> None:
@@ -231,10 +242,11 @@ class Backlog:
 
         Cost: at most 64 queues by the changed machines.
         """
-        if not self._looking and self._changed:
-            self._looking_at = np.unique(np.concatenate(self._changed))
+        if self._changed and not self._looking:
+            if self._parked:
+                self._looking_at = np.unique(np.concatenate(self._changed))
+                self._looking = list(reversed(self._parked))
             self._changed.clear()
-            self._looking = list(reversed(self._parked))
         if self._looking:
             overlay = Overlay(cell)
             for _ in range(min(QUEUES_PER_LOOK, len(self._looking))):
@@ -261,7 +273,7 @@ class Backlog:
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
         self._counts[entry.standing] += 1
-        self._stand(entry, Standing.READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+        self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
         del self._entries[entry.job]
@@ -276,11 +288,13 @@ class Backlog:
             self._stand(entry, Standing.READY)
 
     def _stand(self, entry: Entry, standing: Standing) -> None:
-        self._counts[entry.standing] -= 1
-        self._counts[standing] += 1
+        counts = self._counts
+        counts[entry.standing] -= 1
+        counts[standing] += 1
         entry.standing = standing
-        entry.stamp = self._next_stamp()
-        if standing is Standing.READY:
+        self._stamps += 1
+        entry.stamp = self._stamps
+        if standing is _READY:
             heappush(self._by_order, (entry.order, entry.stamp))
             heappush(self._by_age, (entry.job, entry.stamp))
             self._tidy()
@@ -307,7 +321,7 @@ class Backlog:
 
     def _tidy(self) -> None:
         """Drop old items once they outnumber the ready jobs; paid for by the pushes that made them."""
-        limit = 2 * self._counts[Standing.READY] + 64
+        limit = 2 * self._counts[_READY] + 64
         if len(self._by_order) > limit:
             self._by_order = [item for item in self._by_order if self._is_current(item[0][2], item[1])]
             heapify(self._by_order)

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import find_highest, find_lowest, is_zero
 from omegacell.core.commands import Int32s
 from omegacell.core.conflicts import Overlay
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import Reason
+from omegacell.core.quick import quick
 from omegacell.core.units import RESOURCE_NAMES
-from omegacell.schedulers.feasibility import find_fitting
+from omegacell.schedulers.feasibility import are_fitting, find_fitting
 from omegacell.schedulers.interface import Placement, TaskGroup
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GroupClaims:
     """The claims on one group: task indices and machine rows, int32 columns of equal length."""
@@ -42,7 +45,7 @@ def check_placement(
         raise PluginError(f"place returned {type(placement).__name__}, expected a Placement")
     _check_columns(placement)
     claims = [_claims_of(group, placement, is_only=len(groups) == 1) for group in groups]
-    if sum(len(each.machines) for each in claims) != len(placement):
+    if sum([len(each.machines) for each in claims]) != len(placement):
         wrong = int(placement.groups[~np.isin(placement.groups, np.arange(len(groups)))][0])
         raise PluginError(f"a claim names group {wrong}, and the groups are 0 to {len(groups) - 1}")
     after = overlay if len(groups) == 1 else overlay.fork()
@@ -55,12 +58,8 @@ def check_placement(
 
 
 def _check_columns(placement: Placement) -> None:
-    columns: dict[str, object] = {
-        "groups": placement.groups,
-        "indices": placement.indices,
-        "machines": placement.machines,
-    }
-    for name, column in columns.items():
+    columns: tuple[object, ...] = (placement.groups, placement.indices, placement.machines)
+    for name, column in zip(("groups", "indices", "machines"), columns, strict=True):
         if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind not in "iu":
             raise PluginError(f"Placement.{name} must be a flat integer array")
         if len(column) != len(placement.machines):
@@ -68,9 +67,9 @@ def _check_columns(placement: Placement) -> None:
 
 
 def _claims_of(group: TaskGroup, placement: Placement, *, is_only: bool) -> GroupClaims:
-    chosen = placement.groups == group.number
-    if is_only and chosen.all():
+    if is_only and not group.number and is_zero(placement.groups):
         return GroupClaims(group=group, indices=placement.indices, machines=placement.machines)
+    chosen = placement.groups == group.number
     return GroupClaims(group=group, indices=placement.indices[chosen], machines=placement.machines[chosen])
 
 
@@ -86,13 +85,13 @@ def _check_claims(claims: GroupClaims, *, cell: Cell, overlay: Overlay) -> None:
         again = ordered[1:][ordered[1:] == ordered[:-1]]
         if len(again):
             raise PluginError(f"claims task {name}/{again[0]} twice")
-    outside = (machines < 0) | (machines >= cell.machines.count)
-    if outside.any():
+    if find_lowest(machines) < 0 or find_highest(machines) >= cell.machines.count:
+        outside = (machines < 0) | (machines >= cell.machines.count)
         raise PluginError(
             f"claims machine row {machines[outside][0]} for {name}; the cell has rows 0 to {cell.machines.count - 1}"
         )
-    refused = ~find_fitting(overlay, group.spec, machines)
-    if refused.any():
+    if not are_fitting(overlay, group.spec, machines):
+        refused = ~find_fitting(overlay, group.spec, machines)
         raise PluginError(_misfit(claims, int(np.flatnonzero(refused)[0]), cell=cell, overlay=overlay))
 
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import Reason
+from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.backlog import Entry
@@ -40,6 +42,7 @@ class Result(IntEnum):
     """It was not asked: the job conflicted too often in a row, or is a gang that fits in no entry."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
     """What was decided for one job.
@@ -62,10 +65,10 @@ class Decision:
     to_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     result: Result
     commands: tuple[Scheduling, ...]
+    claims: int = 0
     has_left_room: bool = False
 
 
@@ -107,7 +110,7 @@ class Decider:
                 entry=entry,
                 result=part.result,
                 commands=part.commands,
-                claims=sum(len(each.indices) for each in part.commands if isinstance(each, Place)),
+                claims=part.claims,
                 has_left_room=part.has_left_room,
                 from_us=from_us + took_us * place // len(parts),
                 to_us=from_us + took_us * (place + 1) // len(parts),
@@ -147,17 +150,20 @@ class Decider:
     def _conclude(self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell) -> _Part:
         """Turn checked claims into commands; a gang that was not claimed whole is not claimed at all."""
         group = claims.group
-        is_whole = len(claims.indices) == group.count
+        claimed = len(claims.indices)
+        is_whole = claimed == group.count
+        if group.spec.is_gang and not is_whole:
+            claimed = 0
         commands: tuple[Scheduling, ...] = ()
-        if len(claims.indices) and (is_whole or not group.spec.is_gang):
+        if claimed:
             tentative.take(group.spec, claims.machines)
             place = Place(
                 job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
             )
             commands = (place,)
         if is_whole:
-            return _Part(Result.PLACED, commands)
-        left = group.count - (len(claims.indices) if commands else 0)
+            return _Part(Result.PLACED, commands, claimed)
+        left = group.count - claimed
         lacks = tentative.lacks(group.spec)
         said = Unplaced(
             job=group.job, task_count=left, lacks=lacks, note=note or _note_without(lacks, cell.machines.count)
@@ -165,7 +171,7 @@ class Decider:
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
         room = int(np.minimum(tentative.view().room(group), left).sum())
-        return _Part(Result.SHORT, commands, has_left_room=room >= (left if group.spec.is_gang else 1))
+        return _Part(Result.SHORT, commands, claimed, has_left_room=room >= (left if group.spec.is_gang else 1))
 
     def _fail(self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell) -> _Part:
         lack = Lack(reason=Reason.PLUGIN_FAILED, dimension=-1, machine_count=cell.machines.count)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks
+from omegacell.core.columns import find_ranks, is_distinct
 from omegacell.core.commands import Lack
 from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, Port
@@ -30,11 +30,8 @@ def shape_of(spec: JobSpec) -> Shape:
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
     """Return which machines nobody has heard for a tick or more: ``(rows,)`` bool, all machines when None."""
-    holder, ticks = cell.machines.contact_session, cell.machines.silent_ticks
-    if rows is not None:
-        holder, ticks = holder[rows], ticks[rows]
-    silent: NDArray[np.bool_] = (holder == 0) & (ticks > 0)
-    return silent
+    silent = cell.machines.silent()
+    return silent.copy() if rows is None else silent[rows]
 
 
 def find_room(
@@ -42,15 +39,22 @@ def find_room(
 ) -> NDArray[np.int64]:
     """Return how many tasks of one shape to offer each machine: what fits there, and 0 where it is silent."""
     room = overlay.room(spec, rows)
-    room[find_silent(cell, rows)] = 0
+    if cell.machines.is_any_silent:
+        room[find_silent(cell, rows)] = 0
     return room
 
 
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
-    room = overlay.room(spec, rows)
-    fits: NDArray[np.bool_] = room > 0 if len(rows) == 1 else find_ranks(rows) < room
+    fits: NDArray[np.bool_] = find_ranks(rows) < overlay.room(spec, rows)
     return fits
+
+
+def are_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> bool:
+    """Tell whether all of at least one claim of one shape fit together."""
+    if is_distinct(rows):
+        return overlay.takes_each(spec, rows)
+    return bool(find_fitting(overlay, spec, rows).all())
 
 
 def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ...]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from omegacell.core.commands import Int32s
 from omegacell.core.jobs import JobSpec
+from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId
 from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import CellView
@@ -25,6 +26,7 @@ def _no_rows() -> Int32s:
     return np.empty(0, np.int32)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TaskGroup:
     """Pending tasks of one job: one shape, any number.
@@ -85,11 +87,11 @@ class Placement:
             raise ValueError(f"machines must be a flat array of machine rows, not {rows.dtype} of shape {rows.shape}")
         if len(rows) > group.count:
             raise ValueError(f"{len(rows)} machines for {group.count} pending tasks of job {group.spec.name!r}")
-        return cls(
-            groups=np.full(len(rows), group.number, np.int32),
-            indices=group.indices[: len(rows)],
-            machines=rows.astype(np.int32),
-        )
+        groups = np.empty(len(rows), np.int32)
+        groups.fill(group.number)
+        # the group's own column when all its tasks are placed: it is known then that every claim is on one of them
+        indices = group.indices if len(rows) == group.count else group.indices[: len(rows)]
+        return cls(groups=groups, indices=indices, machines=rows.astype(np.int32))
 
     @classmethod
     def join(cls, placements: Iterable["Placement"]) -> Self:

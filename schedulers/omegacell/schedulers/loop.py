@@ -26,6 +26,7 @@ from typing import Final, assert_never
 import numpy as np
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import span_of
 from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import InvariantError
@@ -45,6 +46,9 @@ MAX_OPENINGS: Final = 10
 
 DRAWN_AFTER_RESTART: Final = 16
 """Decisions that are on jobs drawn at random, and appended alone, when an instance begins again."""
+
+_SESSION_LOST: Final = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP)
+_MALFORMED: Final = Status.MALFORMED
 
 _TRANSACTION_BYTES: Final = 160
 _CLAIM_BYTES: Final = 12
@@ -167,7 +171,8 @@ class Loop:
         self._backlog.update(self.cell, delta.jobs, now_us=now_us)
         if delta.is_sessions_changed:
             self._backlog.update_instances(self.cell, now_us=now_us)
-        self._backlog.note_machines(delta.machines)
+        if self._backlog.is_looking_for_room:
+            self._backlog.note_machines(delta.machines)
 
     def _next_action(self) -> Action:
         if self._session is not None and self._session not in self.cell.sessions:
@@ -218,7 +223,7 @@ class Loop:
     def _decide(self, now_us: int) -> list[Decision]:
         """Decide on the next jobs, as many as fit in one append; those with nothing to append are settled at once."""
         limits = self._limits
-        tentative = Tentative(self.cell)
+        tentative: Tentative | None = None
         said: list[Decision] = []
         size = claims = 0
         deadline_us = now_us + limits.decide_us
@@ -226,6 +231,7 @@ class Loop:
             chosen = self._choose(now_us, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
+            tentative = tentative or Tentative(self.cell)
             for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
                 self.statistics.count_decision(decision)
                 if decision.commands:
@@ -301,7 +307,7 @@ class Loop:
         if held_us is not None and (is_gang or not len(indices)):
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
             return None
-        attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
+        attempts = self.cell.tasks.attempt[span_of(int(self.cell.jobs.offset[row]), indices)].copy()
         tries = entry.conflicts + entry.misses
         return TaskGroup(number=number, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
 
@@ -370,4 +376,4 @@ class Loop:
 
 def _has_lost_session(outcome: Outcome) -> bool:
     """Whether the session has ended, or its numbers no longer follow one another: a new one must be opened."""
-    return outcome.reason in (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP) or outcome.status is Status.MALFORMED
+    return outcome.reason in _SESSION_LOST or outcome.status is _MALFORMED

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import is_zero
 from omegacell.core.commands import Int32s
 from omegacell.core.jobs import TaskState
 from omegacell.core.units import SECOND_US, TICK_PERIOD_US
@@ -25,6 +26,7 @@ MAX_DELAY_US: Final = 300 * SECOND_US
 MAX_LAG_US: Final = 2 * TICK_PERIOD_US
 """How far the cell's own time may be behind when an attempt ends: what one tick adds at most."""
 
+_PENDING: Final = int(TaskState.PENDING)
 _DOUBLINGS: Final = 20
 _SPREAD: Final = 1_024
 
@@ -44,10 +46,15 @@ def find_due(cell: Cell, job_row: int, *, elapsed: int, wall_us: int, limit: int
         when none is held back. Cost: O(tasks of the job).
     """
     first = int(cell.jobs.offset[job_row])
-    extent = slice(first, first + int(cell.jobs.extent[job_row]))
-    pending = np.flatnonzero(cell.tasks.state[extent] == TaskState.PENDING)
+    length = int(cell.jobs.extent[job_row])
+    extent = slice(first, first + length)
+    states = cell.tasks.state[extent]
+    is_fresh = is_zero(cell.tasks.restarts[extent])
+    if is_fresh and is_zero(states):  # PENDING is 0: nothing of the job was placed yet
+        return np.arange(min(length, limit), dtype=np.int32), None
+    pending = np.flatnonzero(states == _PENDING)
     restarts = cell.tasks.restarts[extent][pending]
-    if not restarts.any():
+    if is_fresh or not restarts.any():
         return pending[:limit].astype(np.int32), None
     base = cell.jobs.spec_of(job_row).restart_delay_us
     delays = delays_of(pending, restarts, base=base)

@@ -42,10 +42,9 @@ def waves(order: Rows, room: NDArray[np.int64], count: int) -> Rows:
     >>> waves(np.array([4, 2, 9]), np.array([1, 3, 0]), 3).tolist()
     [4, 2, 2]
     """
-    takes = room > 0
-    first = order[takes]
-    if len(first) >= count:
-        return first[:count]
+    takes = (room > 0).nonzero()[0]
+    if len(takes) >= count:
+        return order.take(takes[:count])
     return level_out(order, room, count, held=np.zeros(len(order), np.int64))
 
 

@@ -4,6 +4,7 @@ Instances share by name, not by session, so that one that was restarted takes up
 session has still to expire. Two instances that disagree for a moment only conflict; nothing is lost by it.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from omegacell.core.cell import Cell
@@ -30,10 +31,24 @@ def owner_of(job_name: str, instances: tuple[str, ...]) -> str:
     >>> owner_of("sums", ("batch-0",))
     'batch-0'
     """
-    if len(instances) == 1:
-        return instances[0]
+    return instances[0] if len(instances) == 1 else _find_owner(job_name, instances)
+
+
+@lru_cache(maxsize=4_096)
+def _find_owner(job_name: str, instances: tuple[str, ...]) -> str:
     name = job_name.encode()
-    return max(instances, key=lambda instance: (blake2b(name, digest_size=8, key=_key(instance)).digest(), instance))
+    best = (b"", "")
+    for instance, keyed in zip(instances, _keyed(instances), strict=True):
+        hashed = keyed.copy()
+        hashed.update(name)
+        best = max(best, (hashed.digest(), instance))
+    return best[1]
+
+
+@lru_cache(maxsize=64)
+def _keyed(instances: tuple[str, ...]) -> tuple[blake2b, ...]:
+    """Return for each instance a hash that has taken in its key, and goes on from there as a copy."""
+    return tuple(blake2b(digest_size=8, key=_key(instance)) for instance in instances)
 
 
 def _key(instance: str) -> bytes:

@@ -4,9 +4,14 @@ The cell keeps the counters that survive processes (``cell.authors``); these add
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from omegacell.core.outcomes import Outcome, Reason
 from omegacell.schedulers.deciding import Decision, Result
+
+# names of a module are read several times faster than members of an enum
+_PLACED: Final = Result.PLACED
+_NONE: Final = Reason.NONE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,16 +47,17 @@ class LoopStatistics:
         self.decisions += 1
         self.busy_us += decision.to_us - decision.from_us
         self.claims += decision.claims
-        self.misses += decision.result is Result.SHORT
-        self.failures += decision.result is Result.FAILED
-        self.gave_up += decision.result is Result.GAVE_UP
+        if decision.result is not _PLACED:
+            self.misses += decision.result is Result.SHORT
+            self.failures += decision.result is Result.FAILED
+            self.gave_up += decision.result is Result.GAVE_UP
 
     def count_outcome(self, decision: Decision, outcome: Outcome | None) -> None:
         """Count what became of a decision that was appended."""
         if outcome is None:
             self.unknown += 1
             return
-        if outcome.reason is not Reason.NONE:
+        if outcome.reason is not _NONE:
             self.refused += 1
         if decision.claims:
             self.granted += min(outcome.granted, decision.claims)

@@ -149,7 +149,7 @@ class Instance:
         self.thinking.clock.now_us = self._host.agenda.now
         delta = self._follower.catch_up()
         if rows is not None:
-            delta = join([delta, _changed(rows)])
+            delta = join([delta, Delta(machine_parts=[rows])])
         outcomes, self._outcomes = self._outcomes, ()
         return self.loop.step(Folded(delta=delta, outcomes=outcomes))
 
@@ -175,9 +175,10 @@ class Instance:
         """Count a transaction; it has at most one `Place`, whose claims its refusals name by position."""
         claims = len(place.indices)
         granted = np.arange(claims if outcome.granted else 0)
+        is_conflict = outcome.is_conflict
         if len(outcome.refusals):
             granted = np.delete(np.arange(claims), outcome.refusals.positions)
-        is_conflict = outcome.is_conflict or bool(outcome.refusals.is_conflict.any())
+            is_conflict = is_conflict or bool(outcome.refusals.is_conflict.any())
         now_us = self._host.agenda.now
         self.tally.note_transaction(now_us, claims=claims, granted=len(granted), is_conflict=is_conflict)
         if len(granted):
@@ -185,14 +186,3 @@ class Instance:
 
     def _draw_session(self) -> SessionId:
         return SessionId(next(self._sessions))
-
-
-def _changed(rows: NDArray[np.int64]) -> Delta:
-    return Delta(
-        jobs=(),
-        reshaped=frozenset(),
-        tasks=np.empty(0, np.int64),
-        machines=rows,
-        is_sessions_changed=False,
-        is_ticked=False,
-    )

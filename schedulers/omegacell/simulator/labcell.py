@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
+from omegacell.core.columns import span_of
 from omegacell.core.commands import (
     Command,
     Genesis,
@@ -42,6 +43,7 @@ TICK_US: Final = 60 * SECOND_US
 
 SESSION_TTL_US: Final = 3_600 * SECOND_US
 OPERATOR: Final = SessionId(1)
+_EXITED: Final = int(ReportKind.EXITED)
 
 
 def amounts_of(cpus: float, memory_gb: float) -> tuple[int, ...]:
@@ -58,13 +60,16 @@ def find_task_ends(cell: Cell, job: JobId, indices: Int32s, machines: Int32s) ->
     row = cell.jobs.row_of(job)
     assert row is not None, f"job {job} has tasks and is not in the cell"
     count = len(indices)
+    jobs, kinds = np.empty(count, np.int64), np.empty(count, np.uint8)
+    jobs.fill(job)
+    kinds.fill(_EXITED)
     return Report(
         machines=machines,
-        epochs=cell.machines.epoch[machines].astype(np.int32),
-        jobs=np.full(count, job, np.int64),
+        epochs=cell.machines.epoch.take(machines),
+        jobs=jobs,
         indices=indices,
-        attempts=cell.tasks.attempt[cell.jobs.offset[row] + indices].astype(np.int32),
-        kinds=np.full(count, ReportKind.EXITED, np.uint8),
+        attempts=cell.tasks.attempt[span_of(int(cell.jobs.offset[row]), indices)].copy(),
+        kinds=kinds,
         exit_codes=np.zeros(count, np.int32),
         signals=np.zeros(count, np.uint8),
         notes=np.zeros(count, np.uint8),
@@ -119,7 +124,7 @@ class LabCell:
 
     def apply(self, transactions: Sequence[Transaction]) -> tuple[Outcome, ...]:
         """Judge the transactions of one entry."""
-        return tuple(apply(self.cell, transaction) for transaction in transactions)
+        return tuple([apply(self.cell, transaction) for transaction in transactions])
 
     def submit(self, spec: JobSpec) -> JobId:
         """Submit a job and return its id."""
@@ -150,9 +155,10 @@ class LabCell:
         self._deltas.append(self.cell.drain_delta())
         delta = join(self._deltas[follower.place - self._first :])
         follower.place = self._first + len(self._deltas)
-        seen = min(each.place for each in self._followers)
-        del self._deltas[: seen - self._first]
-        self._first = seen
+        seen = min([each.place for each in self._followers])
+        if seen > self._first:
+            del self._deltas[: seen - self._first]
+            self._first = seen
         return delta
 
     def free(self) -> NDArray[np.int64]:
@@ -202,7 +208,7 @@ class LabCell:
             decided_to_us=self.wall_us,
             commands=(command,),
         )
-        [outcome] = self.apply([transaction])
+        outcome = apply(self.cell, transaction)
         if not outcome.granted or len(outcome.refusals):
             said = f"{outcome.status.name} {outcome.reason.name}"
             raise InvariantError(f"{type(command).__name__} of the lab was not granted: {said}")

@@ -67,7 +67,10 @@ class Tally:
         day.conflicts += is_conflict
 
     def _day(self, number: int) -> Day:
-        return self.days.setdefault(number, Day())
+        day = self.days.get(number)
+        if day is None:
+            day = self.days[number] = Day()
+        return day
 
 
 @dataclass(slots=True, eq=False)

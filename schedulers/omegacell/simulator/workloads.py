@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.errors import UsageError
+from omegacell.core.quick import quick
 
 COLUMNS: Final = ("id", "workload", "submitted", "num_tasks", "duration", "cpus_per_task", "mem_per_task")
 MAX_TASKS: Final = (1 << 31) - 1
@@ -30,6 +31,7 @@ class Kind(Enum):
     PREFILL = "Prefill"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedJob:
     """One job.

@@ -18,6 +18,7 @@ gets a new ``rules`` number. What each command does stands in ``apply_jobs``, ``
 """
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from omegacell.core.apply_sessions import (
 from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
+    SCHEDULING,
     ActivateRules,
     CloseSession,
     Command,
@@ -65,6 +67,11 @@ from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
 
+# names of a module are read several times faster than members of an enum
+_NONE: Final = Reason.NONE
+_COMMITTED: Final = Status.COMMITTED
+_REFUSED: Final = Status.REFUSED
+
 
 def apply(cell: Cell, transaction: Transaction) -> Outcome:
     """Judge the next transaction of the log, change the cell accordingly, and say what became of it.
@@ -86,13 +93,11 @@ def apply(cell: Cell, transaction: Transaction) -> Outcome:
     stamp = Stamp(revision=revision, floor=floor, at_us=transaction.decided_to_us, author=author)
     base = base_of(transaction, revision)
     reason = _find_standing_reason(cell, transaction, stamp)
-    verdicts: list[Verdict] = [refuse(reason)]
-    if reason is Reason.NONE:
-        verdicts = _judge(cell, transaction, base=base, stamp=stamp)
+    verdicts = _judge(cell, transaction, base=base, stamp=stamp) if reason is _NONE else [refuse(reason)]
     outcome = _conclude(transaction, verdicts, revision)
     cell.revision = revision
     open_session(cell, transaction)
-    if outcome.status is not Status.REFUSED:
+    if outcome.status is not _REFUSED:
         for verdict in verdicts:
             if verdict.write is not None:
                 verdict.write()
@@ -128,18 +133,18 @@ def _find_session_refusal(cell: Cell, transaction: Transaction, revision: Revisi
 def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) -> Reason:
     if transaction.seen >= stamp.revision:
         return Reason.SEEN_AHEAD
-    if not isinstance(transaction.last_command, Place | Evict | Unplaced):
-        return Reason.NONE
+    if not isinstance(transaction.last_command, SCHEDULING):
+        return _NONE
     authors = cell.authors.rows
     if stamp.author < len(authors) and cell.elapsed < authors[stamp.author].suspended_until:
         return Reason.SUSPENDED
-    return Reason.NONE
+    return _NONE
 
 
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
     overlay = Overlay(cell)
-    commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
+    commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:
         for command in commands:
@@ -155,6 +160,12 @@ def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) ->
     except Exception:  # noqa: BLE001 - a defect of the check must not stop the cell: it refuses, and says so
         return [refuse(Reason.DEFECT)]
     return verdicts
+
+
+def _commands_of(transaction: Transaction) -> tuple[Command, ...]:
+    """Return what a transaction asks for; `OpenSession` only opens it."""
+    commands = transaction.commands
+    return commands[1:] if isinstance(commands[0], OpenSession) else commands
 
 
 def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
@@ -198,11 +209,11 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
 
 def _count_placed(transaction: Transaction, verdicts: list[Verdict], outcome: Outcome) -> int:
     """Return how many claims were granted, evictions not counted."""
-    if outcome.status is Status.REFUSED:
+    if outcome.status is _REFUSED:
         return 0
     if len(verdicts) == 1:
         return verdicts[0].granted if isinstance(transaction.last_command, Place) else 0
-    commands = [command for command in transaction.commands if not isinstance(command, OpenSession)]
+    commands = _commands_of(transaction)
     pairs = zip(commands, verdicts, strict=False)
     return sum(verdict.granted for command, verdict in pairs if isinstance(command, Place))
 
@@ -221,13 +232,12 @@ def _conclude(transaction: Transaction, verdicts: list[Verdict], revision: Revis
 
 
 def _conclude_one(transaction: Transaction, verdict: Verdict, revision: Revision) -> Outcome:
-    if verdict.reason is not Reason.NONE:
+    if verdict.reason is not _NONE:
         return Outcome(revision=revision, status=Status.REFUSED, reason=verdict.reason, is_conflict=verdict.is_conflict)
-    refused = len(verdict.refusals)
-    if not refused:
+    if verdict.refusals is NO_REFUSALS or not len(verdict.refusals):
         return Outcome(
             revision=revision,
-            status=Status.COMMITTED,
+            status=_COMMITTED,
             granted=verdict.granted,
             value=verdict.value,
             detail=verdict.detail,

@@ -60,6 +60,7 @@ def _write_register(cell: Cell, command: RegisterMachine, *, session: int, stamp
     machines.state[row] = MachineState.JOINING
     machines.contact_session[row] = session
     machines.silent_ticks[row] = 0
+    machines.note_standing()
     _set_port_range(cell, row, command)
     _touch(cell, np.array([row], np.int64), stamp=stamp)
 
@@ -101,6 +102,7 @@ def _write_inventory(cell: Cell, command: Inventory, *, stamp: Stamp) -> None:
             lost.append(task)
     if machines.state[command.machine] == MachineState.JOINING:
         machines.state[command.machine] = MachineState.UP
+        machines.note_standing()
         _touch(cell, np.array([command.machine], np.int64), stamp=stamp)
     _lose_tasks(cell, np.array(lost, np.int64), stamp=stamp)
 
@@ -130,6 +132,7 @@ def _write_lose(cell: Cell, rows: Rows, *, stamp: Stamp) -> None:
     machines.state[rows] = MachineState.DOWN
     machines.lost_elapsed[rows] = cell.elapsed
     machines.contact_session[rows] = 0
+    machines.note_standing()
     _touch(cell, rows, stamp=stamp)
     is_lost = np.zeros(machines.count, np.bool_)
     is_lost[rows] = True
@@ -163,6 +166,7 @@ def _write_tick(cell: Cell, command: Tick, *, session: int) -> None:
     machines.silent_ticks[gained] = 0
     is_silent = (machines.state != MachineState.DOWN) & (machines.contact_session == 0)
     np.add(machines.silent_ticks, 1, out=machines.silent_ticks, where=is_silent)
+    machines.note_standing()
     cell.touched.ticked = True
 
 

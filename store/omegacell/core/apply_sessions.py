@@ -5,13 +5,14 @@ read. Both are written for every judged transaction, granted or refused.
 """
 
 from functools import partial
+from typing import Final
 
 import numpy as np
 
 from omegacell.core.cell import Author, Cell, Session
 from omegacell.core.commands import (
+    SCHEDULING,
     ActivateRules,
-    Evict,
     ExpireSession,
     Genesis,
     OpenSession,
@@ -20,9 +21,12 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.outcomes import Outcome, Reason, Status
+from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RULES, SUSPENSION_US, SessionId
 from omegacell.core.verdicts import Verdict, refuse
+
+_DECIDING: Final = (Place, Unplaced)
+"""Scheduling commands that say what was decided for a job."""
 
 
 def judge_genesis(cell: Cell, command: Genesis) -> Verdict:
@@ -46,6 +50,7 @@ def _write_reincarnate(cell: Cell, command: Reincarnate, session: SessionId) -> 
     cell.incarnation = command.incarnation
     cell.sessions = {number: kept for number, kept in cell.sessions.items() if number == session}
     cell.machines.contact_session[:] = 0
+    cell.machines.note_standing()
     cell.touched.sessions = True
 
 
@@ -73,6 +78,7 @@ def _write_end(cell: Cell, session: SessionId) -> None:
     cell.sessions.pop(session, None)
     contact = cell.machines.contact_session
     contact[contact == session] = 0
+    cell.machines.note_standing()
     cell.touched.sessions = True
 
 
@@ -108,7 +114,8 @@ def find_author_row(cell: Cell, transaction: Transaction) -> int:
 
 def keep_books(cell: Cell, transaction: Transaction, outcome: Outcome, *, placed: int) -> None:
     """Enter a judged transaction in its session and in its author's counters. Mutates."""
-    cell.last_stamp_us = max(cell.last_stamp_us, transaction.decided_to_us)
+    decided_to_us = transaction.decided_to_us
+    cell.last_stamp_us = max(cell.last_stamp_us, decided_to_us)
     session = cell.sessions.get(transaction.session)
     if session is None or cell.genesis is None:
         return
@@ -116,15 +123,15 @@ def keep_books(cell: Cell, transaction: Transaction, outcome: Outcome, *, placed
     session.deadline = cell.elapsed + cell.genesis.session_ttl_us
     session.outcomes.append((transaction.seq, outcome))
     author = cell.authors.rows[session.author]
-    author.last_at_us = max(author.last_at_us, transaction.decided_to_us)
-    decided = [command for command in transaction.commands if isinstance(command, Place | Unplaced)]
-    if not decided and not isinstance(transaction.last_command, Evict):
+    author.last_at_us = max(author.last_at_us, decided_to_us)
+    if not isinstance(transaction.last_command, SCHEDULING):
         return
+    decided = [command for command in transaction.commands if isinstance(command, _DECIDING)]
     _count_refused(cell, author, outcome)
     if not decided:
         return
     author.decisions += 1
-    author.busy_us += max(0, transaction.decided_to_us - transaction.decided_from_us)
+    author.busy_us += max(0, decided_to_us - transaction.decided_from_us)
     author.no_fit += any(isinstance(command, Unplaced) for command in decided)
     author.placements += placed
     for command in decided:
@@ -145,7 +152,7 @@ def _count_wait(cell: Cell, author: Author, job: int, decided_from_us: int) -> N
 
 def _count_claims(author: Author, outcome: Outcome) -> None:
     refusals = outcome.refusals
-    if not len(refusals):
+    if refusals is NO_REFUSALS or not len(refusals):
         author.committed += outcome.status is Status.COMMITTED
         return
     conflicted = int(refusals.is_conflict.sum())

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_ranks, is_distinct
+from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
-from omegacell.core.conflicts import ALL_GRANTED, Base, Judged, Overlay, find_refusals
+from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, Overlay, find_refusals
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
 from omegacell.core.outcomes import Reason
+from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
 
 
@@ -27,15 +28,18 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
         is_conflict = is_forgotten_since(cell, command.job, base.seen)
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
-    judged = find_refusals(cell, overlay, command, job_row=job_row, base=base)
-    refusals = refuse_rows(judged)
-    tasks = command.indices + cell.jobs.offset[job_row]
-    machines = command.machines.astype(np.int64)
+    offset = int(cell.jobs.offset[job_row])
+    tasks = span_of(offset, command.indices)
+    judged = find_refusals(cell, overlay, Claims(command, job_row, tasks), base=base)
+    indices, machines = command.indices, command.machines.astype(np.int64)
     if judged.reasons is not None:
-        is_granted = judged.reasons == Reason.NONE
-        tasks, machines = tasks[is_granted], machines[is_granted]
+        is_granted = judged.reasons == Reason.NONE.value
+        indices, machines = indices[is_granted], machines[is_granted]
+        if not len(indices):
+            return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
+        tasks = span_of(offset, indices)
     write = partial(begin_attempts, cell, tasks, job_row=job_row, machines=machines, stamp=stamp)
-    return Verdict(asked=asked, granted=len(tasks), refusals=refusals, write=write if len(tasks) else None)
+    return Verdict(asked=asked, granted=len(indices), refusals=refuse_rows(judged), write=write)
 
 
 def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdict) -> None:
@@ -94,10 +98,13 @@ def _write_unplaced(cell: Cell, command: Unplaced, row: int) -> None:
 def judge_report(cell: Cell, command: Report, *, base: Base, stamp: Stamp) -> Verdict:
     """Judge what machines report, row by row; a row about a newer attempt or an older registration is stale."""
     asked = len(command.jobs)
+    ending = find_ending(cell, command)
+    if ending is not None:
+        return Verdict(asked=asked, granted=asked, write=partial(write_ending, cell, command, ending, stamp=stamp))
     tasks, judged = _judge_report_rows(cell, command, base=base)
     granted = np.arange(asked, dtype=np.int64)
     if judged.reasons is not None:
-        granted = np.flatnonzero(judged.reasons == Reason.NONE)
+        granted = np.flatnonzero(judged.reasons == Reason.NONE.value)
     if not len(granted):
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     write = partial(_write_report, cell, command, tasks, granted, stamp=stamp)
@@ -112,10 +119,10 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
     is_machine = command.machines < machines.count
     is_job = job_rows >= 0
     if not jobs.count or not machines.count:
-        reasons[:] = Reason.UNKNOWN_MACHINE
-        reasons[~is_job] = Reason.UNKNOWN_JOB
+        reasons[:] = Reason.UNKNOWN_MACHINE.value
+        reasons[~is_job] = Reason.UNKNOWN_JOB.value
         is_forgotten = [is_forgotten_since(cell, job, base.seen) for job in command.jobs.tolist()]
-        is_conflict = (reasons == Reason.UNKNOWN_JOB) & np.array(is_forgotten, np.bool_)
+        is_conflict = (reasons == Reason.UNKNOWN_JOB.value) & np.array(is_forgotten, np.bool_)
         return np.zeros(asked, np.int64), Judged(reasons=reasons, is_conflict=is_conflict.astype(np.uint8))
     rows = np.where(is_machine, command.machines, 0)
     safe_jobs = np.where(is_job, job_rows, 0)
@@ -126,21 +133,23 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
         & (arena.machine[tasks] == command.machines)
         & _is_active(cell, tasks)
     )
-    reasons[~is_current] = Reason.STALE_ATTEMPT
-    reasons[~is_task] = Reason.UNKNOWN_TASK
-    reasons[machines.epoch[rows] != command.epochs] = Reason.STALE_EPOCH
-    reasons[~is_machine] = Reason.UNKNOWN_MACHINE
-    reasons[~is_job] = Reason.UNKNOWN_JOB
+    reasons[~is_current] = Reason.STALE_ATTEMPT.value
+    reasons[~is_task] = Reason.UNKNOWN_TASK.value
+    reasons[machines.epoch[rows] != command.epochs] = Reason.STALE_EPOCH.value
+    reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
+    reasons[~is_job] = Reason.UNKNOWN_JOB.value
     _refuse_after_exit(reasons, tasks, command)
     if not reasons.any():
         return tasks, ALL_GRANTED
     is_conflict = np.zeros(asked, np.uint8)
     changed = machines.effective_changed_at(rows, floor=base.floor)
-    is_conflict[(reasons == Reason.STALE_EPOCH) & (changed > base.seen)] = 1
-    for place in np.flatnonzero((reasons == Reason.STALE_ATTEMPT) | (reasons == Reason.UNKNOWN_TASK)).tolist():
+    is_conflict[(reasons == Reason.STALE_EPOCH.value) & (changed > base.seen)] = 1
+    for place in np.flatnonzero(
+        (reasons == Reason.STALE_ATTEMPT.value) | (reasons == Reason.UNKNOWN_TASK.value)
+    ).tolist():
         row = int(job_rows[place])
         is_conflict[place] = jobs.effective_changed_at(row, floor=base.floor) > base.seen
-    for place in np.flatnonzero(reasons == Reason.UNKNOWN_JOB).tolist():
+    for place in np.flatnonzero(reasons == Reason.UNKNOWN_JOB.value).tolist():
         is_conflict[place] = is_forgotten_since(cell, int(command.jobs[place]), base.seen)
     return tasks, Judged(reasons=reasons, is_conflict=is_conflict)
 
@@ -150,11 +159,11 @@ def _refuse_after_exit(reasons: NDArray[np.uint8], tasks: Rows, command: Report)
     if is_distinct(tasks):
         return
     ended: dict[int, None] = {}
-    for place in np.flatnonzero(reasons == Reason.NONE).tolist():
+    for place in np.flatnonzero(reasons == Reason.NONE.value).tolist():
         task = int(tasks[place])
         if task in ended:
-            reasons[place] = Reason.STALE_ATTEMPT
-        elif command.kinds[place] == ReportKind.EXITED:
+            reasons[place] = Reason.STALE_ATTEMPT.value
+        elif command.kinds[place] == ReportKind.EXITED.value:
             ended[task] = None
 
 
@@ -181,18 +190,18 @@ def _write_report(cell: Cell, command: Report, tasks: Rows, granted: Rows, *, st
 def _write_round(cell: Cell, command: Report, tasks: Rows, places: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
     kinds = command.kinds[places]
-    started = places[kinds == ReportKind.STARTED]
-    started = started[arena.state[tasks[started]] == TaskState.PLACED]
+    started = places[kinds == ReportKind.STARTED.value]
+    started = started[arena.state[tasks[started]] == TaskState.PLACED.value]
     if len(started):
         start_attempts(cell, tasks[started], at_us=command.at_us[started], stamp=stamp)
     for kind, health in ((ReportKind.HEALTHY, 1), (ReportKind.UNHEALTHY, 2)):
         told = tasks[places[kinds == kind]]
-        told = told[(arena.state[told] == TaskState.RUNNING) & (arena.health[told] != health)]
+        told = told[(arena.state[told] == TaskState.RUNNING.value) & (arena.health[told] != health)]
         if len(told):
             arena.health[told] = health
             cell.touched.tasks.append(told)
             touch_jobs(cell, np.unique(arena.job[told]), stamp=stamp)
-    exited = places[kinds == ReportKind.EXITED]
+    exited = places[kinds == ReportKind.EXITED.value]
     if len(exited):
         end_attempts(cell, tasks[exited], _find_ends(cell, command, tasks, exited), stamp=stamp)
 
@@ -202,18 +211,18 @@ def _find_ends(cell: Cell, command: Report, tasks: Rows, exited: Rows) -> Ends:
     arena = cell.tasks
     codes, signals, notes = command.exit_codes[exited], command.signals[exited], command.notes[exited]
     ended = tasks[exited]
-    is_clean = (codes == 0) & (signals == 0) & (notes == ExitNote.NONE)
-    is_batch = cell.jobs.kind[arena.job[ended]] == Kind.BATCH
+    is_clean = (codes == 0) & (signals == 0) & (notes == ExitNote.NONE.value)
+    is_batch = cell.jobs.kind[arena.job[ended]] == Kind.BATCH.value
     stopping = arena.stopping[ended]
-    states = np.where(is_clean, np.uint8(TaskState.SUCCEEDED), np.uint8(TaskState.FAILED))
-    states[notes == ExitNote.FENCED] = TaskState.LOST
+    states = np.where(is_clean, np.uint8(TaskState.SUCCEEDED.value), np.uint8(TaskState.FAILED.value))
+    states[notes == ExitNote.FENCED.value] = TaskState.LOST.value
     is_asked = ~(is_clean & is_batch)
-    states[is_asked & (stopping == Stopping.STOP)] = TaskState.STOPPED
-    states[is_asked & (stopping == Stopping.EVICT)] = TaskState.EVICTED
+    states[is_asked & (stopping == Stopping.STOP.value)] = TaskState.STOPPED.value
+    states[is_asked & (stopping == Stopping.EVICT.value)] = TaskState.EVICTED.value
     return Ends(states=states, exit_codes=codes, signals=signals, notes=notes, at_us=command.at_us[exited])
 
 
 def _is_active(cell: Cell, tasks: Rows) -> NDArray[np.bool_]:
     state = cell.tasks.state[tasks]
-    is_active: NDArray[np.bool_] = (state == TaskState.PLACED) | (state == TaskState.RUNNING)
+    is_active: NDArray[np.bool_] = (state == TaskState.PLACED.value) | (state == TaskState.RUNNING.value)
     return is_active

@@ -5,8 +5,9 @@ buffers behind the views grow by doubling. Rows are never removed: what is freed
 array functions that both the judge and the schedulers need stand here too. No meaning of any column belongs here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ class Table:
         """Begin with no rows."""
         self.count = 0
         self._buffers: dict[str, NDArray[np.generic]] = {}
+        self._blocks: list[tuple[list[str], NDArray[np.generic]]] = []
         self._room = 0
         self._reserve(16)
         self._show()
@@ -56,26 +58,39 @@ class Table:
     def copy_columns(self, other: Self) -> None:
         """Become an equal, independent copy of the columns of ``other``. Cost: O(rows)."""
         self.count = other.count
-        self._room = max(16, other.count)
-        self._buffers = {}
-        for name, column in self.COLUMNS.items():
-            buffer = np.full((self._room, *column.tail), column.fresh, column.dtype)
-            buffer[: other.count] = other._buffers[name][: other.count]
-            self._buffers[name] = buffer
+        self._buffers = dict(other._buffers)
+        self._reserve(max(16, other.count))
         self._show()
 
     def _reserve(self, room: int) -> None:
+        """Make room for so many rows; what there is stays. All columns of one shape and dtype share a block."""
+        known, self._buffers, self._blocks = self._buffers, {}, []
+        kinds: dict[tuple[object, ...], list[str]] = {}
         for name, column in self.COLUMNS.items():
-            buffer = np.full((room, *column.tail), column.fresh, column.dtype)
-            if self.count and name in self._buffers:
-                used = min(self.count, len(self._buffers[name]))
-                buffer[:used] = self._buffers[name][:used]
-            self._buffers[name] = buffer
+            kinds.setdefault((column.dtype, *column.tail), []).append(name)
+        for names in kinds.values():
+            column = self.COLUMNS[names[0]]
+            block = np.empty((len(names), room, *column.tail), column.dtype)
+            for name, buffer in zip(names, block, strict=True):
+                buffer.fill(self.COLUMNS[name].fresh)
+                if name in known:
+                    used = min(self.count, len(known[name]))
+                    buffer[:used] = known[name][:used]
+                self._buffers[name] = buffer
+            self._blocks.append((names, block))
         self._room = room
 
     def _show(self) -> None:
-        for name in self.COLUMNS:
-            setattr(self, name, self._buffers[name][: self.count])
+        """Let the attributes be views of the used rows: cut from a block at once, which takes half the time."""
+        for names, block in self._blocks:
+            vars(self).update(zip(names, block[:, : self.count], strict=True))
+
+
+_FEW: Final = 64
+"""Values that Python looks at faster than numpy, whose every call costs a microsecond whatever it is given."""
+
+_RUNS: Final = np.arange(1 << 16, dtype=np.int32)
+"""What consecutive numbers look like."""
 
 
 def find_ranks(values: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -97,12 +112,21 @@ def find_ranks(values: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def find_highest(values: NDArray[np.integer]) -> int:
-    """Return the highest of at least one value; a single one without the cost of a reduction.
+    """Return the highest of at least one value.
 
     >>> find_highest(np.array([3, 9, 4])), find_highest(np.array([5]))
     (9, 5)
     """
-    return int(values[0]) if len(values) == 1 else int(values.max())
+    return max(values.tolist()) if len(values) <= _FEW else int(values.max())
+
+
+def find_lowest(values: NDArray[np.integer]) -> int:
+    """Return the lowest of at least one value.
+
+    >>> find_lowest(np.array([3, 9, 4]))
+    3
+    """
+    return min(values.tolist()) if len(values) <= _FEW else int(values.min())
 
 
 def is_distinct(values: NDArray[np.integer]) -> bool:
@@ -111,7 +135,82 @@ def is_distinct(values: NDArray[np.integer]) -> bool:
     >>> is_distinct(np.array([1, 4, 2])), is_distinct(np.array([1, 4, 1]))
     (True, False)
     """
-    if len(values) < 2 or bool((values[1:] > values[:-1]).all()):
+    if len(values) <= _FEW:
+        return len(set(values.tolist())) == len(values)
+    if bool((values[1:] > values[:-1]).all()):
         return True
     ordered = np.sort(values, kind="stable")
     return not bool((ordered[1:] == ordered[:-1]).any())
+
+
+def is_run(values: NDArray[np.integer]) -> bool:
+    """Tell whether a value is followed by the next higher ones: the task indices of most claims are. Nothing is none.
+
+    >>> is_run(np.array([3, 4, 5], np.int32)), is_run(np.array([3, 5, 4], np.int32))
+    (True, False)
+    """
+    count = len(values)
+    if not count:
+        return False
+    first = int(values[0])
+    if int(values[count - 1]) - first != count - 1:
+        return False
+    if first >= 0 and first + count <= len(_RUNS) and values.itemsize == _RUNS.itemsize:
+        return values.tobytes() == _RUNS[first : first + count].tobytes()
+    return bool((values[1:] > values[:-1]).all())
+
+
+Span: TypeAlias = slice | NDArray[np.integer]
+"""Rows of a table: a slice when they are consecutive, else a column of their numbers."""
+
+
+def span_of(offset: int, indices: NDArray[np.integer]) -> Span:
+    """Return the rows ``offset + indices``: as a slice when they are a run, which numpy takes several times faster.
+
+    >>> span_of(100, np.array([3, 4, 5], np.int32)), span_of(100, np.array([5, 3], np.int32)).tolist()
+    (slice(103, 106, None), [105, 103])
+    """
+    if is_run(indices):
+        first = offset + int(indices[0])
+        return slice(first, first + len(indices))
+    return indices + np.int64(offset)
+
+
+def rows_of(span: Span) -> NDArray[np.integer]:
+    """Return the rows that a span stands for.
+
+    >>> rows_of(slice(103, 106)).tolist()
+    [103, 104, 105]
+    """
+    return np.arange(span.start, span.stop, dtype=np.int64) if isinstance(span, slice) else span
+
+
+def unite(parts: Sequence[Span]) -> NDArray[np.int64]:
+    """Return the rows of several spans, ascending, each once, int64.
+
+    >>> unite([slice(2, 4), np.array([3, 1])]).tolist()
+    [1, 2, 3]
+    """
+    if not parts:
+        return np.empty(0, np.int64)
+    return np.unique(np.concatenate([rows_of(part) for part in parts]).astype(np.int64))
+
+
+def is_zero(column: NDArray[np.integer]) -> bool:
+    """Tell whether a column holds nothing but zeros; see `are_equal`.
+
+    >>> is_zero(np.zeros(3, np.int32)), is_zero(np.array([0, 1]))
+    (True, False)
+    """
+    return column.tobytes() == bytes(column.nbytes)
+
+
+def are_equal(first: NDArray[np.integer], second: NDArray[np.integer]) -> bool:
+    """Tell whether two columns are of one dtype and hold the same; False says nothing when the dtypes differ.
+
+    Their bytes are compared, which is done in a fifth of the time of ``(first == second).all()``.
+
+    >>> are_equal(np.array([1, 2]), np.array([1, 2])), are_equal(np.array([1, 2]), np.array([1, 3]))
+    (True, False)
+    """
+    return first.dtype == second.dtype and first.tobytes() == second.tobytes()

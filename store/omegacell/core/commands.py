@@ -7,12 +7,13 @@ task; nothing here decides anything (see ``apply``). A transaction holds either 
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.jobs import JobSpec
+from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -93,6 +94,7 @@ class ExpireSession:
     session: SessionId
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitJob:
     """Bring a job in, scale it, or (``replace``) put another spec in its place.
@@ -120,6 +122,7 @@ class ForgetJob:
     job: JobId
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Place:
     """Claims: put tasks of one job on machines.
@@ -258,6 +261,7 @@ class ExitNote(IntEnum):
     """Killed by its machine because the machine's lease on it ran out: counts as lost."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
     """What machines say of attempts, as columns of equal length.
@@ -306,6 +310,8 @@ class Tick:
 
 
 Scheduling: TypeAlias = Place | Evict | Unplaced
+SCHEDULING: Final = (Place, Evict, Unplaced)
+"""The same as a tuple, which ``isinstance`` takes in half the time of a union."""
 Command: TypeAlias = (
     Genesis
     | Reincarnate
@@ -330,6 +336,7 @@ Command: TypeAlias = (
 NO_CHAIN = b"\x00" * 16
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Transaction:
     """Commands of one author, committed together.

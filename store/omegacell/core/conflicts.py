@@ -8,20 +8,19 @@ refusal is a conflict (what its reason reads changed after the base) or a disagr
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_highest, find_ranks, is_distinct
+from omegacell.core.columns import Span, find_highest, find_lowest, find_ranks, is_distinct, is_zero, rows_of
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
+from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TASKS_PER_JOB, Detection
-
-_UP = int(MachineState.UP)
-"""A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
 
 
 class Overlay:
@@ -48,17 +47,32 @@ class Overlay:
 
         ``rows`` are machine rows in any order, all machines when None. Cost: O(rows).
         """
+        takers = self._cell.machines.takers(spec.driver)
         free = self._free if rows is None else self._free.take(rows, axis=0)
-        room = np.full(len(free), MAX_TASKS_PER_JOB, np.int64)
+        room = np.multiply(takers if rows is None else takers.take(rows), MAX_TASKS_PER_JOB, dtype=np.int64)
         for dimension, amount in enumerate(spec.resources):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
-        np.maximum(room, 0, out=room)
-        room *= self._takes_work(spec, rows)
-        return room
+        return np.maximum(room, 0, out=room)
+
+    def takes_each(self, spec: JobSpec, rows: NDArray[np.integer]) -> bool:
+        """Tell whether each of at least one machine takes at least one task: ``room(spec, rows).min() > 0``, sooner.
+
+        A quotient is at least one exactly when the amount is free, so the least that is free says it for all machines.
+        Cost: O(rows).
+        """
+        if spec.ports:
+            return bool(self.room(spec, rows).min() > 0)
+        if False in self._cell.machines.takers(spec.driver).take(rows).tolist():
+            return False
+        free = self._free.take(rows, axis=0)
+        for dimension, amount in enumerate(spec.resources):
+            if amount and find_lowest(free[:, dimension]) < amount:
+                return False
+        return True
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
@@ -93,13 +107,13 @@ class Overlay:
         reasons = self.standing_reasons(spec, every)
         dimensions = np.full(len(every), -1, np.int32)
         if spec.ports:
-            open_ = reasons == Reason.NONE
+            open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
                 reasons[place] = self._port_reason(spec, int(every[place]))
         for dimension, amount in enumerate(spec.resources):
             if amount:
-                lacks = (reasons == Reason.NONE) & (self._free[every, dimension] < amount)
-                reasons[lacks] = Reason.RESOURCES
+                lacks = (reasons == Reason.NONE.value) & (self._free[every, dimension] < amount)
+                reasons[lacks] = Reason.RESOURCES.value
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
@@ -127,24 +141,16 @@ class Overlay:
         """Tell whether a task was claimed before on this overlay."""
         return task_row in self._claimed
 
-    def claims_any(self, task_rows: NDArray[np.integer]) -> bool:
+    def claims_any(self, tasks: Span) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
-        return bool(self._claimed) and any(row in self._claimed for row in task_rows.tolist())
-
-    def _takes_work(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.bool_]:
-        machines = self._cell.machines
-        state = machines.state if rows is None else machines.state[rows]
-        drivers = machines.drivers if rows is None else machines.drivers[rows]
-        takes: NDArray[np.bool_] = drivers & machines.driver_bit(spec.driver) != 0
-        takes &= state == _UP
-        return takes
+        return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         machines = self._cell.machines
         lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING), np.uint8(Reason.NONE))
-        reasons[machines.state[rows] != MachineState.UP] = Reason.MACHINE_NOT_UP
+        reasons = np.where(lacks_driver, np.uint8(Reason.DRIVER_MISSING.value), np.uint8(Reason.NONE.value))
+        reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -176,8 +182,7 @@ class Overlay:
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Base(NamedTuple):
     """What a transaction is judged against: the revision its author saw, its own earlier ones not counting.
 
     Attributes:
@@ -196,6 +201,7 @@ def base_of(transaction: Transaction, revision: int) -> Base:
     return Base(seen=transaction.seen, floor=revision - 1 - transaction.position, detection=transaction.detection)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
     """What became of each claim of one `Place`: columns of the claims' length.
@@ -213,37 +219,44 @@ class Judged:
 ALL_GRANTED = Judged()
 
 
-def find_refusals(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+class Claims(NamedTuple):
+    """The claims of one `Place` of a known job: whose row that is, and the rows of the tasks."""
+
+    place: Place
+    job_row: int
+    tasks: Span
+
+
+def find_refusals(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) -> Judged:
     """Judge the claims of one `Place` of a known job in order and return what is refused, and why.
 
     Pure: neither the cell nor the overlay changes. Cost: O(claims) when all is granted, which is the common case.
     """
-    task_rows = place.indices + cell.jobs.offset[job_row]
-    collides = not is_distinct(place.indices) or overlay.claims_any(task_rows)
-    if not collides and _is_all_granted(cell, overlay, place, job_row=job_row, base=base):
+    place, job_row, tasks = claims
+    collides = not (isinstance(tasks, slice) or is_distinct(tasks)) or overlay.claims_any(tasks)
+    if not collides and _is_all_granted(cell, overlay, claims, base=base):
         return ALL_GRANTED
     if collides:
         return _judge_one_by_one(cell, overlay, place, job_row=job_row, base=base)
     return _judge(cell, overlay, place, job_row=job_row, base=base)
 
 
-def _is_all_granted(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> bool:
+def _is_all_granted(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) -> bool:
+    place, job_row, tasks = claims
     rows = place.machines
     if cell.jobs.stopping[job_row]:
         return False
-    highest_index, highest_row = find_highest(place.indices), find_highest(rows)
-    if highest_index >= cell.jobs.count_wanted[job_row] or highest_row >= cell.machines.count:
+    if find_highest(place.indices) >= int(cell.jobs.count_wanted[job_row]) or find_highest(rows) >= cell.machines.count:
         return False
-    if find_highest(cell.tasks.state[place.indices + cell.jobs.offset[job_row]]) != TaskState.PENDING:
+    if not is_zero(cell.tasks.state[tasks]):  # PENDING is 0
         return False
     changed = cell.machines.effective_changed_at
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
-    room = overlay.room(cell.jobs.spec_of(job_row), rows)
-    least = int(room.min())
-    if least == 0 or least >= len(rows) or is_distinct(rows):
-        return least > 0
-    return bool((find_ranks(rows) < room).all())
+    spec = cell.jobs.spec_of(job_row)
+    if is_distinct(rows):
+        return overlay.takes_each(spec, rows)
+    return bool((find_ranks(rows) < overlay.room(spec, rows)).all())
 
 
 def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
@@ -259,20 +272,22 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
         changed = machines.effective_changed_at(rows, floor=base.floor)
         reasons = overlay.standing_reasons(spec, rows)
         if base.detection is Detection.COARSE:
-            reasons[changed > base.seen] = Reason.MACHINE_CHANGED
+            reasons[changed > base.seen] = Reason.MACHINE_CHANGED.value
         taken_at = np.where(is_machine, machines.claimed_at[rows], 0)
     else:
         changed, taken_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING
-    reasons[~is_task] = Reason.UNKNOWN_TASK
-    reasons[~is_machine] = Reason.UNKNOWN_MACHINE
+    reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING.value
+    reasons[~is_task] = Reason.UNKNOWN_TASK.value
+    reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     if jobs.stopping[job_row]:
-        reasons[:] = Reason.JOB_STOPPING
+        reasons[:] = Reason.JOB_STOPPING.value
     dimensions, shortages = _judge_room(overlay, spec, rows, reasons)
-    is_job_reason = np.isin(reasons, (Reason.JOB_STOPPING, Reason.UNKNOWN_TASK, Reason.TASK_NOT_PENDING))
+    is_job_reason = np.isin(
+        reasons, (Reason.JOB_STOPPING.value, Reason.UNKNOWN_TASK.value, Reason.TASK_NOT_PENDING.value)
+    )
     is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
-    is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE)
-    is_conflict &= reasons != Reason.UNKNOWN_MACHINE
+    is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE.value)
+    is_conflict &= reasons != Reason.UNKNOWN_MACHINE.value
     return Judged(
         reasons=reasons,
         is_conflict=is_conflict.astype(np.uint8),
@@ -291,7 +306,7 @@ def _judge_room(
     """
     dimensions = np.full(len(rows), -1, np.int32)
     shortages = np.zeros(len(rows), np.int64)
-    judged = np.flatnonzero(reasons == Reason.NONE)
+    judged = np.flatnonzero(reasons == Reason.NONE.value)
     on = rows[judged]
     fits = find_ranks(on) < overlay.room(spec, on)
     refused = judged[~fits]

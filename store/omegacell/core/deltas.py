@@ -10,34 +10,40 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.columns import Span, unite
 from omegacell.core.units import JobId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Delta:
     """What was touched between two drains.
+
+    Rows are noted as they were touched, and put in order when somebody reads them: most followers never do.
 
     Attributes:
         jobs: jobs of which anything changed, in order of first touch; forgotten ones too.
         reshaped: those of them that were submitted, scaled, stopped or forgotten: read them anew.
-        tasks: task rows whose state changed, ascending, int64; rows of reshaped jobs may have moved since.
-        machines: machine rows that changed, ascending, int64.
+        task_parts, machine_parts: what `tasks` and `machines` are made of, in any order.
         is_sessions_changed: a session was opened, closed or expired.
         is_ticked: a tick was accepted.
     """
 
-    jobs: tuple[JobId, ...]
-    reshaped: frozenset[JobId]
-    tasks: NDArray[np.int64]
-    machines: NDArray[np.int64]
-    is_sessions_changed: bool
-    is_ticked: bool
+    jobs: tuple[JobId, ...] = ()
+    reshaped: frozenset[JobId] = frozenset()
+    task_parts: Sequence[Span] = ()
+    machine_parts: Sequence[Span] = ()
+    is_sessions_changed: bool = False
+    is_ticked: bool = False
 
+    @property
+    def tasks(self) -> NDArray[np.int64]:
+        """Task rows whose state changed, ascending, int64; rows of reshaped jobs may have moved since."""
+        return unite(self.task_parts)
 
-def _unite(parts: list[NDArray[np.integer]]) -> NDArray[np.int64]:
-    if not parts:
-        return np.empty(0, np.int64)
-    return np.unique(np.concatenate(parts).astype(np.int64))
+    @property
+    def machines(self) -> NDArray[np.int64]:
+        """Machine rows that changed, ascending, int64."""
+        return unite(self.machine_parts)
 
 
 @dataclass(slots=True)
@@ -46,18 +52,18 @@ class Touched:
 
     jobs: dict[int, None] = field(default_factory=dict)
     reshaped: dict[int, None] = field(default_factory=dict)
-    tasks: list[NDArray[np.integer]] = field(default_factory=list)
-    machines: list[NDArray[np.integer]] = field(default_factory=list)
+    tasks: list[Span] = field(default_factory=list)
+    machines: list[Span] = field(default_factory=list)
     sessions: bool = False
     ticked: bool = False
 
     def drain(self) -> Delta:
         """Return what was noted and forget it. Cost: O(touched)."""
         delta = Delta(
-            jobs=tuple(JobId(job) for job in self.jobs),
-            reshaped=frozenset(JobId(job) for job in self.reshaped),
-            tasks=_unite(self.tasks),
-            machines=_unite(self.machines),
+            jobs=tuple(map(JobId, self.jobs)),
+            reshaped=frozenset(map(JobId, self.reshaped)),
+            task_parts=self.tasks,
+            machine_parts=self.machines,
             is_sessions_changed=self.sessions,
             is_ticked=self.ticked,
         )
@@ -77,10 +83,10 @@ def join(deltas: Sequence[Delta]) -> Delta:
     if len(deltas) == 1:
         return deltas[0]
     return Delta(
-        jobs=tuple(dict.fromkeys(job for delta in deltas for job in delta.jobs)),
-        reshaped=frozenset[JobId]().union(*(delta.reshaped for delta in deltas)),
-        tasks=_unite([delta.tasks for delta in deltas]),
-        machines=_unite([delta.machines for delta in deltas]),
-        is_sessions_changed=any(delta.is_sessions_changed for delta in deltas),
-        is_ticked=any(delta.is_ticked for delta in deltas),
+        jobs=tuple(dict.fromkeys([job for delta in deltas for job in delta.jobs])),
+        reshaped=frozenset([job for delta in deltas for job in delta.reshaped]),
+        task_parts=[part for delta in deltas for part in delta.task_parts],
+        machine_parts=[part for delta in deltas for part in delta.machine_parts],
+        is_sessions_changed=True in [delta.is_sessions_changed for delta in deltas],
+        is_ticked=True in [delta.is_ticked for delta in deltas],
     )

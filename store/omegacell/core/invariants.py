@@ -89,6 +89,16 @@ def _check_machines(cell: Cell) -> None:
             spec = jobs.spec_of(int(arena.job[row]))
             for dimension, amount in enumerate(spec.resources):
                 held[int(arena.machine[row])][spec.band][dimension] += amount
+    for driver in machines.driver_names:
+        bit = machines.driver_bit(driver)
+        expected = [
+            bool(drivers & bit) and state == MachineState.UP
+            for drivers, state in zip(machines.drivers.tolist(), machines.state.tolist(), strict=True)
+        ]
+        _require(machines.takers(driver).tolist() == expected, f"the machines that take {driver} are others")
+    contacts = zip(machines.contact_session.tolist(), machines.silent_ticks.tolist(), strict=True)
+    silent = [session == 0 and ticks > 0 for session, ticks in contacts]
+    _require(machines.silent().tolist() == silent, "the silent machines are others")
     for row in range(machines.count):
         name = machines.names[row]
         _require(machines.row_of(name) == row, f"machine {name} is not found in its row {row}")

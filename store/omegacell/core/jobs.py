@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from omegacell.core.quick import quick
 from omegacell.core.units import Band
 
 
@@ -95,6 +96,7 @@ class Port:
     number: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What the core must know of a job; two equal specs but for ``count`` are the same job scaled.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
 from omegacell.core.commands import Unplaced
-from omegacell.core.jobs import STATE_COUNT, JobSpec, TaskState
+from omegacell.core.jobs import STATE_COUNT, JobSpec
 from omegacell.core.units import RESOURCE_COUNT, JobId
 
 
@@ -102,8 +102,8 @@ class JobTable(Table):
 
     def is_active(self, row: int) -> bool:
         """Tell whether any task of the job is pending, placed or running."""
-        counts = self.counts[row]
-        return bool(counts[TaskState.PENDING] or counts[TaskState.PLACED] or counts[TaskState.RUNNING])
+        pending, placed, running, *_ = self.counts[row].tolist()
+        return bool(pending or placed or running)
 
     def add(self, spec: JobSpec) -> int:
         """Give a new job an id, a name and a row and return the row; its extent is the caller's to set. Mutates."""

@@ -6,21 +6,25 @@ counts, ports) true. Task rows given to one call are distinct.
 """
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
+from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 
 Rows = NDArray[np.int64]
 
-_PLACED, _NOT_STOPPING = int(TaskState.PLACED), int(Stopping.NO)
+# plain integers: numpy asks an enum member for attributes that it does not have, at every use
+_PENDING: Final = int(TaskState.PENDING)
+_PLACED: Final = int(TaskState.PLACED)
+_NOT_STOPPING: Final = int(Stopping.NO)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class Stamp(NamedTuple):
     """When something happens, and whose doing it is.
 
     Attributes:
@@ -58,10 +62,10 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
     )
 
 
-def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
+def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
     """Place pending tasks of one job: the next attempt of each begins on its machine. Ports are granted here."""
     arena, jobs = cell.tasks, cell.jobs
-    at = _find_slice(tasks)
+    count = len(machines)
     arena.state[at] = _PLACED
     arena.machine[at] = machines
     arena.last_machine[at] = machines
@@ -75,30 +79,41 @@ def begin_attempts(cell: Cell, tasks: Rows, *, job_row: int, machines: Rows, sta
     arena.started_at_us[at] = 0
     arena.ended_at_us[at] = 0
     spec = jobs.spec_of(job_row)
-    cell.machines.charge(machines, bands=int(spec.band), amounts=jobs.shape[job_row])
+    charge_all(cell, machines, band=int(spec.band), amounts=jobs.shape[job_row])
     if spec.ports:
         numbers = tuple(port.number for port in spec.ports)
-        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
+        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
     counts = jobs.counts[job_row]
-    counts[TaskState.PENDING] -= len(tasks)
-    counts[TaskState.PLACED] += len(tasks)
-    if not counts[TaskState.PENDING]:
+    counts[_PENDING] -= count
+    counts[_PLACED] += count
+    if not counts[_PENDING]:
         jobs.why[job_row] = None
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.machines.claimed_at[machines] = stamp.revision
     cell.machines.claimed_by[machines] = stamp.author
     touch_job(cell, job_row, stamp=stamp)
-    cell.touched.tasks.append(tasks)
+    cell.touched.tasks.append(at)
     cell.touched.machines.append(machines)
 
 
-def _find_slice(rows: Rows) -> Rows | slice:
-    """Return adjacent ascending rows as a slice, which numpy writes several times faster than a list of rows."""
-    first, last = int(rows[0]), int(rows[len(rows) - 1])
-    if last - first == len(rows) - 1 and bool((rows[1:] > rows[:-1]).all()):
-        return slice(first, last + 1)
-    return rows
+def charge_all(cell: Cell, machines: Rows, *, band: int, amounts: NDArray[np.int64]) -> None:
+    """Take amounts ``(resources,)`` from each of some machines, which may stand several times."""
+    if is_distinct(machines):
+        cell.machines.charge_each(machines, band=band, amounts=amounts)
+    else:
+        cell.machines.charge(machines, bands=band, amounts=amounts)
+
+
+def return_ports(cell: Cell, at: Span, machines: Rows) -> None:
+    """Give back the ports that tasks hold on their machines."""
+    held = cell.tasks.ports
+    if not held:
+        return
+    for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
+        numbers = held.pop(task, None)
+        if numbers is not None:
+            cell.machines.return_ports(machine, numbers)
 
 
 def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:
@@ -114,11 +129,7 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     job_rows = arena.job[tasks].astype(np.int64)
     machines = arena.machine[tasks].astype(np.int64)
     cell.machines.charge(machines, bands=jobs.band[job_rows], amounts=-jobs.shape[job_rows])
-    if arena.ports:
-        for task, machine in zip(tasks.tolist(), machines.tolist(), strict=True):
-            numbers = arena.ports.pop(task, None)
-            if numbers is not None:
-                cell.machines.return_ports(machine, numbers)
+    return_ports(cell, tasks, machines)
     arena.machine[tasks] = -1
     arena.exit_code[tasks] = ends.exit_codes
     arena.signal[tasks] = ends.signals
@@ -127,10 +138,10 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     arena.ended_elapsed[tasks] = cell.elapsed
     nexts, restarts = _find_nexts(cell, tasks, ends.states)
     move_tasks(cell, tasks, ends.states)
-    _remember(cell, tasks[nexts == TaskState.PENDING])
+    _remember(cell, tasks[nexts == TaskState.PENDING.value])
     move_tasks(cell, tasks, nexts)
     arena.restarts[tasks] = restarts
-    arena.stopping[tasks] = Stopping.NO
+    arena.stopping[tasks] = Stopping.NO.value
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.touched.machines.append(machines)
     touch_jobs(cell, np.unique(job_rows), stamp=stamp)
@@ -161,7 +172,7 @@ def touch_jobs(cell: Cell, job_rows: NDArray[np.integer], *, stamp: Stamp) -> No
 def touch_job(cell: Cell, row: int, *, stamp: Stamp) -> None:
     """Do for one job what `touch_jobs` does for many, without the cost of arrays."""
     jobs = cell.jobs
-    before = int(jobs.changed_at[row])
+    before = jobs.changed_at[row]
     if before <= stamp.floor:
         jobs.changed_before[row] = before
     jobs.changed_at[row] = stamp.revision
@@ -181,13 +192,13 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)
-    is_service = jobs.kind[job_rows] == Kind.SERVICE
-    is_failure = (states == TaskState.FAILED) | ((states == TaskState.SUCCEEDED) & is_service)
+    is_service = jobs.kind[job_rows] == Kind.SERVICE.value
+    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_service)
     is_counted = is_wanted & is_failure & may_restart
-    is_displaced = (states == TaskState.LOST) | (states == TaskState.EVICTED)
-    is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED))
-    nexts = np.where(is_displaced, np.uint8(TaskState.STOPPED), states)
-    nexts = np.where(is_counted | is_again, np.uint8(TaskState.PENDING), nexts)
+    is_displaced = (states == TaskState.LOST.value) | (states == TaskState.EVICTED.value)
+    is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED.value))
+    nexts = np.where(is_displaced, np.uint8(TaskState.STOPPED.value), states)
+    nexts = np.where(is_counted | is_again, np.uint8(TaskState.PENDING.value), nexts)
     return nexts, np.where(is_counted, restarts + 1, restarts).astype(np.int32)
 
 

@@ -25,6 +25,11 @@ class MachineState(IntEnum):
 
 
 _ROW_WIDTH: Final = BAND_COUNT * RESOURCE_COUNT
+_UP: Final = int(MachineState.UP)
+"""A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
+
+_UNKNOWN: Final = 1 << 63
+"""Above every revision."""
 
 
 class MachineTable(Table):
@@ -93,6 +98,10 @@ class MachineTable(Table):
         self.ports: list[dict[int, int]] = []
         self.driver_names: list[str] = []
         self._row_by_name: dict[str, int] = {}
+        self._takers: dict[int, NDArray[np.bool_]] = {}
+        self._silent: NDArray[np.bool_] | None = None
+        self._is_any_silent = False
+        self._latest = _UNKNOWN
 
     def row_of(self, name: str) -> int | None:
         """Return the row of the machine of that name, or None."""
@@ -127,12 +136,18 @@ class MachineTable(Table):
     def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
         """Mark machines as changed at ``revision``, in the entry whose first revision is ``floor + 1``. Mutates."""
         before = self.changed_at[rows]
-        self.changed_before[rows] = np.where(before > floor, self.changed_before[rows], before)
+        if self._latest > floor:
+            before = np.where(before > floor, self.changed_before[rows], before)
+        self.changed_before[rows] = before
         self.changed_at[rows] = revision
+        # revisions grow: no machine has changed later than this
+        self._latest = revision
 
     def effective_changed_at(self, rows: NDArray[np.integer], *, floor: int) -> NDArray[np.int64]:
         """Return when machines last changed, not counting the author's own changes in this entry: int64."""
-        changed = self.changed_at[rows]
+        changed: NDArray[np.int64] = self.changed_at[rows]
+        if self._latest <= floor:
+            return changed
         effective: NDArray[np.int64] = np.where(changed > floor, self.changed_before[rows], changed)
         return effective
 
@@ -153,6 +168,45 @@ class MachineTable(Table):
                 continue
             np.subtract.at(flat_free, at_free + dimension, amount)
             np.add.at(flat_allocated, at_allocated + dimension, amount)
+
+    def charge_each(self, rows: NDArray[np.integer], *, band: int, amounts: NDArray[np.int64]) -> None:
+        """Do what `charge` does for distinct rows that all give the same ``(resources,)``. Mutates; cost: O(rows)."""
+        for dimension, amount in enumerate(amounts.tolist()):
+            if amount:  # one dimension after another: numpy picks from one axis several times faster than from two
+                free, held = self.free[:, dimension], self.allocated[:, band, dimension]
+                free[rows] = free[rows] - amount
+                held[rows] = held[rows] + amount
+
+    def takers(self, driver: str) -> NDArray[np.bool_]:
+        """Return which machines are up and offer a driver: ``(machines,)`` bool, read-only. Found once, and kept."""
+        bit = self.driver_bit(driver)
+        known = self._takers.get(bit)
+        if known is None or len(known) != self.count:
+            known = (self.drivers & bit != 0) & (self.state == _UP)
+            known.flags.writeable = False
+            self._takers[bit] = known
+        return known
+
+    def silent(self) -> NDArray[np.bool_]:
+        """Return which machines nobody has heard for a tick or more: ``(machines,)`` bool, read-only. Kept, too."""
+        known = self._silent
+        if known is None or len(known) != self.count:
+            known = (self.contact_session == 0) & (self.silent_ticks > 0)
+            known.flags.writeable = False
+            self._silent = known
+            self._is_any_silent = bool(known.any())
+        return known
+
+    @property
+    def is_any_silent(self) -> bool:
+        """Whether nobody has heard some machine for a tick or more."""
+        self.silent()
+        return self._is_any_silent
+
+    def note_standing(self) -> None:
+        """Find `takers` and `silent` anew: to be called by whoever writes state, drivers, contact or ticks. Mutates."""
+        self._takers.clear()
+        self._silent = None
 
     def grant_ports(self, row: int, numbers: tuple[int, ...], task_row: int) -> tuple[int, ...]:
         """Take ports on a machine for a task and return their numbers; a 0 asks for any of the range. Mutates.

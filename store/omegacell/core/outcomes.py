@@ -12,6 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from omegacell.core.commands import Bytes, Int32s, Int64s
+from omegacell.core.quick import quick
 from omegacell.core.units import Revision
 
 
@@ -85,6 +86,7 @@ class Change(IntEnum):
     REPLACED = 4
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Refusals:
     """Refused claims, evictions or reports of one transaction, as columns of equal length, ascending by position.
@@ -119,6 +121,7 @@ NO_REFUSALS = Refusals(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
     """What became of one transaction.

@@ -6,9 +6,9 @@ proposers run it before they append.
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final, assert_never
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,16 +55,45 @@ from omegacell.core.units import (
     RULES,
 )
 
-_FIRST: Final = frozenset(string.ascii_lowercase + string.digits)
-_NAME: Final = frozenset(string.ascii_lowercase + string.digits + "._-")
+_FIRST: Final = string.ascii_lowercase + string.digits
+_NAME: Final = _FIRST + "._-"
 _MAX_ID: Final = (1 << 63) - 1
 _MAX_EPOCH: Final = (1 << 31) - 1
 _MAX_WALL_US: Final = 1 << 60
 """Wall stamps reach beyond `MAX_QUANTITY`: microseconds since the epoch are above 2^50."""
 
+_SMALL: Final = min(MAX_TASKS_PER_JOB, MAX_MACHINES)
+"""Below every limit of an int32 column: where nothing reaches it, no column has to be looked at by itself."""
+_UNSIGNED: Final[dict[type[np.signedinteger], np.dtype[np.unsignedinteger]]] = {
+    np.int32: np.dtype(np.uint32),
+    np.int64: np.dtype(np.uint64),
+}
+_KINDS: Final = bytes(ReportKind)
+_NOTES: Final = bytes(ExitNote)
+
 
 def check_transaction(transaction: Transaction) -> None:
     """Raise `MalformedError` when a transaction breaks the format. Pure; cost: O(transaction)."""
+    commands = transaction.commands
+    # one comparison for all that is nearly always right; what is wrong is found again, one by one, to be named
+    if not (
+        0 < transaction.session <= _MAX_ID
+        and 0 < transaction.seq <= _MAX_ID
+        and 0 <= transaction.seen <= _MAX_ID
+        and 0 <= transaction.position <= _MAX_EPOCH
+        and 0 <= transaction.decided_from_us <= _MAX_WALL_US
+        and 0 <= transaction.decided_to_us <= _MAX_WALL_US
+        and len(transaction.seen_chain) == 16
+        and len(commands) == 1
+        and type(commands[0]) is not Genesis
+    ):
+        _check_head(transaction)
+    for command in commands:
+        _CHECKS[type(command)](command)
+
+
+def _check_head(transaction: Transaction) -> None:
+    """Check everything of a transaction but what is in its commands."""
     _check_range("session", transaction.session, 1, _MAX_ID)
     _check_range("seq", transaction.seq, 1, _MAX_ID)
     _check_range("seen", transaction.seen, 0, _MAX_ID)
@@ -85,61 +114,65 @@ def check_transaction(transaction: Transaction) -> None:
         len(commands) > 1 or transaction.seq != 1 or transaction.position
     ):
         raise MalformedError("Genesis stands alone, first of its session and of its entry")
-    for command in commands:
-        _check_command(command)
 
 
 def check_name(what: str, name: str) -> None:
     """Raise `MalformedError` unless ``name`` is a name: ``[a-z0-9][a-z0-9._-]*``, at most 63 characters."""
-    if not 1 <= len(name) <= MAX_NAME_LENGTH or name[0] not in _FIRST or not _NAME.issuperset(name):
+    # what is left after all characters that a name may hold were stripped from its ends is in no name
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or name[0] not in _FIRST or name.strip(_NAME):
         raise MalformedError(f"{what} {name[:80]!r} is no name; expected [a-z0-9][a-z0-9._-]*, at most 63 characters")
 
 
-def _check_command(command: Command) -> None:  # noqa: PLR0912 - one case for each command
-    match command:
-        case Place():
-            _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-            _check_rows("machines", command.machines, MAX_MACHINES)
-            _check_equal(command.indices, command.machines)
-            _check_range("job", command.job, 1, _MAX_ID)
-        case Report():
-            _check_report(command)
-        case Evict():
-            _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-            _check_rows("attempts", command.attempts, _MAX_EPOCH)
-            _check_equal(command.indices, command.attempts)
-            _check_range("job", command.job, 1, _MAX_ID)
-        case Unplaced():
-            _check_unplaced(command)
-        case SubmitJob():
-            check_spec(command.spec)
-            _check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
-        case StopJob() | ForgetJob():
-            _check_range("job", command.job, 1, _MAX_ID)
-        case RegisterMachine():
-            _check_machine(command)
-        case Inventory():
-            _check_inventory(command)
-        case LoseMachines():
-            _check_ascending("machines", command.machines)
-        case Tick():
-            _check_tick(command)
-        case OpenSession():
-            check_name("author", command.author)
-            if command.scheduler:
-                check_name("scheduler", command.scheduler)
-        case ExpireSession():
-            _check_range("session", command.session, 1, _MAX_ID)
-        case Genesis():
-            _check_genesis(command)
-        case Reincarnate():
-            _check_incarnation(command.incarnation)
-        case ActivateRules():
-            _check_range("rules", command.rules, 1, _MAX_EPOCH)
-        case Renew() | CloseSession():
-            pass
-        case _:
-            assert_never(command)
+def _check_place(command: Place) -> None:
+    if len(command.indices) != len(command.machines) or not _are_below(
+        _SMALL, np.int32, command.indices, command.machines
+    ):
+        _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+        _check_rows("machines", command.machines, MAX_MACHINES)
+        _check_equal(command.indices, command.machines)
+    _check_range("job", command.job, 1, _MAX_ID)
+
+
+def _check_evict(command: Evict) -> None:
+    _check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+    _check_rows("attempts", command.attempts, _MAX_EPOCH)
+    _check_equal(command.indices, command.attempts)
+    _check_range("job", command.job, 1, _MAX_ID)
+
+
+def _check_submit(command: SubmitJob) -> None:
+    check_spec(command.spec)
+    _check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
+
+
+def _check_job(command: StopJob | ForgetJob) -> None:
+    _check_range("job", command.job, 1, _MAX_ID)
+
+
+def _check_lose(command: LoseMachines) -> None:
+    _check_ascending("machines", command.machines)
+
+
+def _check_open(command: OpenSession) -> None:
+    check_name("author", command.author)
+    if command.scheduler:
+        check_name("scheduler", command.scheduler)
+
+
+def _check_expire(command: ExpireSession) -> None:
+    _check_range("session", command.session, 1, _MAX_ID)
+
+
+def _check_reincarnate(command: Reincarnate) -> None:
+    _check_incarnation(command.incarnation)
+
+
+def _check_rules(command: ActivateRules) -> None:
+    _check_range("rules", command.rules, 1, _MAX_EPOCH)
+
+
+def _check_nothing(_: Renew | CloseSession) -> None:
+    """These commands hold nothing that could be wrong."""
 
 
 def check_spec(spec: JobSpec) -> None:
@@ -148,14 +181,31 @@ def check_spec(spec: JobSpec) -> None:
     check_name("owner", spec.owner)
     check_name("scheduler", spec.scheduler)
     check_name("driver", spec.driver)
+    _check_vector("resources", spec.resources)
+    if not (
+        1 <= spec.count <= MAX_TASKS_PER_JOB
+        and 0 <= spec.priority <= 1_000_000
+        and -1 <= spec.max_restarts <= MAX_QUANTITY
+        and 0 <= spec.restart_delay_us <= MAX_QUANTITY
+        and 0 <= spec.grace_us <= MAX_QUANTITY
+        and len(spec.payload) in (0, 32)
+    ):
+        _check_numbers(spec)
+    if spec.ports:
+        _check_ports(spec)
+
+
+def _check_numbers(spec: JobSpec) -> None:
     _check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
     _check_range("priority", spec.priority, 0, 1_000_000)
-    _check_vector("resources", spec.resources)
     _check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
     _check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
     _check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
+
+
+def _check_ports(spec: JobSpec) -> None:
     if len(spec.ports) > MAX_PORTS_PER_TASK:
         raise MalformedError(f"{len(spec.ports)} ports for one task; at most {MAX_PORTS_PER_TASK}")
     for port in spec.ports:
@@ -195,6 +245,26 @@ def _check_inventory(command: Inventory) -> None:
 
 
 def _check_report(command: Report) -> None:
+    if not _is_usual_report(command):
+        _check_report_columns(command)
+
+
+def _is_usual_report(command: Report) -> bool:
+    """Tell whether all columns are of one length and hold small numbers: true of nearly every report that is right."""
+    machines, epochs, indices, attempts = command.machines, command.epochs, command.indices, command.attempts
+    codes, jobs, at_us = command.exit_codes, command.jobs, command.at_us
+    count = len(jobs)
+    return (
+        len(machines) == len(epochs) == len(indices) == len(attempts) == len(codes) == len(at_us) == count
+        and len(command.kinds) == len(command.signals) == len(command.notes) == count
+        and _are_below(_SMALL, np.int32, machines, epochs, indices, attempts, codes)
+        and _are_below(_MAX_WALL_US, np.int64, jobs, at_us)
+        and _are_among(_KINDS, command.kinds)
+        and _are_among(_NOTES, command.notes)
+    )
+
+
+def _check_report_columns(command: Report) -> None:
     _check_rows("machines", command.machines, MAX_MACHINES)
     _check_rows("epochs", command.epochs, _MAX_EPOCH)
     _check_rows("jobs", command.jobs, _MAX_ID)
@@ -287,6 +357,42 @@ def _check_rows(what: str, column: NDArray[np.integer], limit: int) -> None:
         raise MalformedError(f"column {what} holds {column.min()} to {column.max()}; expected 0 to {limit - 1}")
 
 
+def _are_below(limit: int, dtype: type[np.signedinteger], *columns: NDArray[np.signedinteger]) -> bool:
+    """Tell whether columns of a dtype hold anything, nothing negative and nothing from ``limit`` on; at one go."""
+    joined = np.concatenate(columns)
+    if not len(joined) or joined.dtype != dtype:
+        return False
+    return int(np.maximum.reduce(joined.view(_UNSIGNED[dtype]))) < limit
+
+
+def _are_among(codes: bytes, column: NDArray[np.uint8]) -> bool:
+    """Tell whether a column holds nothing but some codes."""
+    return column.dtype == np.uint8 and not column.tobytes().translate(None, codes)
+
+
 def _check_equal(*columns: NDArray[np.integer]) -> None:
     if any(len(column) != len(columns[0]) for column in columns):
         raise MalformedError(f"columns of unequal length: {[len(column) for column in columns]}")
+
+
+# a table: `match` would try the classes one after another; ``tests/core`` holds it against the union of commands
+_CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
+    Place: _check_place,
+    Report: _check_report,
+    SubmitJob: _check_submit,
+    Evict: _check_evict,
+    Unplaced: _check_unplaced,
+    StopJob: _check_job,
+    ForgetJob: _check_job,
+    RegisterMachine: _check_machine,
+    Inventory: _check_inventory,
+    LoseMachines: _check_lose,
+    Tick: _check_tick,
+    OpenSession: _check_open,
+    ExpireSession: _check_expire,
+    Genesis: _check_genesis,
+    Reincarnate: _check_reincarnate,
+    ActivateRules: _check_rules,
+    Renew: _check_nothing,
+    CloseSession: _check_nothing,
+}

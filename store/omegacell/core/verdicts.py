@@ -5,7 +5,7 @@ checked, so that a refused transaction leaves no trace.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from omegacell.core.conflicts import Judged
 from omegacell.core.outcomes import NO_REFUSALS, Reason, Refusals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The result of checking one command.
 
     Attributes:

@@ -131,6 +131,9 @@ def find_older(store: Store, at_us: int, *, upto: Cursor) -> Cursor | None:
     logarithmic number of reads.
     """
     low, high = int(store.first()), int(upto)
+    oldest = _first_stamped(store.read(Cursor(low), PROBE_BYTES)) if low < high else None
+    if oldest is not None and oldest[1] >= at_us:
+        return None  # as nearly always: the log is younger than that
     found: Cursor | None = None
     while low < high:
         middle = (low + high) // 2

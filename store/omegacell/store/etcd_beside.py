@@ -214,7 +214,10 @@ class _Lock:
     def take(self) -> None:
         lease = self._grant()
         mine = [HasValue(self._key, self._word)]  # an attempt whose answer was lost had taken it
-        is_taken = self._connection.commit([Put(self._key, self._word, lease)], when=[Absent(self._key)]).is_met
+        try:
+            is_taken = self._connection.commit([Put(self._key, self._word, lease)], when=[Absent(self._key)]).is_met
+        except KeyError:
+            raise self._is_gone() from None
         if not is_taken and not self._connection.commit([], when=mine).is_met:
             self.release()
             raise StoreLockedError(
@@ -225,13 +228,19 @@ class _Lock:
     def commit(self, then: list[Operation]) -> Answer:
         if time.monotonic() - self._renewed_at > RENEW_S:
             then = [*then, Put(self._key, self._word, self._grant())]
-        answer = self._connection.commit(then, when=[HasValue(self._key, self._word)])
+        try:
+            answer = self._connection.commit(then, when=[HasValue(self._key, self._word)])
+        except KeyError:  # the new lease ran out while etcd was away
+            raise self._is_gone() from None
         if not answer.is_met:
-            raise StoreLockedError(
-                f"{self._connection.name}: the checkpoint took longer than {LOCK_S} s between two chunks, and its lock"
-                " is gone; nothing was kept, try again"
-            )
+            raise self._is_gone()
         return answer
+
+    def _is_gone(self) -> StoreLockedError:
+        return StoreLockedError(
+            f"{self._connection.name}: the checkpoint took longer than {LOCK_S} s between two chunks, and its lock is"
+            " gone; nothing was kept, try again"
+        )
 
     def release(self) -> None:
         for lease in self._leases:

@@ -1,5 +1,6 @@
 """Says what etcd's failures mean: which may pass, and what a person can do about the others."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from omegacell.store.etcd_wire import CompactedError
 LEASE_GONE: Final = "requested lease not found"
 COMPACTED: Final = "required revision has been compacted"
 NO_SPACE: Final = "database space exceeded"
+_CONNECTING: Final = re.compile(r"^failed to connect to all addresses; last error: \w+: (?:ipv[46]:)?")
 NO_LEADER: Final = ("no leader", "leader changed")
 
 
@@ -65,12 +67,29 @@ def find_remedy(failure: EtcdFailure) -> Remedy:
 
 def explain(failure: EtcdFailure, address: EtcdAddress) -> Exception:
     """Return the error that says what happened, and what to do."""
-    words = failure.words.removeprefix("etcdserver: ")
+    words = _cause_of(failure.words)
     if COMPACTED in words:
         return CompactedError(words)
     if LEASE_GONE in words:
         return KeyError(words)
     return _store_error(failure, words, address)
+
+
+def _cause_of(words: str) -> str:
+    """Return what a person wants to know of etcd's words, and of gRPC's about a connection that does not come about.
+
+    >>> _cause_of("failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to \
+remote host: Connection refused")
+    '127.0.0.1:1: Failed to connect to remote host: Connection refused'
+    >>> _cause_of("errors resolving far:7: [field:hostname lookup error:address lookup failed]")
+    'far:7: there is no such host'
+    >>> _cause_of("etcdserver: no leader")
+    'no leader'
+    """
+    words = words.removeprefix("etcdserver: ")
+    if words.startswith("errors resolving "):
+        return f"{words.removeprefix('errors resolving ').partition(': ')[0]}: there is no such host"
+    return _CONNECTING.sub("", words)
 
 
 def _store_error(failure: EtcdFailure, words: str, address: EtcdAddress) -> StoreError:

@@ -134,7 +134,9 @@ class Tail:
                 self._begin_anew()
             except (WatchBrokenError, StoreError) as error:
                 if not self._is_closed:
-                    _LOG.info("%s: the watch ended (%s); it is resumed", self._connection.name, error)
+                    # Once, and not for every attempt while etcd is away.
+                    level = logging.INFO if pause_s == FIRST_PAUSE_S else logging.DEBUG
+                    _LOG.log(level, "%s: the watch ended (%s); it is resumed", self._connection.name, error)
             except ClosedError:
                 return
             pause_s = FIRST_PAUSE_S if self._seen > seen_before else min(2 * pause_s, LONGEST_PAUSE_S)

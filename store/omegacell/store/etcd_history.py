@@ -1,7 +1,9 @@
 """Reads the log of an etcd store by key: what a watch cannot give, because it is too old or was compacted.
 
 The keys of the log are not in its order. So they are listed once, sorted by the revision at which they were written,
-and fetched page by page. The list stays right for ever, for frames are written once; it only grows old.
+and fetched page by page. The list stays right for ever, for frames are written once; it only grows old, and is made
+anew when the reader has come to its end. A listing costs etcd the whole log, so a log that grows must not cost one a
+page.
 """
 
 import threading
@@ -23,17 +25,11 @@ def list_keys(connection: Connection, span: Range, *, since: int = 0, until: int
     """Yield the revision and key of everything in a range that was last written in a span of revisions."""
     key = span.key
     while True:
-        get = Get(
-            key=key,
-            end=span.end,
-            limit=LIST_STEP,
-            has_values=False,
-            min_mod_revision=since,
-            max_mod_revision=until,
-        )
-        (found,) = connection.commit([get]).found
+        # Not filtered by etcd: it would load the values of the whole rest of the range for every page.
+        (found,) = connection.commit([Get(key=key, end=span.end, limit=LIST_STEP, has_values=False)]).found
         for item in found.items:
-            yield item.mod_revision, item.key
+            if since <= item.mod_revision and (not until or item.mod_revision <= until):
+                yield item.mod_revision, item.key
         if not found.is_cut or not found.items:
             return
         key = found.items[-1].key + b"\0"
@@ -80,8 +76,9 @@ class History:
         self._until = -1  # the list has every key written from `_since` up to here
 
     def frames(self, after: Cursor, upto: Cursor, limit_bytes: int) -> list[Frame]:
-        """Return frames with entries after ``after``, in order, at least ``limit_bytes`` of them if there are.
+        """Return frames with entries after ``after``, in order, at least ``limit_bytes`` of them if they are listed.
 
+        They end at ``upto``, or before it where the list does; [] only when there is none up to ``upto``.
         What is truncated meanwhile is missing: look at the first cursor afterwards.
         """
         with self._mutex:
@@ -106,7 +103,8 @@ class History:
             self._until = -1
 
     def _list(self, since: int, until: int) -> None:
-        if self._since <= since and until <= self._until:
+        reach = self._listed[-1][0] if self._listed else -1
+        if self._since <= since and (since < reach or until <= self._until):
             return
         self._listed = sorted(list_keys(self._connection, self._keys.log, since=since, until=until))
         self._since, self._until = since, until

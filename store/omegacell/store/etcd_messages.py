@@ -70,8 +70,6 @@ def range_request(messages: Any, get: Get, *, revision: int = 0) -> Any:
         revision=revision,
         keys_only=not get.has_values and not get.is_count,
         count_only=get.is_count,
-        min_mod_revision=get.min_mod_revision,
-        max_mod_revision=get.max_mod_revision,
     )
 
 

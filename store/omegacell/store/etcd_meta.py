@@ -8,7 +8,7 @@ Rules:
 import json
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from omegacell.core.errors import (
@@ -19,12 +19,14 @@ from omegacell.core.errors import (
     StoreVersionError,
 )
 from omegacell.store.etcd_layout import FORMAT_VERSION, Keys
-from omegacell.store.etcd_wire import Absent, Connection, Delete, Get, KeyValue, Put, Unchanged
+from omegacell.store.etcd_wire import Absent, Connection, Delete, Get, HasValue, KeyValue, Put, Unchanged
 from omegacell.store.sqlite_database import Access
 
 _LOG = logging.getLogger(__name__)
 
 MAX_TURNS: Final = 16
+# What one transaction deletes: etcd does nothing else meanwhile.
+ERASE_STEP: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,26 +112,52 @@ def begin_draft(connection: Connection, keys: Keys) -> Meta:
         (others,) = connection.commit([Get(key=keys.everything.key, end=keys.everything.end, is_count=True)]).found
         if others.count:
             raise StoreExistsError(f"{connection.name}: {others.count} other keys stand there; take another prefix")
-    erase(connection, keys)
     draft = mint(connection, is_draft=True)
-    if not connection.commit([Put(keys.meta, draft.encode())], when=[Absent(keys.meta)]).is_met:
+    seen = found.items[0].mod_revision if found.items else 0
+    taken = connection.commit(
+        [Put(keys.meta, draft.encode())], when=[Unchanged(keys.meta, seen)], otherwise=[Get(key=keys.meta)]
+    )
+    # Taken already, when the answer to the first delivery was lost.
+    if not taken.is_met and [item.value for item in taken.found[0].items] != [draft.encode()]:
         raise StoreExistsError(f"{connection.name}: somebody else makes a store there")
+    # From here on whoever filled the draft before writes no more.
+    _clear(connection, keys)
     return draft
 
 
-def publish(connection: Connection, keys: Keys, draft: Meta) -> None:
-    """Let everybody open a draft that is whole."""
-    meta = Meta(
-        format_version=draft.format_version, incarnation=draft.incarnation, cluster=draft.cluster, is_draft=False
+def publish(connection: Connection, keys: Keys, draft: Meta) -> Meta:
+    """Let everybody open a draft that is whole; return what it says of itself now.
+
+    Raises:
+        StoreExistsError: It is not this draft that stands there.
+    """
+    meta = replace(draft, is_draft=False)
+    answer = connection.commit(
+        [Put(keys.meta, meta.encode())], when=[HasValue(keys.meta, draft.encode())], otherwise=[Get(key=keys.meta)]
     )
-    connection.commit([Put(keys.meta, meta.encode())])
+    # Published already, when the answer to the first delivery was lost.
+    if not answer.is_met and [item.value for item in answer.found[0].items] != [meta.encode()]:
+        raise StoreExistsError(f"{connection.name}: somebody else makes a store there; nothing was kept")
+    return meta
 
 
 def erase(connection: Connection, keys: Keys) -> None:
-    """Delete a store, and let etcd forget it."""
-    answer = connection.commit([Delete(*keys.everything)])
+    """Delete a store, some keys at a time and what says that it is one last, and let etcd forget it."""
+    _clear(connection, keys)
+    answer = connection.commit([Delete(keys.meta)])
     if answer.found[0].count:
         connection.compact(answer.revision)
+
+
+def _clear(connection: Connection, keys: Keys) -> None:
+    """Delete all but what says that it is a store."""
+    everything = keys.everything
+    for start, end in ((everything.key, keys.meta), (keys.meta + b"\0", everything.end)):
+        while True:
+            (found,) = connection.commit([Get(key=start, end=end, limit=ERASE_STEP, has_values=False)]).found
+            if not found.items:
+                break
+            connection.commit([Delete(found.items[0].key, found.items[-1].key + b"\0")])
 
 
 def _check_vacant(connection: Connection, keys: Keys) -> None:

@@ -22,7 +22,7 @@ from omegacell.store.etcd_appending import Appender
 from omegacell.store.etcd_beside import EtcdCheckpoints, EtcdPayloads
 from omegacell.store.etcd_check import find_faults
 from omegacell.store.etcd_follow import Tail
-from omegacell.store.etcd_guard import ReadOnlyConnection
+from omegacell.store.etcd_guard import BoundConnection, ReadOnlyConnection
 from omegacell.store.etcd_history import History, complete
 from omegacell.store.etcd_layout import Frame, Keys, LogKey, cursor_at
 from omegacell.store.etcd_meta import Meta, begin_draft, open_meta, publish
@@ -63,18 +63,18 @@ class EtcdStore:
     def __init__(
         self, connection: Connection, prefix: str, access: Access = Access.CREATE, *, is_draft: bool = False
     ) -> None:
-        self._connection = ReadOnlyConnection(connection) if access is Access.READ_ONLY else connection
+        reading = ReadOnlyConnection(connection) if access is Access.READ_ONLY else connection
         self._is_writable = access is not Access.READ_ONLY
         self._keys = Keys(prefix)
         try:
-            self._meta: Meta = (
-                begin_draft(self._connection, self._keys)
-                if is_draft
-                else open_meta(self._connection, self._keys, access)
-            )
+            self._meta: Meta = begin_draft(reading, self._keys) if is_draft else open_meta(reading, self._keys, access)
         except BaseException:
             connection.close()
             raise
+        # What says which store this is, is written past it.
+        self._unbound = reading
+        self._bound = BoundConnection(reading, self._keys.meta, self._meta.encode())
+        self._connection: Connection = self._bound
         self.payloads = EtcdPayloads(self._connection, self._keys)
         self.checkpoints = EtcdCheckpoints(self._connection, self._keys)
         self._read_upto = START
@@ -102,7 +102,8 @@ class EtcdStore:
 
     def publish(self) -> None:
         """Let everybody open a draft that is whole."""
-        publish(self._connection, self._keys, self._meta)
+        self._meta = publish(self._unbound, self._keys, self._meta)
+        self._bound.bind(self._meta.encode())
 
     def append(self, batch: Sequence[Append]) -> list[Cursor]:
         """Append entries in one transaction, shared with concurrent callers; see ``Log.append``."""

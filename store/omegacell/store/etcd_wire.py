@@ -44,8 +44,6 @@ class Get:
         limit: At most so many; 0 for all.
         has_values: Whether values are wanted.
         is_count: Whether only the number of keys is wanted.
-        min_mod_revision: Only keys written at this revision or later; 0 for all.
-        max_mod_revision: Only keys written at this revision or earlier; 0 for all.
     """
 
     key: bytes
@@ -53,8 +51,6 @@ class Get:
     limit: int = 0
     has_values: bool = True
     is_count: bool = False
-    min_mod_revision: int = 0
-    max_mod_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

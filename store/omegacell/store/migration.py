@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from omegacell.core.errors import StoreCorruptError, StoreError, StoreExistsError, StoreLockedError, UsageError
 from omegacell.store.engines import open_etcd, open_store
+from omegacell.store.etcd_address import hide_password
 from omegacell.store.log import START, UNSTORED, Append, Cursor, Store, Stored
 from omegacell.store.sqlite import SqliteStore
 from omegacell.store.sqlite_database import Access
@@ -126,7 +127,9 @@ def _drafting(url: str) -> Iterator[Store]:
                 yield store
                 store.publish()
         case _:
-            raise UsageError(f"store {url!r}: a store moves to sqlite:///PATH or etcd://HOST:PORT/PREFIX")
+            raise UsageError(
+                f"store {hide_password(url)!r}: a store moves to sqlite:///PATH or etcd://HOST:PORT/PREFIX"
+            )
 
 
 def _copy_entries(source: Store, copy: Store, cursors: _Cursors) -> None:

@@ -49,6 +49,21 @@ class Folded:
     is_reloaded: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What a store has beyond a replica's cursor, read before it is folded.
+
+    Attributes:
+        head: The log's head.
+        entries: What follows the cursor, perhaps not all of it.
+        voids: The revisions that every fold skips.
+    """
+
+    head: Cursor
+    entries: tuple[Stored, ...]
+    voids: frozenset[int]
+
+
 class Replica:
     """A copy of the cell that follows a store.
 
@@ -69,7 +84,7 @@ class Replica:
     def __init__(self, store: Store, *, from_checkpoint: bool = True) -> None:
         self._begin(store, load_newest(store) if from_checkpoint else Fold())
         # A long tail would not fit in a list; who comes new reads the whole cell anyway.
-        self._follow(None, keeps_applied=False)
+        self._follow(None, None, keeps_applied=False)
         self._is_reloaded = False
 
     @classmethod
@@ -136,8 +151,22 @@ class Replica:
         """Return the chain at a revision where an entry ended, one of the last 4,096; else None."""
         return self._fold.chain_at(revision)
 
-    def catch_up(self, limit_entries: int | None = None) -> Folded:
+    def look_ahead(self) -> Ahead:
+        """Read what `catch_up` folds next, and fold nothing: another thread may do it while nobody folds.
+
+        Raises:
+            TruncatedError: It is not kept any more: `catch_up` starts again from a checkpoint.
+            StoreCorruptError: The log ends before what was folded already.
+            StoreError: The store cannot be read.
+        """
+        head = self._head()
+        entries = () if head == self.cursor or self._ahead else tuple(self.store.read(self.cursor))
+        return Ahead(head=head, entries=entries, voids=self.store.voids())
+
+    def catch_up(self, limit_entries: int | None = None, *, ahead: Ahead | None = None) -> Folded:
         """Fold up to the log's head as of now, or at most ``limit_entries`` further.
+
+        With ``ahead`` no more is folded than was read, and the store is asked only when something is wrong.
 
         Raises:
             DivergedError: This fold differs from itself when repeated: the process must stop.
@@ -145,36 +174,45 @@ class Replica:
             StoreCorruptError: The log ends before what was folded already.
             StoreError: The store cannot be read. What was folded before it failed is returned by the next call.
         """
-        self._follow(limit_entries, keeps_applied=True)
+        self._follow(limit_entries, ahead, keeps_applied=True)
         folded = Folded(applied=tuple(self._applied), delta=self.cell.drain_delta(), is_reloaded=self._is_reloaded)
         self._applied = []
         self._is_reloaded = False
         return folded
 
-    def _follow(self, limit_entries: int | None, *, keeps_applied: bool) -> None:
+    def _head(self) -> Cursor:
+        head = self.store.head()
+        if head < self.cursor:
+            raise StoreCorruptError(describe_lost(self.cursor, head))
+        return head
+
+    def _follow(self, limit_entries: int | None, ahead: Ahead | None, *, keeps_applied: bool) -> None:
         if self._diverged is not None:
             raise DivergedError(self._diverged)
         if self.store.incarnation != self._incarnation:
             self._reload("the store has another incarnation")
-        head = self.store.head()
-        if head < self.cursor:
-            raise StoreCorruptError(describe_lost(self.cursor, head))
+            ahead = None
+        if ahead is not None and not self._ahead:
+            # What it has may be folded already, by a call in between.
+            self._ahead.extend(stored for stored in ahead.entries if stored.cursor > self.cursor)
+        head = self._head() if ahead is None else ahead.head
         for _ in range(MAX_RELOADS):
             try:
-                self._fold_upto(head, limit_entries, keeps_applied=keeps_applied)
+                self._fold_upto(head, limit_entries, ahead, keeps_applied=keeps_applied)
                 return
             except (TruncatedError, _VoidedBehindError) as error:
                 self._reload(str(error))
+                ahead = None
         raise StoreCorruptError(f"{MAX_RELOADS} times the log was cut while it was read; cursor {self.cursor}")
 
-    def _fold_upto(self, head: Cursor, limit_entries: int | None, *, keeps_applied: bool) -> None:
+    def _fold_upto(self, head: Cursor, limit_entries: int | None, ahead: Ahead | None, *, keeps_applied: bool) -> None:
         remaining = limit_entries
         while self.cursor < head and remaining != 0:
-            if not self._ahead:
+            if not self._ahead and ahead is None:
                 self._ahead.extend(self.store.read(self.cursor))
             if not self._ahead:
                 return
-            self._read_voids()
+            self._take_voids(self.store.voids() if ahead is None else ahead.voids)
             count = len(self._ahead) if remaining is None else min(remaining, len(self._ahead))
             for _ in range(count):
                 # Taken off only when folded: what an error leaves is folded by the next call, or refused again.
@@ -189,8 +227,7 @@ class Replica:
             if remaining is not None:
                 remaining -= count
 
-    def _read_voids(self) -> None:
-        voids = self.store.voids()
+    def _take_voids(self, voids: frozenset[int]) -> None:
         if voids == self._voids:
             return
         behind = sorted(revision for revision in voids ^ self._voids if revision <= self.revision)

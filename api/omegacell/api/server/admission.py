@@ -5,6 +5,7 @@ job submitted again must give the same hash, so the salt of the current job of t
 and jobs that run the same share one payload. Where another server's salt came first, `resubmission` finds out.
 """
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from typing import Final
@@ -37,26 +38,26 @@ class Admission:
         self._salts: OrderedDict[bytes, bytes] = OrderedDict()
         self._salts_bytes = 0
 
-    def admit(self, request: pb.SubmitJobRequest, *, now_us: int) -> Proposal:
+    async def admit(self, request: pb.SubmitJobRequest, *, now_us: int) -> Proposal:
         """Return the transaction that submits a job.
 
         Raises:
             UsageError: The spec is not right; the message names the field.
         """
         payload = request.spec.payload
-        salt = self._salt_of_current(request.spec.name) or self._salt_of(payload)
+        salt = await self._salt_of_current(request.spec.name) or self._salt_of(payload)
         return self._propose(request, salt, now_us=now_us)
 
-    def resubmission(self, request: pb.SubmitJobRequest, *, now_us: int) -> Proposal | None:
+    async def resubmission(self, request: pb.SubmitJobRequest, *, now_us: int) -> Proposal | None:
         """Return another transaction for a job that was refused because one of that name exists, if that is the same.
 
         Two servers, or two callers of one, may have drawn different salts for the same job at the same time.
         """
-        salt = self._salt_of_current(request.spec.name)
+        salt = await self._salt_of_current(request.spec.name)
         return None if salt is None else self._propose(request, salt, now_us=now_us)
 
     def payload_of(self, spec: JobSpec) -> bytes | None:
-        """Return what the tasks of a job run; None when it has none or it was erased."""
+        """Return what the tasks of a job run; None when it has none or it was erased. Asks the store."""
         stored = self._host.store.payloads.get(spec.payload) if spec.payload else None
         return None if stored is None else stored[SALT_BYTES:]
 
@@ -83,14 +84,14 @@ class Admission:
             payloads={payload_hash: salt + payload},
         )
 
-    def _salt_of_current(self, name: str) -> bytes | None:
+    async def _salt_of_current(self, name: str) -> bytes | None:
         jobs = self._host.cell.jobs
         job = jobs.by_name(name)
         row = None if job is None else jobs.row_of(job)
         if row is None:
             return None
         payload_hash = jobs.spec_of(row).payload
-        stored = self._host.store.payloads.get(payload_hash) if payload_hash else None
+        stored = await asyncio.to_thread(self._host.store.payloads.get, payload_hash) if payload_hash else None
         return None if stored is None else stored[:SALT_BYTES]
 
     def _salt_of(self, payload: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """A cell in an event loop: one replica that follows the log, one session that appends to it.
 
-Everything here happens in the loop's thread but the appends (a disk flush each) and the wait for the log's bell, so
-that nothing that reads the cell needs a lock. Folding goes in slices of a few milliseconds.
+Whatever asks the store happens in another thread, for it may take a disk's flush, or as long as etcd is away; all else
+happens in the loop's, so that nothing that reads the cell needs a lock. Folding goes in slices of a few milliseconds.
 
 Rules:
     Proposals that arrive while an append is under way share the next one: a commit, many transactions.
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from omegacell.api.errors import ApiError, DiskFullError, ServerStoreError, UnreachableError
+from omegacell.api.server.heads import HeadReader
 from omegacell.core.cell import Cell
 from omegacell.core.commands import OpenSession, Transaction
 from omegacell.core.deltas import Touched
@@ -33,13 +34,14 @@ from omegacell.core.errors import (
     OmegaError,
     StoreError,
     StoreFullError,
+    TruncatedError,
 )
 from omegacell.core.outcomes import Outcome, Reason
 from omegacell.core.units import Revision, SessionId
 from omegacell.core.validate import check_transaction
 from omegacell.store.log import Store
 from omegacell.store.proposer import Prepared, Proposal, Session, batches
-from omegacell.store.replica import Folded, Replica
+from omegacell.store.replica import Ahead, Folded, Replica
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ class CellHost:
         self._has_proposals = asyncio.Event()
         self._news = asyncio.Event()
         self._folded = asyncio.Condition()
+        self._folding = asyncio.Lock()
+        self._heads = HeadReader(store)
         self._head_confirmed_at = time.monotonic()
         self._appended_at = float("-inf")
         self._loop = asyncio.get_running_loop()
@@ -186,12 +190,13 @@ class CellHost:
         Raises:
             ApiError: The log cannot be read.
         """
+        asked_at = time.monotonic()
         try:
-            head = self.store.head()
+            head = await self._heads.read()
         except StoreError as error:
             raise _api_error(error) from error
         if self.replica.cursor >= head:
-            self._head_confirmed_at = time.monotonic()
+            self._confirm_head(asked_at)
             return
         self._news.set()
         async with self._folded:
@@ -228,29 +233,38 @@ class CellHost:
                 self._news.set()
 
     async def _fold_all(self) -> None:
-        is_behind = True
-        while is_behind:
-            is_behind = self._fold_slice()
-            await asyncio.sleep(0)
+        """Fold what the log held when this was called."""
+        async with self._folding:
+            is_behind = True
+            while is_behind:
+                began = time.monotonic()
+                ahead = await _look_ahead(self.replica)
+                has_more = True
+                while has_more:
+                    has_more = self._fold_slice(ahead)
+                    await asyncio.sleep(0)
+                is_behind = ahead is None or self.replica.cursor < ahead.head
+            self._confirm_head(began)
         async with self._folded:
             self._folded.notify_all()
 
-    def _fold_slice(self) -> bool:
-        """Fold for at most `SLICE_S`, tell the listeners, and say whether there is more."""
+    def _fold_slice(self, ahead: Ahead | None) -> bool:
+        """Fold for at most `SLICE_S`, tell the listeners, and say whether there is more of what was read."""
         began = time.perf_counter()
         is_behind = True
         while is_behind and time.perf_counter() - began < SLICE_S:
             before = self.replica.cursor
-            folded = self.replica.catch_up(SLICE_ENTRIES)
+            folded = self.replica.catch_up(SLICE_ENTRIES, ahead=ahead)
             is_behind = self.replica.cursor != before or folded.is_reloaded
             if is_behind:
                 self.session.observe(folded)
                 for listener in self.listeners:
                     listener(folded)
-        if not is_behind:
-            self._head_confirmed_at = time.monotonic()
         self.fold_s_worst = max(self.fold_s_worst, time.perf_counter() - began)
         return is_behind
+
+    def _confirm_head(self, at: float) -> None:
+        self._head_confirmed_at = max(self._head_confirmed_at, at)
 
     # --- appending
 
@@ -353,6 +367,14 @@ class CellHost:
                     return None
                 known[prepared.first_seq] = found
         return tuple([outcome for prepared in entries for outcome in known[prepared.first_seq]])
+
+
+async def _look_ahead(replica: Replica) -> Ahead | None:
+    """Read what is to be folded; None when it is not kept any more, so that the replica must start again."""
+    try:
+        return await asyncio.to_thread(replica.look_ahead)
+    except TruncatedError:
+        return None
 
 
 def _api_error(error: OmegaError) -> OmegaError:

@@ -189,7 +189,8 @@ class JobCalls:
         """Return what a job's tasks run."""
         await self._host.refresh()
         cell = self._host.cell
-        payload = self._admission.payload_of(cell.jobs.spec_of(self._row_of(request.job)))
+        spec = cell.jobs.spec_of(self._row_of(request.job))
+        payload = await asyncio.to_thread(self._admission.payload_of, spec)
         if payload is None:
             raise not_found(f"payload of job {request.job!r}", "it was erased")
         return pb.FetchPayloadResponse(at=view_at(cell), payload=payload)
@@ -210,7 +211,7 @@ class JobCalls:
         proposals: list[tuple[int, Proposal]] = []
         for place, request in enumerate(requests):
             try:
-                proposals.append((place, self._admission.admit(request, now_us=now_us)))
+                proposals.append((place, await self._admission.admit(request, now_us=now_us)))
             except OmegaError as error:
                 results[place] = error
         outcomes = await self._host.propose_all([proposal for _, proposal in proposals])
@@ -218,7 +219,7 @@ class JobCalls:
         for (place, _), outcome in zip(proposals, outcomes, strict=True):
             results[place] = _submitted(requests[place], outcome)
             if outcome.reason is Reason.JOB_EXISTS:
-                proposal = self._admission.resubmission(requests[place], now_us=now_us)
+                proposal = await self._admission.resubmission(requests[place], now_us=now_us)
                 again += [(place, proposal)] if proposal is not None else []
         if again:
             outcomes = await self._host.propose_all([proposal for _, proposal in again])

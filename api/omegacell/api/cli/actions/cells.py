@@ -56,8 +56,9 @@ def _head(status: CellStatus) -> Table:
         ("memory", _use(allocated.memory_bytes, capacity.memory_bytes, size)),
         ("disk", _use(allocated.disk_bytes, capacity.disk_bytes, size)),
         ("elapsed", duration(status.elapsed_us)),
-        ("store", f"{store.engine} {store.path}, {size(store.byte_count)}, {store.entry_count} entries"),
-        ("disk free", size(store.disk_free_byte_count)),
+        ("store", f"{f'{store.engine} {store.path}'.strip()}, {size(store.byte_count)}, {store.entry_count} entries"),
+        # what is kept elsewhere does not say
+        ("disk free", size(store.disk_free_byte_count) if store.path else "-"),
         ("version", f"{status.version}, rules {status.rules}, up since {stamp(status.started_at_us)}"),
     ]
     return Table(columns=("CELL", status.name), rows=rows)

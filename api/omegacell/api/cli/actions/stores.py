@@ -55,7 +55,10 @@ def path_of(text: str) -> Path:
 
     parts = urlsplit(find_store(text))
     if parts.scheme != "sqlite":
-        raise UsageError(f"store {text!r}: only a store in a file can be copied; name cell.db or its folder")
+        raise UsageError(
+            f"store {hide_password(text)!r}: only a store in a file can be copied; name cell.db or its folder, or move"
+            " it to a file with `omega store migrate`"
+        )
     return Path(unquote(parts.path))
 
 
