@@ -6,7 +6,8 @@ thread on that copy, one question at a time, bounded in time. Nothing is ever ap
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import grpc
@@ -53,6 +54,8 @@ class PlanningCalls:
         self._admission = admission
         self._overview = overview
         self._turn = asyncio.Semaphore(1)
+        # Its own: what a caller that left had asked goes on there, and takes no thread from appends.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
         self._waiting = 0
 
     async def plan(self, request: pb.PlanJobsRequest) -> pb.PlanJobsResponse:
@@ -68,7 +71,7 @@ class PlanningCalls:
         index = request.index if request.HasField("index") else None
         return await self._in_turn(lambda: self._prepare_explanation(request.job, index))
 
-    async def _in_turn(self, prepare: Callable[[], Callable[[], _Answer]]) -> _Answer:
+    async def _in_turn(self, prepare: Callable[[], Awaitable[Callable[[], _Answer]]]) -> _Answer:
         """Prepare an answer in the loop when its turn has come, and compute it in a thread."""
         if self._waiting >= MAX_WAITING:
             raise RefusalError(
@@ -79,16 +82,17 @@ class PlanningCalls:
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(prepare())
+                compute = await prepare()
+                return await asyncio.get_running_loop().run_in_executor(self._thread, compute)
         finally:
             self._waiting -= 1
 
-    def _prepare_plan(self, requests: Sequence[pb.SubmitJobRequest]) -> Callable[[], pb.PlanJobsResponse]:
+    async def _prepare_plan(self, requests: Sequence[pb.SubmitJobRequest]) -> Callable[[], pb.PlanJobsResponse]:
         clock = SystemClock()
         submits: list[SubmitJob] = []
         payloads: dict[bytes, bytes] = {}
         for request in requests:
-            proposal = self._admission.admit(request, now_us=clock.wall_us())
+            proposal = await self._admission.admit(request, now_us=clock.wall_us())
             [command] = proposal.commands
             assert isinstance(command, SubmitJob), "an admitted request is a submit"
             submits.append(command)
@@ -96,11 +100,12 @@ class PlanningCalls:
             row = find_job(self._host.cell, request.spec.name)
             if row is not None:
                 spec = self._host.cell.jobs.spec_of(row)
-                payloads.setdefault(spec.payload, self._admission.payload_of(spec) or b"")
+                known = await asyncio.to_thread(self._admission.payload_of, spec)
+                payloads.setdefault(spec.payload, known or b"")
         cell = self._host.cell.clone()
         return lambda: _plan(cell, submits, payloads, clock)
 
-    def _prepare_explanation(self, name: str, index: int | None) -> Callable[[], pb.ExplainTaskResponse]:
+    async def _prepare_explanation(self, name: str, index: int | None) -> Callable[[], pb.ExplainTaskResponse]:
         live = self._host.cell
         row = find_job(live, name)
         if row is None:
