@@ -12,11 +12,13 @@ from typing import Final, cast
 from omegacell.api import figures, records, wire, wire_figures
 from omegacell.api.client_limits import LimitClient
 from omegacell.api.client_machines import MachineClient
-from omegacell.api.errors import StaleWatchError, UnreachableError
+from omegacell.api.errors import NotFoundError, StaleWatchError, UnreachableError
+from omegacell.api.planning import records as plans
+from omegacell.api.planning.wire import read_explanation, read_plan
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.sending import Sending
 from omegacell.core.errors import UsageError
-from omegacell.core.units import JobId
+from omegacell.core.units import MAX_TASKS_PER_JOB, JobId
 
 SUBMIT_BATCH: Final = 256
 """Jobs in one message of a batched submit."""
@@ -195,6 +197,27 @@ class Client(MachineClient, LimitClient):
             NotFoundError: There is no such job, or its payload was erased.
         """
         return self._call(self._stub.FetchPayload, pb.FetchPayloadRequest(job=job)).payload
+
+    # --- what if
+
+    def plan(self, submissions: Sequence[records.Submission]) -> plans.Plan:
+        """Return what submitting jobs would do, on a fork of the cell; nothing is submitted.
+
+        Raises:
+            UsageError: A job is not right, a name stands twice, or there are more than a million tasks.
+        """
+        request = pb.PlanJobsRequest(jobs=[wire.write_submission(submission) for submission in submissions])
+        return read_plan(self._call(self._stub.PlanJobs, request))
+
+    def explain(self, job: str, index: int | None = None) -> plans.Explanation:
+        """Return why a task, or tasks of a job, wait, and what would make them fit; or why they are where they are.
+
+        Raises:
+            NotFoundError: There is no such job or task; the message names similar ones.
+        """
+        if index is not None and not 0 <= index < MAX_TASKS_PER_JOB:
+            raise NotFoundError(f"there is no task {job}/{index}; no job has more than {MAX_TASKS_PER_JOB} tasks")
+        return read_explanation(self._call(self._stub.ExplainTask, pb.ExplainTaskRequest(job=job, index=index)))
 
     # --- the cell
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
+from omegacell.api.grants import Grants
 from omegacell.api.limit_text import describe_limits
 from omegacell.api.records import At
 from omegacell.core.cell import Author, Cell
@@ -118,6 +119,9 @@ class Recorder:
     Args:
         after: The revision after which it begins.
         rows: How many transactions to remember.
+
+    Attributes:
+        grants: Claims that were granted.
     """
 
     def __init__(self, *, after: int, rows: int = ROWS_KEPT) -> None:
@@ -127,6 +131,7 @@ class Recorder:
         self._author_at: deque[str] = deque(maxlen=AUTHORS_KEPT)
         self._after = after
         self._last_revision = after
+        self.grants = Grants(after=after)
 
     @property
     def oldest_revision(self) -> int:
@@ -138,10 +143,12 @@ class Recorder:
         for one in applied:
             if one.revision != self._last_revision + 1:  # a reload jumped over some
                 self._author_at.clear()
+                self.grants.forget_all(after=one.revision - 1)
             self._last_revision = one.revision
             author = self._author_of(cell, one.transaction)
             self._author_at.append(author)
             self._rows.append(_row_of(cell, one, author))
+            self.grants.record(one, author)
             if one.transaction is not None and len(one.outcome.refusals):
                 self._conflicts.extend(self._conflicts_of(cell, one.transaction, one.outcome, author))
 
@@ -152,6 +159,7 @@ class Recorder:
         self._rows = deque([*rows, *self._rows], maxlen=self._rows.maxlen)
         self._conflicts = deque([*conflicts, *self._conflicts], maxlen=self._conflicts.maxlen)
         self._after = older._after
+        self.grants.prepend(older.grants)
 
     def history(self, query: HistoryQuery) -> tuple[HistoryRow, ...]:
         """Return transactions, newest first."""

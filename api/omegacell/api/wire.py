@@ -3,6 +3,7 @@
 Both directions of a message stand next to each other where both are needed. Nothing here decides anything.
 """
 
+from collections.abc import Iterable
 from typing import cast
 
 from omegacell.api import records
@@ -152,11 +153,16 @@ def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
 
 def read_pending(message: pb.PendingReason) -> records.PendingReason:
     """Return why tasks are pending."""
-    lacks = tuple(
-        records.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
-        for lack in message.lacks
-    )
+    lacks = read_lacks(message.lacks)
     return records.PendingReason(summary=message.summary, task_count=message.task_count, lacks=lacks)
+
+
+def read_lacks(messages: Iterable[pb.Lack]) -> tuple[records.Lack, ...]:
+    """Return how many machines cannot take a task, by reason."""
+    return tuple(
+        records.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
+        for lack in messages
+    )
 
 
 def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:

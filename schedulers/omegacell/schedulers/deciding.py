@@ -208,6 +208,13 @@ class Decider:
         return True
 
 
+def describe_oversize(group: TaskGroup, *, gang_claims: int) -> str:
+    """Return that a gang has more tasks than one transaction takes; empty when it has not."""
+    if not group.spec.is_gang or group.count <= gang_claims:
+        return ""
+    return f"a gang of {group.count} tasks; one transaction takes {gang_claims}"
+
+
 def describe_failure(error: Exception, scheduler: object) -> str:
     """Return one line that names the scheduler's class, what was wrong, and the place in the plug-in's own file.
 

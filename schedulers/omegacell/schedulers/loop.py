@@ -34,7 +34,7 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog, Entry, Standing
-from omegacell.schedulers.deciding import Decider, Decision
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
@@ -257,9 +257,9 @@ class Loop:
         if first.conflicts >= self._limits.conflicts:
             note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
             return [self._decider.give_up(first, group.count, note)]
-        if group.spec.is_gang and group.count > self._limits.gang_claims:
-            note = f"a gang of {group.count} tasks; one transaction takes {self._limits.gang_claims}"
-            return [self._decider.give_up(first, group.count, note)]
+        oversize = describe_oversize(group, gang_claims=self._limits.gang_claims)
+        if oversize:
+            return [self._decider.give_up(first, group.count, oversize)]
         lack = tentative.find_cap_lack(first.job, group.count if group.spec.is_gang else 1)
         if lack >= 0:
             return [self._decider.hold_back(first, group.count, lack, cell=self.cell)]

@@ -67,6 +67,16 @@ class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LOG_STREAM_STDOUT: _ClassVar[LogStream]
     LOG_STREAM_STDERR: _ClassVar[LogStream]
 
+class PlanAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLAN_ACTION_KEPT: _ClassVar[PlanAction]
+    PLAN_ACTION_ADDED: _ClassVar[PlanAction]
+    PLAN_ACTION_MOVED: _ClassVar[PlanAction]
+    PLAN_ACTION_RESTARTED: _ClassVar[PlanAction]
+    PLAN_ACTION_STOPPED: _ClassVar[PlanAction]
+    PLAN_ACTION_EVICTED: _ClassVar[PlanAction]
+    PLAN_ACTION_PENDING: _ClassVar[PlanAction]
+
 class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MACHINE_STATE_JOINING: _ClassVar[MachineState]
@@ -121,6 +131,13 @@ EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
+PLAN_ACTION_KEPT: PlanAction
+PLAN_ACTION_ADDED: PlanAction
+PLAN_ACTION_MOVED: PlanAction
+PLAN_ACTION_RESTARTED: PlanAction
+PLAN_ACTION_STOPPED: PlanAction
+PLAN_ACTION_EVICTED: PlanAction
+PLAN_ACTION_PENDING: PlanAction
 MACHINE_STATE_JOINING: MachineState
 MACHINE_STATE_UP: MachineState
 MACHINE_STATE_DOWN: MachineState
@@ -583,6 +600,242 @@ class FetchPayloadResponse(_message.Message):
     at: At
     payload: bytes
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class PlanJobsRequest(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[SubmitJobRequest]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
+
+class FieldChange(_message.Message):
+    __slots__ = ("field", "before", "after")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    before: str
+    after: str
+    def __init__(self, field: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class PlannedTasks(_message.Message):
+    __slots__ = ("actions", "indices", "before", "after", "waits")
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    actions: _containers.RepeatedScalarFieldContainer[int]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    before: _containers.RepeatedScalarFieldContainer[int]
+    after: _containers.RepeatedScalarFieldContainer[int]
+    waits: _containers.RepeatedScalarFieldContainer[bool]
+    def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
+
+class PlannedJob(_message.Message):
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    change: Change
+    reason: str
+    message: str
+    fields: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    scheduler: str
+    planned_by: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    tasks: PlannedTasks
+    pending: PendingReason
+    is_cut_off: bool
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+
+class EvictedTask(_message.Message):
+    __slots__ = ("job", "job_id", "index", "machine")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    index: int
+    machine: str
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class PlanJobsResponse(_message.Message):
+    __slots__ = ("at", "jobs", "evicted", "machines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    jobs: _containers.RepeatedCompositeFieldContainer[PlannedJob]
+    evicted: _containers.RepeatedCompositeFieldContainer[EvictedTask]
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[PlannedJob, _Mapping]]] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., machines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainTaskRequest(_message.Message):
+    __slots__ = ("job", "index")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    index: int
+    def __init__(self, job: _Optional[str] = ..., index: _Optional[int] = ...) -> None: ...
+
+class Shortage(_message.Message):
+    __slots__ = ("dimension", "asked", "free")
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    dimension: str
+    asked: int
+    free: int
+    def __init__(self, dimension: _Optional[str] = ..., asked: _Optional[int] = ..., free: _Optional[int] = ...) -> None: ...
+
+class NearMiss(_message.Message):
+    __slots__ = ("machine", "reason", "message", "shortages")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGES_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    reason: str
+    message: str
+    shortages: _containers.RepeatedCompositeFieldContainer[Shortage]
+    def __init__(self, machine: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., shortages: _Optional[_Iterable[_Union[Shortage, _Mapping]]] = ...) -> None: ...
+
+class ChangeStep(_message.Message):
+    __slots__ = ("kind", "name", "before", "after")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    before: int
+    after: int
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., before: _Optional[int] = ..., after: _Optional[int] = ...) -> None: ...
+
+class FittingChange(_message.Message):
+    __slots__ = ("message", "steps", "fit_count", "fields")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    FIT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    steps: _containers.RepeatedCompositeFieldContainer[ChangeStep]
+    fit_count: int
+    fields: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+
+class AttemptOrigin(_message.Message):
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    machine: str
+    state: TaskState
+    author: str
+    revision: int
+    seen: int
+    placed_at_us: int
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ...) -> None: ...
+
+class MachineChoice(_message.Message):
+    __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LIGHTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    machine_count: int
+    fitting_count: int
+    lighter_count: int
+    others: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lighter_count: _Optional[int] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LostClaim(_message.Message):
+    __slots__ = ("conflict", "taken_by_job", "taken_count")
+    CONFLICT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_BY_JOB_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    conflict: Conflict
+    taken_by_job: str
+    taken_count: int
+    def __init__(self, conflict: _Optional[_Union[Conflict, _Mapping]] = ..., taken_by_job: _Optional[str] = ..., taken_count: _Optional[int] = ...) -> None: ...
+
+class MachineShare(_message.Message):
+    __slots__ = ("machine", "task_count")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    task_count: int
+    def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
+
+class ExplainTaskResponse(_message.Message):
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    PENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_ON_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    THEN_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job: str
+    job_id: int
+    index: int
+    state: TaskState
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    summary: str
+    pending_count: int
+    machine_count: int
+    fitting_count: int
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    misses: _containers.RepeatedCompositeFieldContainer[NearMiss]
+    changes: _containers.RepeatedCompositeFieldContainer[FittingChange]
+    planned_on: str
+    evicted: _containers.RepeatedCompositeFieldContainer[EvictedTask]
+    attempts: _containers.RepeatedCompositeFieldContainer[AttemptOrigin]
+    then: MachineChoice
+    now: MachineChoice
+    conflicts: _containers.RepeatedCompositeFieldContainer[LostClaim]
+    oldest_revision: int
+    machines: _containers.RepeatedCompositeFieldContainer[MachineShare]
+    then_unknown: str
+    planned_by: str
+    is_cut_off: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
 
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")

@@ -140,6 +140,16 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.FromString,
                 _registered_method=True)
+        self.PlanJobs = channel.unary_unary(
+                '/omegacell.api.v1.Cell/PlanJobs',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.FromString,
+                _registered_method=True)
+        self.ExplainTask = channel.unary_unary(
+                '/omegacell.api.v1.Cell/ExplainTask',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.FromString,
+                _registered_method=True)
 
 
 class CellServicer:
@@ -279,6 +289,20 @@ class CellServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanJobs(self, request, context):
+        """What submitting jobs would do, computed on a fork of the cell; nothing is appended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainTask(self, request, context):
+        """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CellServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -386,6 +410,16 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.FetchPayload,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.SerializeToString,
+            ),
+            'PlanJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanJobs,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.SerializeToString,
+            ),
+            'ExplainTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTask,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -956,6 +990,60 @@ class Cell:
             '/omegacell.api.v1.Cell/FetchPayload',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/PlanJobs',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/ExplainTask',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,10 @@ class CellStub:
     """Refused claims, newest first."""
     CellStatus: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.CellStatusRequest, _api_v1_pb2.CellStatusResponse]
     FetchPayload: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.FetchPayloadRequest, _api_v1_pb2.FetchPayloadResponse]
+    PlanJobs: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.PlanJobsRequest, _api_v1_pb2.PlanJobsResponse]
+    """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+    ExplainTask: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ExplainTaskRequest, _api_v1_pb2.ExplainTaskResponse]
+    """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 @_typing.type_check_only
 class CellAsyncStub(CellStub):
@@ -106,6 +110,10 @@ class CellAsyncStub(CellStub):
     """Refused claims, newest first."""
     CellStatus: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.CellStatusRequest, _api_v1_pb2.CellStatusResponse]  # type: ignore[assignment]
     FetchPayload: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.FetchPayloadRequest, _api_v1_pb2.FetchPayloadResponse]  # type: ignore[assignment]
+    PlanJobs: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.PlanJobsRequest, _api_v1_pb2.PlanJobsResponse]  # type: ignore[assignment]
+    """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+    ExplainTask: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ExplainTaskRequest, _api_v1_pb2.ExplainTaskResponse]  # type: ignore[assignment]
+    """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 class CellServicer(metaclass=_abc_1.ABCMeta):
     """What users ask of a cell."""
@@ -263,6 +271,22 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.FetchPayloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.FetchPayloadResponse, _abc.Awaitable[_api_v1_pb2.FetchPayloadResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PlanJobs(
+        self,
+        request: _api_v1_pb2.PlanJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.PlanJobsResponse, _abc.Awaitable[_api_v1_pb2.PlanJobsResponse]]:
+        """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+
+    @_abc_1.abstractmethod
+    def ExplainTask(
+        self,
+        request: _api_v1_pb2.ExplainTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ExplainTaskResponse, _abc.Awaitable[_api_v1_pb2.ExplainTaskResponse]]:
+        """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 def add_CellServicer_to_server(servicer: CellServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

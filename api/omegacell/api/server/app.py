@@ -32,6 +32,7 @@ from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.service import CellService
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
@@ -142,7 +143,8 @@ async def serve(
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
         jobs = JobCalls(host, admission, hub, desk.text_of)
-        service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview)
+        planning = PlanningCalls(host, admission, overview)
+        service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))

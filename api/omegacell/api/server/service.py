@@ -13,6 +13,7 @@ from omegacell.api.server.jobs import JobCalls
 from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.refusals import abort
 from omegacell.core.errors import OmegaError
 
@@ -56,13 +57,22 @@ class CellService(CellServicer):
         machines: Answers for machines.
         limits: Answers for quotas and caps.
         overview: Answers for the rest.
+        planning: Answers what if, and why.
     """
 
-    def __init__(self, jobs: JobCalls, machines: MachineCalls, limits: LimitCalls, overview: OverviewCalls) -> None:
+    def __init__(
+        self,
+        jobs: JobCalls,
+        machines: MachineCalls,
+        limits: LimitCalls,
+        overview: OverviewCalls,
+        planning: PlanningCalls,
+    ) -> None:
         self._jobs = jobs
         self._limits = limits
         self._machines = machines
         self._overview = overview
+        self._planning = planning
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
         """Submit a job."""
@@ -156,3 +166,11 @@ class CellService(CellServicer):
     async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:
         """Return the cell at a glance."""
         return await _answer(self._overview.status(request), context)
+
+    async def PlanJobs(self, request: pb.PlanJobsRequest, context: Any) -> pb.PlanJobsResponse:
+        """Return what submitting jobs would do."""
+        return await _answer(self._planning.plan(request), context)
+
+    async def ExplainTask(self, request: pb.ExplainTaskRequest, context: Any) -> pb.ExplainTaskResponse:
+        """Return why a task waits, or why it is where it is."""
+        return await _answer(self._planning.explain(request), context)
