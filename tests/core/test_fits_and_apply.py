@@ -8,9 +8,9 @@ import pytest
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId, Revision
 from tests.support.histories import write_history
 from tests.support.oracle_duel import fold_entries

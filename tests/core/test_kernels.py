@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import OpenSession, Place, Transaction
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.kernels import (
     Charge,
@@ -24,6 +23,7 @@ from omegacell.core.kernels import (
     refuse_all,
 )
 from omegacell.core.outcomes import Outcome, Reason, Status
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 from omegacell.simulator.labcell import DRIVER, LabCell, amounts_of, find_task_ends
 from omegacell.simulator.settings import CellShape

@@ -14,9 +14,9 @@ from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.columns import is_distinct, is_run, rows_of, span_of
 from omegacell.core.commands import Command, OpenSession, Report, ReportKind, Transaction
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import encode
+from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending
 from omegacell.core.units import Role, SessionId
 from tests.support.histories import write_history

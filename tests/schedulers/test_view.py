@@ -5,10 +5,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from omegacell.core.conflicts import Overlay
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Band
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.testing import TestCell, make_group

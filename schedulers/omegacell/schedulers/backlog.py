@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of, shape_on
 from omegacell.schedulers.queues import CappedJobs, Item, Parked

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.schedulers.feasibility import find_room, find_silent
 
 THOUSAND = 1_000

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
-from omegacell.core.conflicts import Overlay
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.crowds import Crowd
 from omegacell.core.jobs import JobSpec
+from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
 from omegacell.core.units import Band, JobId
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.feasibility import find_room

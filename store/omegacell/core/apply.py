@@ -69,12 +69,13 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.conflicts import Base, Overlay, base_of
+from omegacell.core.conflicts import Base, base_of
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse

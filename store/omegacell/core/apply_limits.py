@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from omegacell.core.caps import Cap, find_held
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
-from omegacell.core.conflicts import Base, Judged, Overlay
+from omegacell.core.conflicts import Base, Judged
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.quotas import Quota, count_share, find_usage
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT, UNLIMITED
 from omegacell.core.verdicts import Verdict, refuse

@@ -24,8 +24,8 @@ from omegacell.api.server.reasons import find_absence, nearest_first, view_lacks
 from omegacell.api.server.views import name_of_job, view_at
 from omegacell.api.statistics import count_of
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import RESOURCE_NAMES, JobId
 from omegacell.schedulers.explaining import Choice, count_by_machine, find_choice, find_misses
 from omegacell.schedulers.feasibility import find_lacks, find_room
