@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from omegacell.core.jobs import TaskState
-from omegacell.schedulers.backlog import Standing
+from omegacell.schedulers.entries import Standing
 from omegacell.simulator.compiled.draws import save_generator
 from omegacell.simulator.compiled.engine import CompiledSimulation
 from omegacell.simulator.simulation import Simulation

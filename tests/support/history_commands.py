@@ -11,53 +11,41 @@ from omegacell.core.commands import (
     CloseSession,
     Command,
     Evict,
-    ExitNote,
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
     Lack,
-    LoseMachines,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    ReportKind,
     Scheduling,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Unplaced,
 )  # fmt: skip
-from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
+from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
-from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, SessionId
-from tests.support.history_devices import OFFERS, draw_requests
-from tests.support.history_drains import find_drained, write_eligibility
+from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
+from tests.support.history_devices import draw_requests
+from tests.support.history_drains import find_drained
 from tests.support.history_limits import draw_caps, draw_quota
-from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
-from tests.support.oracle_state import JOINING, Job, State, Task
+from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
+from tests.support.history_placement import draw_placement
+from tests.support.oracle_state import State
 from tests.support.oracle_tasks import ACTIVE
-from tests.support.transcript_commands import report_of
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
-MACHINE_NAMES = ("m0", "m1", "m2", "m3", "m4", "m5")
 DRIVERS = ("exec", "simulated")
 STATIC_PORTS = (80, 80, 81, 8001)
-RANGES = ((8000, 8001), (8000, 8002), (8000, 8007), (0, -1))
-HAPPENED_AT_US = 1_700_000_001_000_000
 
 
-class CommandWriter:
+class CommandWriter(MachineWriter):
     """Writes commands for one history."""
 
     def __init__(self, rng: random.Random, state: State) -> None:
-        self.rng = rng
-        self.state = state
+        super().__init__(rng, state)
         self.writers: list[Callable[[], tuple[Command, ...]]] = [
             self.scheduling,
             lambda: (self.submit(),),
@@ -97,23 +85,6 @@ class CommandWriter:
     def any(self) -> tuple[Command, ...]:
         """Write the commands of a transaction."""
         return self.rng.choices(self.writers, self.weights)[0]()
-
-    def session(self) -> SessionId:
-        """Name a session, most often one that is there."""
-        known = list(self.state.sessions)
-        return SessionId(self.rng.choice(known) if known and self.rng.random() < 0.9 else 12_345)
-
-    def job_id(self) -> JobId:
-        """Name a job, most often one that is there."""
-        known = list(self.state.jobs)
-        if known and self.rng.random() < 0.93:
-            return JobId(self.rng.choice(known))
-        return JobId(self.rng.randint(1, self.state.next_job + 1))
-
-    def row(self) -> int:
-        """Name a machine row, most often one that is there."""
-        count = len(self.state.machines)
-        return self.rng.randrange(count) if count and self.rng.random() < 0.97 else count + self.rng.randint(0, 1)
 
     def spec(self, name: str) -> JobSpec:
         """Write a job that wants little, but there is not much."""
@@ -157,49 +128,6 @@ class CommandWriter:
             spec = self.spec(rng.choice(JOB_NAMES))
         stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
         return SubmitJob(spec=spec, submitted_at_us=stamp, replace=rng.random() < 0.3)
-
-    def register(self) -> RegisterMachine:
-        """Register a machine, new or known, the same or changed."""
-        rng = self.rng
-        first, last = rng.choice(RANGES)
-        return RegisterMachine(
-            name=rng.choice(MACHINE_NAMES),
-            boot_id=rng.choice(("boot-1", "boot-1", "boot-1", "boot-2")),
-            capacity=(rng.randint(1, 8), rng.randint(1, 8), rng.randint(0, 4)),
-            drivers=rng.choice((("exec",), ("exec",), ("exec", "simulated"), ("simulated",))),
-            attributes=rng.choice(MACHINE_ATTRIBUTES),
-            port_first=first,
-            port_last=last,
-            devices=rng.choice(OFFERS),
-        )
-
-    def taints(self) -> SetTaints:
-        """Mark machines, or take marks away."""
-        rng = self.rng
-        rows = sorted({self.row() for _ in range(rng.choice((1, 1, 2)))})
-        return draw_taints(rng, rows)
-
-    def inventory(self) -> Inventory:
-        """List what a machine runs, with something missing or wrong now and then."""
-        rng = self.rng
-        joining = [row for row, machine in enumerate(self.state.machines) if machine.state == JOINING]
-        row = rng.choice(joining) if joining and rng.random() < 0.9 else self.row()
-        machine = self.state.machine(row)
-        epoch = machine.epoch if machine and rng.random() < 0.95 else rng.randint(0, 3)
-        held = [(job, index, task) for job, index, task in self.active() if task.machine == row and rng.random() < 0.8]
-        attempts = [task.attempt + (rng.random() < 0.05) for _, _, task in held]
-        return Inventory(
-            machine=row,
-            epoch=epoch,
-            jobs=np.array([job.id for job, _, _ in held], np.int64),
-            indices=np.array([index for _, index, _ in held], np.int32),
-            attempts=np.array(attempts, np.int32),
-        )
-
-    def active(self) -> list[tuple[Job, int, Task]]:
-        """Give the tasks that hold something on a machine."""
-        jobs = self.state.jobs.values()
-        return [(job, index, task) for job in jobs for index, task in enumerate(job.tasks) if task.state in ACTIVE]
 
     def scheduling(self) -> tuple[Command, ...]:
         """Write a transaction of a scheduler: claims mostly."""
@@ -263,75 +191,4 @@ class CommandWriter:
             task_count=count,
             lacks=lacks[: self.rng.randint(0, 2)],
             note="no room" * self.rng.randint(0, 1),
-        )
-
-    def lose(self) -> LoseMachines:
-        """Give machines up, silent ones mostly."""
-        rng = self.rng
-        silent = [
-            row for row, machine in enumerate(self.state.machines) if machine.silent_ticks >= 3 and machine.contact == 0
-        ]
-        count = rng.choice((1, 1, 1, 2))
-        rows = rng.sample(silent, min(count, len(silent))) if rng.random() < 0.8 else []
-        rows = rows or [self.row() for _ in range(count)]
-        return LoseMachines(machines=tuple(sorted(set(rows))), by_operator=rng.random() < 0.4)
-
-    def set_eligibility(self) -> SetEligibility:
-        """Cordon, drain or open machines."""
-        return write_eligibility(self.rng, self.state, {self.row() for _ in range(self.rng.choice((1, 1, 2)))})
-
-    def report(self) -> Report:
-        """Report on attempts, present ones mostly; something is stale now and then."""
-        rng = self.rng
-        active = self.active()
-        rows = []
-        for _ in range(rng.choice((1, 1, 2, 4))):
-            if active and rng.random() < 0.92:
-                job, index, task = rng.choice(active)
-                row, epoch = task.machine, self.state.machines[task.machine].epoch
-                values = [row, epoch, job.id, index, task.attempt]
-            else:
-                values = [self.row(), 1, self.job_id(), rng.randint(0, 5), rng.randint(0, 2)]
-            if rng.random() < 0.1:
-                at = rng.randrange(5)
-                values[at] = max(0, values[at] + rng.choice((-1, 1)))
-            kinds = (ReportKind.STARTED, ReportKind.EXITED) * 2 + (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
-            kind = rng.choice(kinds)
-            rows.append([*values, kind, *self.exit(kind)])
-        return report_of(rows)
-
-    def starts(self) -> list[Report]:
-        """Report that everything placed has started, if anything is."""
-        placed = [each for each in self.active() if each[2].state == TaskState.PLACED]
-        kinds = (ReportKind.STARTED, ReportKind.HEALTHY)
-        rows = [
-            (task.machine, self.state.machines[task.machine].epoch, job.id, index, task.attempt, kind, *self.exit(kind))
-            for job, index, task in placed
-            for kind in kinds
-        ]
-        return [report_of(rows)] if rows else []
-
-    def exit(self, kind: ReportKind) -> tuple[int, int, int, int]:
-        """Draw how an attempt ended: exit code, signal, note, and when."""
-        at_us = HAPPENED_AT_US + self.rng.randint(0, 9)
-        if kind != ReportKind.EXITED:
-            return (-1, 0, ExitNote.NONE, at_us)
-        ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
-                (-1, 9, ExitNote.OUT_OF_MEMORY), (-1, 0, ExitNote.START_FAILED), (-1, 9, ExitNote.FENCED),
-                (0, 9, 0), (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
-        return (*self.rng.choice(ends), at_us)
-
-    def tick(self) -> Tick:
-        """Let time pass; gain and lose contact with machines."""
-        rng = self.rng
-        after = self.state.tick - (rng.random() < 0.1) if self.state.tick else self.state.tick
-        gained = [self.row() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-        epochs = [machine.epoch if (machine := self.state.machine(row)) and rng.random() < 0.9 else 9 for row in gained]
-        lost = [self.row() for _ in range(rng.choice((0, 0, 1, 1, 3)))]
-        return Tick(
-            after=after,
-            dt_us=rng.choice((0, 1_000_000, 2_000_000, 5_000_000, 1_000_000_000)),
-            gained=np.array(gained, np.int32),
-            gained_epochs=np.array(epochs, np.int32),
-            lost_contact=np.array(lost, np.int32),
         )

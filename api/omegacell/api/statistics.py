@@ -7,7 +7,7 @@ or as the memory that a `Recorder` is given.
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,31 +15,15 @@ import numpy as np
 
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
 from omegacell.api.grants import Grants
-from omegacell.api.limit_text import describe_limits
+from omegacell.api.history_words import KINDS, describe_commands, find_spec, name_of_job
 from omegacell.api.records import At
 from omegacell.core.cell import Author, Cell
 from omegacell.core.commands import (
-    Command,
     Evict,
-    ExpireSession,
-    ForgetJob,
-    Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
-    Report,
-    SetTaints,
-    StopJob,
-    SubmitJob,
-    Tick,
     Transaction,
-    Unplaced,
 )
-from omegacell.core.drains import SetEligibility
-from omegacell.core.jobs import JobSpec
-from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
 from omegacell.store.folding import Applied
@@ -53,30 +37,6 @@ AUTHORS_KEPT: Final = 1_000_000
 """Revisions of which it is remembered whose they are."""
 
 QUIET_KINDS: Final = frozenset({"tick", "renew"})
-_KINDS: Final = {
-    "Genesis": "genesis",
-    "Reincarnate": "reincarnate",
-    "ActivateRules": "rules",
-    "OpenSession": "open",
-    "Renew": "renew",
-    "CloseSession": "close",
-    "ExpireSession": "expire",
-    "SubmitJob": "submit",
-    "StopJob": "stop",
-    "ForgetJob": "forget",
-    "SetQuota": "quota",
-    "SetCaps": "caps",
-    "Place": "place",
-    "Evict": "evict",
-    "Unplaced": "unplaced",
-    "RegisterMachine": "register",
-    "Inventory": "inventory",
-    "LoseMachines": "lose",
-    "SetTaints": "taint",
-    "SetEligibility": "eligibility",
-    "Report": "report",
-    "Tick": "tick",
-}
 
 
 def scheduler_statistics(cell: Cell) -> tuple[SchedulerStatistics, ...]:
@@ -214,11 +174,11 @@ class Recorder:
             yield ConflictRow(
                 revision=outcome.revision,
                 author=author,
-                job=_job_name(cell, int(jobs[position])),
+                job=name_of_job(cell, int(jobs[position])),
                 index=int(indices[position]),
                 machine=cell.machines.names[machine] if is_known else "",
                 reason=reason.name.lower(),
-                dimension=name_dimension(reason, dimension, _spec_of(cell, int(jobs[position]))),
+                dimension=name_dimension(reason, dimension, find_spec(cell, int(jobs[position]))),
                 shortage=int(refusals.shortages[place]),
                 seen=transaction.seen,
                 taken_at=taken_at,
@@ -277,8 +237,8 @@ def _row_of(cell: Cell, applied: Applied, author: str) -> HistoryRow:
     if transaction is not None:
         commands = transaction.commands
         main = commands[1:] if len(commands) > 1 and isinstance(commands[0], OpenSession) else commands
-        kind = _KINDS[type(main[0]).__name__] if main else "malformed"
-        jobs, summary = _describe(cell, main)
+        kind = KINDS[type(main[0]).__name__] if main else "malformed"
+        jobs, summary = describe_commands(cell, main)
         seq, seen, at_us = transaction.seq, transaction.seen, transaction.decided_to_us
     refusals = outcome.refusals
     return HistoryRow(
@@ -298,74 +258,6 @@ def _row_of(cell: Cell, applied: Applied, author: str) -> HistoryRow:
     )
 
 
-def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...], str]:
-    """Return the names of the jobs that commands are about, and what they ask for."""
-    jobs: dict[str, None] = {}
-    words = []
-    for command in commands[:8]:
-        match command:
-            case Place():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(count_of(len(command.indices), "claim"))
-            case Evict():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(f"{count_of(len(command.indices), 'eviction')} ({command.cause.name.lower()})")
-            case Unplaced():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
-            case SubmitJob():
-                jobs[command.spec.name] = None
-                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
-            case StopJob() | ForgetJob():
-                jobs[_job_name(cell, command.job)] = None
-            case Report():
-                for job in np.unique(command.jobs)[:8].tolist():
-                    jobs[_job_name(cell, job)] = None
-                words.append(count_of(len(command.jobs), "report"))
-            case _:
-                words.append(_describe_other(cell, command))
-    return tuple(jobs), ", ".join(word for word in words if word)
-
-
-def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command
-    match command:
-        case Genesis():
-            return f"cell {command.cell}"
-        case RegisterMachine():
-            return command.name
-        case Inventory():
-            return f"{_machine_name(cell, command.machine)}: {count_of(len(command.jobs), 'attempt')}"
-        case LoseMachines() | SetEligibility():
-            names = [_machine_name(cell, row) for row in command.machines[:3]]
-            more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
-            verb = f"{command.eligibility.name.lower()}: " if isinstance(command, SetEligibility) else ""
-            return verb + ", ".join(names) + more
-        case SetTaints():
-            marks = [*(f"+{taint}" for taint in command.add), *(f"-{key}" for key in command.remove)]
-            return f"{count_of(len(command.machines), 'machine')}: {', '.join(marks)}"
-        case SetQuota() | SetCaps():
-            return describe_limits(command)
-        case Tick():
-            changes = f", {len(command.gained)} gained" if len(command.gained) else ""
-            changes += f", {len(command.lost_contact)} lost contact" if len(command.lost_contact) else ""
-            return f"{command.dt_us / 1e6:.1f} s{changes}"
-        case OpenSession():
-            return command.author
-        case ExpireSession():
-            return f"session {command.session}"
-        case _:
-            return ""
-
-
-def count_of(count: int, noun: str) -> str:
-    """Return a number of things in words.
-
-    >>> count_of(1, "claim"), count_of(2, "claim")
-    ('1 claim', '2 claims')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return job, index and machine of all claims and evictions in order; None when it holds others."""
     parts = []
@@ -382,20 +274,6 @@ def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.nda
         return None
     jobs, indices, machines = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return jobs, indices, machines
-
-
-def _spec_of(cell: Cell, job: int) -> JobSpec | None:
-    row = cell.jobs.row_of(job)
-    return None if row is None else cell.jobs.spec_of(row)
-
-
-def _job_name(cell: Cell, job: int) -> str:
-    spec = _spec_of(cell, job)
-    return f"#{job}" if spec is None else spec.name
-
-
-def _machine_name(cell: Cell, row: int) -> str:
-    return cell.machines.names[row] if 0 <= row < cell.machines.count else f"#{row}"
 
 
 def _matches(row: HistoryRow, query: HistoryQuery) -> bool:

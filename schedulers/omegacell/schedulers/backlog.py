@@ -18,10 +18,8 @@ a change of the live instances looks at every waiting job. Times are monotonic m
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +28,8 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
-from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of, shape_on
+from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
+from omegacell.schedulers.feasibility import find_room, find_silent
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -40,70 +39,22 @@ OLDEST_EVERY: Final = 10
 QUEUES_PER_LOOK: Final = 64
 """Queues of parked jobs that one call of `Backlog.wake_fitting` compares with the machines that changed."""
 
-
-Queue: TypeAlias = tuple[Shape, int]
-"""Jobs that find room together: their shape, and the number of tasks of a gang, 0 for others."""
-
-
-class Standing(IntEnum):
-    """Where an entry stands."""
-
-    READY = 0
-    DECIDING = 1
-    DELAYED = 2
-    PARKED = 3
-    ELSEWHERE = 4
-    CAPPED = 5
-
-
 _WAITING: Final = (Standing.PARKED, Standing.DELAYED, Standing.CAPPED)
-
 
 # names of a module are read several times faster than members of an enum
 _READY: Final = Standing.READY
 _PENDING: Final = int(TaskState.PENDING)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Entry:
-    """A job that has pending tasks.
-
-    Attributes:
-        job, spec: which.
-        count: its pending tasks as last read.
-        standing: where it stands; stamp: changes with it, so that old heap items are known.
-        due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
-        queue: the one in which it was last parked.
-        conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
-        said_at_us: when the reason of its waiting was last appended, 0 for never.
-    """
-
-    job: JobId
-    spec: JobSpec
-    count: int
-    standing: Standing = Standing.READY
-    stamp: int = 0
-    due_us: int = 0
-    queue: Queue | None = None
-    conflicts: int = 0
-    misses: int = 0
-    failures: int = 0
-    said_at_us: int = 0
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Priority first, then age: the smallest goes first."""
-        return -self.spec.band, -self.spec.priority, self.job
-
-
-def queue_of(entry: Entry) -> Queue:
-    """Return the queue in which a job is parked."""
-    return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
-
-
-def _queue_on(overlay: Overlay, entry: Entry) -> Queue:
-    """Return the queue of a job as the cell is now: a job from which another must stay apart has one of its own."""
-    return shape_on(overlay, entry.spec), entry.count if entry.spec.is_gang else 0
+def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many tasks of a job some machines take now; of a gang the whole cell, all of them or none."""
+    # where other tasks matter, a machine that changed may make room on another one
+    rows = None if overlay.is_crowded(entry.spec) else looking_at
+    room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
+    if room and entry.spec.is_gang:
+        whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
+        room = whole if whole >= entry.count else 0
+    return room
 
 
 class Backlog:
@@ -301,7 +252,8 @@ class Backlog:
         self._may_cap_take = True
         del self._entries[entry.job]
         self._counts[entry.standing] -= 1
-        entry.stamp = self._next_stamp()
+        self._stamps += 1
+        entry.stamp = self._stamps
 
     def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
         """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
@@ -321,10 +273,6 @@ class Backlog:
             heappush(self._by_order, (entry.order, entry.stamp))
             heappush(self._by_age, (entry.job, entry.stamp))
             self._tidy()
-
-    def _next_stamp(self) -> int:
-        self._stamps += 1
-        return self._stamps
 
     def _is_current(self, job: int, stamp: int) -> bool:
         entry = self._entries.get(JobId(job))
@@ -370,19 +318,13 @@ class Backlog:
             return
         parked.renew()
         entry = self._first_parked(queue)
-        while entry is not None and queue != _queue_on(overlay, entry):
-            self._park_again(entry, _queue_on(overlay, entry))
+        while entry is not None and queue != queue_on(overlay, entry):
+            self._park_again(entry, queue_on(overlay, entry))
             entry = self._first_parked(queue)
         if entry is None:
             del self._parked[queue]
             return
-        # where other tasks matter, a machine that changed may make room on another one
-        rows = None if overlay.is_crowded(entry.spec) else self._looking_at
-        room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
-        if room and entry.spec.is_gang:
-            whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
-            room = whole if whole >= entry.count else 0
-        self._wake_tasks(queue, room, now_us)
+        self._wake_tasks(queue, _count_room(overlay, entry, self._looking_at, cell=cell), now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""

@@ -19,8 +19,8 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.claims import GroupClaims, check_placement
+from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
 from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import Tentative

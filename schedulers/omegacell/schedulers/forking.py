@@ -35,8 +35,8 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.deciding import Decider, Result, describe_oversize
+from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.loop import Limits

@@ -33,8 +33,9 @@ from omegacell.core.errors import InvariantError
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
-from omegacell.schedulers.backlog import Backlog, Entry, Standing
+from omegacell.schedulers.backlog import Backlog
 from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
+from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler

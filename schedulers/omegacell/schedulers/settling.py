@@ -6,9 +6,10 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.backlog import Backlog, Entry
+from omegacell.schedulers.backlog import Backlog
 from omegacell.schedulers.backoff import AFTER_CONFLICT, AFTER_FAILURE, AFTER_MISS, LONG_WAIT_US
 from omegacell.schedulers.deciding import Decision, Result
+from omegacell.schedulers.entries import Entry
 
 TRY_AGAIN = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP, Reason.SUSPENDED)
 """Refusals that say nothing of the job: it is ready again once the loop has put itself right."""

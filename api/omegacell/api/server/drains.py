@@ -6,9 +6,9 @@ Reads the cell and changes nothing; the caller must not await between two reads 
 from collections.abc import Sequence
 from typing import cast
 
+from omegacell.api.history_words import count_of
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.reasons import view_pending
-from omegacell.api.statistics import count_of
 from omegacell.controllers.drain_progress import Block, Hold, Shortfall, find_progress
 from omegacell.core.cell import Cell
 from omegacell.core.units import SECOND_US

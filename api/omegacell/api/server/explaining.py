@@ -13,6 +13,7 @@ import numpy as np
 from omegacell.api import wire_figures
 from omegacell.api.figures import ConflictRow
 from omegacell.api.grants import Grant
+from omegacell.api.history_words import count_of
 from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
@@ -22,7 +23,6 @@ from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.reasons import find_absence, nearest_first, view_lacks, word_lacks
 from omegacell.api.server.views import name_of_job, view_at
-from omegacell.api.statistics import count_of
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.overlays import Overlay
