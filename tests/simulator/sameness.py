@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from omegacell.core.jobs import TaskState
+from omegacell.core.outcomes import Reason
 from omegacell.schedulers.entries import Standing
 from omegacell.simulator.compiled.draws import save_generator
 from omegacell.simulator.compiled.engine import CompiledSimulation
@@ -21,7 +22,12 @@ JOB_COLUMNS = (
     "offset",
 )
 MACHINE_COLUMNS = ("free", "allocated", "changed_at", "changed_before", "claimed_at", "claimed_by")
-REFUSALS = {12: "stopping_refused", 24: "changed_refused", 30: "room_refused", 31: "partner_refused"}
+REFUSALS = {
+    int(Reason.JOB_STOPPING): "stopping_refused",
+    int(Reason.MACHINE_CHANGED): "changed_refused",
+    int(Reason.RESOURCES): "room_refused",
+    int(Reason.GANG_PARTNER): "partner_refused",
+}
 
 
 def describe_production(simulation: Simulation) -> dict[str, Any]:

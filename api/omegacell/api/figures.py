@@ -31,6 +31,7 @@ KINDS: Final = (
     "register",
     "inventory",
     "lose",
+    "taint",
     "eligibility",
     "report",
     "tick",
