@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from omegacell.api.cli.actions.jobs import EXAMPLE
 from omegacell.api.errors import ExitCode
@@ -180,10 +181,12 @@ def test_second_up_on_the_same_state(cell: EphemeralCell) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(cell: EphemeralCell, path: Path) -> None:
-    """Every job file in docs/examples does what it says."""
-    done = cell.command("run", str(path), "--timeout", "60")
+    """Every job file in docs/examples does what it says; one that lasts longer than a test is taken, and stopped."""
+    lasts = ("--detach",) if "duration: 10m" in path.read_text() else ("--timeout", "60")
+    done = cell.command("run", str(path), *lasts)
     assert done.returncode == ExitCode.OK, done.stderr
-    assert cell.command("job", "stop", path.stem).returncode == ExitCode.OK
+    name = yaml.safe_load(path.read_text())["name"]
+    assert cell.command("job", "stop", name).returncode == ExitCode.OK
 
 
 def test_example_of_the_schema_runs(cell: EphemeralCell, job: str) -> None:

@@ -23,6 +23,15 @@ from typing import Final
 import numpy as np
 
 from omegacell.core.units import RESOURCE_NAMES
+from omegacell.schedulers.relaxing_rules import (
+    fewer_devices,
+    machine_opens,
+    no_constraint,
+    no_limit_on_a_machine,
+    no_neighbour,
+    no_spread,
+    toleration,
+)
 from omegacell.schedulers.relaxing_waits import job_ends, machine_returns, stopping_ends
 from omegacell.schedulers.wishes import Kind, Relaxation, Step, Wish
 
@@ -208,8 +217,15 @@ RELAXATIONS: Final[tuple[Relaxation, ...]] = (
     any_port,
     no_gang,
     fewer_tasks,
+    no_spread,
+    no_limit_on_a_machine,
+    no_neighbour,
+    toleration,
+    no_constraint,
+    fewer_devices,
     other_driver,
     less_of_a_resource,
+    machine_opens,
     job_ends,
     machine_returns,
 )

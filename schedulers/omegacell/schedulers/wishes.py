@@ -34,13 +34,31 @@ class Kind(IntEnum):
     """That all tasks are placed together."""
     ANY_PORT = 4
     """A certain port number."""
-    JOB_ENDS = 5
+    NO_SPREAD = 5
+    """A rule to spread."""
+    NO_MACHINE_LIMIT = 6
+    """The limit of tasks on one machine."""
+    NOT_APART = 7
+    """To stay apart from another job."""
+    NOT_NEAR = 8
+    """To be near to another job."""
+    TOLERATION = 9
+    """Nothing: machines with a taint are tolerated, too."""
+    NO_CONSTRAINT = 10
+    """A constraint on attributes."""
+    ANY_POOL = 11
+    """The pool."""
+    FEWER_DEVICES = 12
+    """Some devices, or all."""
+    MACHINE_OPENS = 13
+    """Nothing of the job: cordoned machines have to be opened first."""
+    JOB_ENDS = 14
     """Nothing of the job: another one has to end first."""
-    MACHINE_RETURNS = 6
+    MACHINE_RETURNS = 15
     """Nothing of the job: machines have to be up and heard again first."""
-    MUCH_LESS = 7
+    MUCH_LESS = 16
     """More than half of a resource."""
-    OTHER_DRIVER = 8
+    OTHER_DRIVER = 17
     """The driver: another kind of task."""
 
 
@@ -50,7 +68,8 @@ class Step:
 
     Attributes:
         kind: what.
-        name: of the resource, port, job, machine or driver that it is about; empty when there is only one such thing.
+        name: of the resource, port, job, machine, driver or rule that it is about, empty
+            when there is only one such thing.
         before, after: amounts, port numbers or counts; 0 where there are none.
         loss: how much it is, among steps of its kind.
         job: the job that must end, 0 for none.

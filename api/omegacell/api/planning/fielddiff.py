@@ -10,7 +10,9 @@ from enum import Enum
 from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
+from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.placement import PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
 
 TEXT_LENGTH: Final = 200
@@ -80,6 +82,32 @@ def _ports(_: str, value: tuple[Port, ...]) -> Iterator[tuple[str, str]]:
         yield f"ports.{port.name}", str(port.number or "any")
 
 
+def _devices(_: str, value: tuple[DeviceRequest, ...]) -> Iterator[tuple[str, str]]:
+    for request in value:
+        where = " ".join(f"{name}={wanted}" for name, wanted in request.where)
+        yield f"devices.{request.name}", f"{request.count}{f' with {where}' if where else ''}"
+
+
+def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
+    texts = {
+        "pool": rules.pool or "default",
+        "constraints": ", ".join(map(str, rules.constraints)),
+        "tolerations": ", ".join(
+            each.key if each.value is None else f"{each.key} = {each.value}" for each in rules.tolerations
+        ),
+        "max_per_machine": str(rules.max_per_machine or "any"),
+        "prefer": ", ".join(f"{each.constraint} ({each.weight})" for each in rules.affinities),
+    }
+    yield from ((name, text) for name, text in texts.items() if text)
+    for each in rules.neighbours:
+        wish = f" ({each.weight})" if each.weight else ""
+        yield f"{'apart' if each.is_apart else 'near'}.{each.job}.{each.attribute}", f"yes{wish}"
+    for spread in rules.spreads:
+        targets = ", ".join(f"{name} {percent} %" for name, percent in spread.targets)
+        shown = f"weight {spread.weight}" if spread.weight else f"max_skew {spread.max_skew}"
+        yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -89,6 +117,8 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "priority": _named("priority.number"),
     "resources": _resources,
     "ports": _ports,
+    "devices": _devices,
+    "placement": _placement,
     "is_gang": _named("gang"),
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),

@@ -7,9 +7,12 @@ what it promised. A new reason or kind of change is one row of a table here; wit
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import numpy as np
+
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
+from omegacell.core.placement import Effect, PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
 from omegacell.schedulers.explaining import Miss
 from omegacell.schedulers.wishes import Kind, Step
@@ -83,12 +86,31 @@ def _stopping(step: Step) -> str:
     return f"after {tasks} stopping {'has' if step.before == 1 else 'have'} ended"
 
 
+def _opens(step: Step) -> str:
+    if step.before == 1:
+        return f"when machine {step.name} is uncordoned"
+    return f"when {step.name} and {step.before - 1} more machines are uncordoned"
+
+
+def _fewer_devices(step: Step) -> str:
+    return f"{step.after} {step.name} instead of {step.before}" if step.after else f"without {step.name}"
+
+
 _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.STOPPING_ENDS: _stopping,
     Kind.LESS: _less,
     Kind.FEWER_TASKS: lambda step: f"{step.after} tasks instead of {step.before}",
     Kind.NO_GANG: lambda _: "without the gang",
     Kind.ANY_PORT: lambda step: f"any port for {step.name} instead of {step.before}",
+    Kind.NO_SPREAD: lambda step: f"without the {step.name} spread",
+    Kind.NO_MACHINE_LIMIT: lambda _: "without max_per_machine",
+    Kind.NOT_APART: lambda step: f"without staying apart from {step.name}",
+    Kind.NOT_NEAR: lambda step: f"without staying near {step.name}",
+    Kind.TOLERATION: lambda step: f"with a toleration of taint {step.name}",
+    Kind.NO_CONSTRAINT: lambda step: f"without constraint {step.name!r}",
+    Kind.ANY_POOL: lambda step: f"in any pool instead of {step.name}",
+    Kind.FEWER_DEVICES: _fewer_devices,
+    Kind.MACHINE_OPENS: _opens,
     Kind.JOB_ENDS: lambda step: f"after job {step.name} ends",
     Kind.MACHINE_RETURNS: _returns,
     Kind.MUCH_LESS: _less,
@@ -124,6 +146,23 @@ def _driver(cell: Cell, spec: JobSpec, miss: Miss) -> str:
     return f"offers {', '.join(offered) or 'no driver'}, not {spec.driver}"
 
 
+def _constraint(cell: Cell, spec: JobSpec, miss: Miss) -> str:
+    rules, index, row = spec.placement, cell.machines.index, np.array([miss.machine], np.int64)
+    for each in rules.constraints:
+        if not index.meets_all(PlacementRules(pool="all", constraints=(each,)), row)[0]:
+            return f"does not meet {str(each)!r}"
+    return f"is not in pool {rules.pool or 'default'}"
+
+
+def _taint(cell: Cell, spec: JobSpec, miss: Miss) -> str:
+    found = next(
+        taint
+        for taint in cell.machines.taints[miss.machine]
+        if taint.effect is Effect.NO_PLACE and not any(each.covers(taint) for each in spec.placement.tolerations)
+    )
+    return f"has the taint {found}"
+
+
 def _port_taken(cell: Cell, spec: JobSpec, miss: Miss) -> str:
     used = cell.machines.ports[miss.machine]
     number = next(port.number for port in spec.ports if port.number in used)
@@ -144,6 +183,16 @@ def _no_ports(cell: Cell, spec: JobSpec, miss: Miss) -> str:
 _MISSES: Final[Mapping[Reason, Callable[[Cell, JobSpec, Miss], str]]] = {
     Reason.MACHINE_NOT_UP: _not_up,
     Reason.DRIVER_MISSING: _driver,
+    Reason.MACHINE_CORDONED: lambda cell, _, miss: ("open", "cordoned", "draining")[
+        int(cell.machines.eligibility[miss.machine])
+    ],
+    Reason.CONSTRAINT: _constraint,
+    Reason.TAINTED: _taint,
+    Reason.NEIGHBOUR: lambda *_: "would break a rule about neighbours",
+    Reason.TOO_MANY_ON_MACHINE: lambda _, spec, __: f"has {spec.placement.max_per_machine} of its tasks already",
+    Reason.SPREAD_SKEWED: lambda *_: "would skew its spread",
+    Reason.DEVICE_MISSING: lambda *_: "has too few such devices",
+    Reason.DEVICES_EXHAUSTED: lambda *_: "has too few such devices free",
     Reason.PORT_TAKEN: _port_taken,
     Reason.PORT_IN_RANGE: _port_in_range,
     Reason.PORTS_EXHAUSTED: _no_ports,
