@@ -31,12 +31,14 @@ _NONE, _NEIGHBOUR, _FULL, _SPREAD = (
 )
 
 
-class _Domains:
+class Domains:
     """Tasks of the job by the values of one attribute; of a spread, or of a job near to or apart from itself.
 
     Attributes:
         codes: value of each machine, int32, 0 for none.
         counts: tasks by code, int64; those on machines without a value are not counted.
+        is_eligible: by code, whether a machine of the value may take the job, bool; of a spread.
+        max_skew: of a spread, else 0.
     """
 
     def __init__(
@@ -49,28 +51,28 @@ class _Domains:
         self.codes = codes
         self.counts = np.bincount(codes.take(rows), minlength=int(codes.max(initial=0)) + 1)
         self.counts[0] = 0
-        self._max_skew = max_skew
+        self.max_skew = max_skew
         self._is_apart = is_apart
-        self._is_eligible = np.zeros(len(self.counts), np.bool_)
+        self.is_eligible = np.zeros(len(self.counts), np.bool_)
         self._levels: dict[int, int] = {}
         self._least = MAX_TASKS_PER_JOB
 
     def set_eligible(self, may_take: NDArray[np.bool_]) -> None:
         """Say which machines may take the job: only their domains count for the domain with the fewest."""
-        self._is_eligible = np.bincount(self.codes * may_take, minlength=len(self.counts)) > 0
-        self._is_eligible[0] = False
-        numbers = np.bincount(self.counts[self._is_eligible])
+        self.is_eligible = np.bincount(self.codes * may_take, minlength=len(self.counts)) > 0
+        self.is_eligible[0] = False
+        numbers = np.bincount(self.counts[self.is_eligible])
         self._levels = {level: int(numbers[level]) for level in np.flatnonzero(numbers).tolist()}
         self._least = min(self._levels, default=MAX_TASKS_PER_JOB)
 
     def limits(self) -> Counts:
         """Return by code how many more tasks it takes, if no other domain gets any. Cost: O(domains)."""
-        if self._max_skew:
-            limits = self._least + self._max_skew - self.counts
+        if self.max_skew:
+            limits = self._least + self.max_skew - self.counts
             if self._levels.get(self._least) == 1:  # a domain that alone has the fewest: measured against the next
                 second = min((level for level in self._levels if level > self._least), default=MAX_TASKS_PER_JOB)
-                alone = self._is_eligible & (self.counts == self._least)
-                limits[alone] = second + self._max_skew - self._least
+                alone = self.is_eligible & (self.counts == self._least)
+                limits[alone] = second + self.max_skew - self._least
         elif self._is_apart:
             limits = 1 - self.counts
         else:
@@ -88,8 +90,8 @@ class _Domains:
         if not code:
             return self._is_apart
         count = int(self.counts[code])
-        if self._max_skew:
-            return count + 1 - self._max_skew <= self._least
+        if self.max_skew:
+            return count + 1 - self.max_skew <= self._least
         if self._is_apart:
             return count == 0
         return count > 0 or not self.counts.any()
@@ -103,7 +105,7 @@ class _Domains:
         if not codes.all():
             # a machine without a value is of no domain: to stay apart it is free, to spread or be near it is refused
             return self._is_apart and (not codes.any() or self.takes_all(rows[codes != 0]))
-        if self._max_skew:
+        if self.max_skew:
             return self._takes_spread(codes)
         if self._is_apart:
             return is_distinct(codes) and not self.counts.take(codes).any()
@@ -117,7 +119,7 @@ class _Domains:
         The fewest grow when a level is complete: when the last eligible domain that was below it reaches it. A level
         is complete with a certain claim, or never; and a claim keeps the skew when the fewest before it are enough.
         """
-        if not self._is_eligible.take(codes).all():
+        if not self.is_eligible.take(codes).all():
             return False
         levels = self.counts.take(codes) + find_ranks(codes) + 1
         order = np.argsort(levels, kind="stable")
@@ -131,7 +133,7 @@ class _Domains:
             complete_at.append(int(order[first + missing - 1]))
             missing += self._levels.get(self._least + 1 + step, 0)
         least = self._least + np.searchsorted(np.array(complete_at, np.int64), np.arange(len(codes)))
-        keeps: NDArray[np.bool_] = levels - self._max_skew <= least
+        keeps: NDArray[np.bool_] = levels - self.max_skew <= least
         return bool(keeps.all())
 
     def add(self, row: int) -> None:
@@ -141,7 +143,7 @@ class _Domains:
             return
         count = int(self.counts[code])
         self.counts[code] = count + 1
-        if self._is_eligible[code]:
+        if self.is_eligible[code]:
             self._levels[count + 1] = self._levels.get(count + 1, 0) + 1
             self._levels[count] -= 1
             if not self._levels[count]:
@@ -162,11 +164,11 @@ class Crowd:
         rows = self._find(spec.name)
         self._held = np.bincount(rows, minlength=cell.machines.count)
         self._closed: NDArray[np.bool_] | None = None
-        self._domains: list[_Domains] = []
-        self._spreads: list[_Domains] = []
+        self._domains: list[Domains] = []
+        self._spreads: list[Domains] = []
         for spread in self._rules.spreads:
             if spread.max_skew:
-                domains = _Domains(index.codes(spread.attribute), rows, max_skew=spread.max_skew)
+                domains = Domains(index.codes(spread.attribute), rows, max_skew=spread.max_skew)
                 domains.set_eligible(may_take)
                 self._spreads.append(domains)
         for each in self._rules.neighbours:
@@ -174,11 +176,16 @@ class Crowd:
                 continue
             codes = index.codes(each.attribute)
             if each.job == spec.name:
-                self._domains.append(_Domains(codes, rows, max_skew=0, is_apart=each.is_apart))
+                self._domains.append(Domains(codes, rows, max_skew=0, is_apart=each.is_apart))
             else:
                 self._close(codes, self._find(each.job), is_apart=each.is_apart)
         for name, attribute in cell.jobs.find_repelling(spec.name):
             self._close(index.codes(attribute), self._find(name), is_apart=True)
+
+    @property
+    def spreads(self) -> tuple[Domains, ...]:
+        """The hard spreads; not to be changed by the caller."""
+        return tuple(self._spreads)
 
     def limits(self, rows: NDArray[np.integer] | None = None) -> Counts:
         """Return how many more tasks each machine takes, if no other gets any: ``(rows,)`` int64."""

@@ -8,6 +8,7 @@ Preemption is no part of it: there is none yet, and the output says so.
 
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,7 @@ from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.core.apply import apply
 from omegacell.core.commands import Place
 from omegacell.core.jobs import JobSpec
+from omegacell.core.placement import NO_RULES
 from omegacell.core.units import JobId
 from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.batch import BatchScheduler
@@ -188,7 +190,9 @@ class _Bench:
         """Submit a job, decide, judge and end it; add the milliseconds of deciding and of judging."""
         world = self._world
         self._number += 1
-        named = replace(spec, name=f"{self._prefix}-{self._number}")
+        # rules of its own, equal to those of the jobs before it, as every job in a cell has them
+        rules = spec.placement if spec.placement is NO_RULES else deepcopy(spec.placement)
+        named = replace(spec, name=f"{self._prefix}-{self._number}", placement=rules)
         job = world.submit(named)
         running = named.count - tasks
         if running:
