@@ -132,7 +132,7 @@ class Domains:
                 break
             complete_at.append(int(order[first + missing - 1]))
             missing += self._levels.get(self._least + 1 + step, 0)
-        least = self._least + np.searchsorted(np.array(complete_at, np.int64), np.arange(len(codes)))
+        least = self._least + np.searchsorted(np.array(complete_at, np.int64), np.arange(len(codes), dtype=np.int64))
         keeps: NDArray[np.bool_] = levels - self.max_skew <= least
         return bool(keeps.all())
 
