@@ -9,6 +9,7 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import Port
+from omegacell.core.limit_commands import SetCaps
 from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, TaskGroup
@@ -63,6 +64,28 @@ def test_a_lack_of_devices_names_them() -> None:
     assert pending.summary == "1 of 4 machines has fewer than 2 gpu free"
     lacks = [(lack.reason, lack.dimension, lack.machine_count) for lack in pending.lacks]
     assert lacks == [("DEVICES_EXHAUSTED", "gpu", 1), ("DEVICE_MISSING", "gpu", 3)]
+
+
+def test_a_job_that_waits_for_its_schedulers_cap_says_how_full_it_is() -> None:
+    """Use and limit as they are now, not as they were when it was said; a gang says what it asks for beyond that."""
+    test = TestCell(machines=4)
+    test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=(300, -1, -1)))
+    test.submit("first", count=2, cpu_milli=100)
+    second = test.submit("second", cpu_milli=250)
+    gang = test.submit("gang", count=3, cpu_milli=100, is_gang=True)
+    test.run(BatchScheduler())
+    where = "in use (`omega scheduler caps list`)"
+    assert pending_of(test, second).summary == f"waits for the cap of scheduler 'test': 0.2 cpu of 0.3 cpu {where}"
+    lacks = pending_of(test, second).lacks
+    assert [(lack.reason, lack.dimension, lack.machine_count) for lack in lacks] == [("CAP_EXCEEDED", "cpu_milli", 4)]
+    assert pending_of(test, gang).summary == (
+        "waits for the cap of scheduler 'test': 0.2 cpu of 0.3 cpu in use; the gang asks for 0.2 cpu more than is left"
+        " (`omega scheduler caps list`)"
+    )
+    test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=(300, -1, 1)))
+    test.go()
+    test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=(9_000, -1, -1)))
+    assert pending_of(test, second).summary == "waits to be tried again"
 
 
 def test_what_the_scheduler_explains_comes_before_what_machines_lack() -> None:

@@ -163,6 +163,7 @@ count: 3
 resources: {cpu: 0.5, memory: 256Mi, disk: 1Gi}
 ports: {http: 0, admin: 9000}
 gang: true
+max_unavailable: 2
 restarts: {max: 4, delay: 2s}
 grace: 1m
 on_partition: continue
@@ -199,6 +200,8 @@ def test_every_field_arrives() -> None:
         restart_delay_us=2_000_000,
         grace_us=60_000_000,
         on_partition=OnPartition.CONTINUE,
+        max_unavailable=2,
+        is_health_checked=True,
     )
     payload = parse_payload(submission.payload)
     assert payload.exec is not None
@@ -220,6 +223,24 @@ def test_defaults_follow_from_the_kind() -> None:
     [service] = parse_jobs("job.yaml", b"name: a\nkind: service\n" + TASK.encode())
     assert (batch.spec.scheduler, batch.spec.band, batch.spec.max_restarts) == ("batch", Band.BATCH, 0)
     assert (service.spec.scheduler, service.spec.band, service.spec.max_restarts) == ("service", Band.PRODUCTION, -1)
+    assert [(each.spec.max_unavailable, each.spec.is_health_checked) for each in (batch, service)] == [
+        (-1, False),
+        (1, False),
+    ]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("5", 5), ("unlimited", -1)])
+def test_how_much_a_drain_may_take_away(text: str, expected: int) -> None:
+    """A number of tasks, none among them, or no limit."""
+    [job] = parse_jobs("job.yaml", f"name: a\nkind: service\nmax_unavailable: {text}\n{TASK}".encode())
+    assert job.spec.max_unavailable == expected
+
+
+@pytest.mark.parametrize("text", ["-2", "none", "1.5", "25%", "2000000"])
+def test_what_a_drain_may_take_away_is_a_number(text: str) -> None:
+    """Anything else is refused, with the field."""
+    with pytest.raises(JobFileError, match="max_unavailable"):
+        parse_jobs("job.yaml", f"name: a\nmax_unavailable: {text}\n{TASK}".encode())
 
 
 def test_json_is_read_too() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omegacell.api import statistics
+from omegacell.api import history_words
 from omegacell.api.figures import KINDS, ConflictQuery, HistoryQuery
 from omegacell.api.server.app import begin_cell
 from omegacell.api.statistics import read_store
@@ -145,4 +145,4 @@ def test_reading_needs_a_store(tmp_path: Path) -> None:
 
 def test_every_kind_of_command_can_be_asked_for() -> None:
     """The kinds that a filter takes are those that rows have."""
-    assert sorted(KINDS) == sorted([*statistics._KINDS.values(), "malformed"])
+    assert sorted(KINDS) == sorted([*history_words.KINDS.values(), "malformed"])

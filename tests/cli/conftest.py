@@ -1,12 +1,16 @@
 """Runs command lines in this process, with a home of their own."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from omegacell.api.cli.entry import run
+from omegacell.api.client import Client
+from tests.api.serving import TOKEN, serving, store_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,19 @@ def omega(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return Said(int(code), captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, omega: Omega) -> Iterator[Client]:
+    """Give a client of a server that `omega` commands of this process mean, too."""
+    with serving(store_url(tmp_path)) as served, served.client() as client:
+        monkeypatch.setenv("OMEGA_ADDR", served.running.address)
+        monkeypatch.setenv("OMEGA_TOKEN", TOKEN)
+        yield client
+
+
+def ask(omega: Omega, *arguments: str) -> Any:
+    """Run a command that succeeds, and read its answer."""
+    said = omega(*arguments, "-o", "json")
+    assert said.code == 0, said
+    return json.loads(said.out)

@@ -14,10 +14,11 @@ from tests.cli.tree import ALL, commands
 HEAVY = {"grpc", "numpy", "pydantic", "rich", "yaml", "psutil", "google.protobuf", "asyncio", "sqlite3"}
 COMMANDS_MD = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 EXPECTED = """
-up down demo run logs history conflicts version
-job list|job status|job stop|job schema
-machine list|machine status|machine lost|machine taint
-scheduler list|scheduler run
+up down demo run logs explain history conflicts version
+job list|job status|job plan|job stop|job schema
+machine list|machine status|machine cordon|machine uncordon|machine drain|machine lost|machine taint
+scheduler list|scheduler run|scheduler caps list|scheduler caps set|scheduler caps remove
+quota list|quota show|quota set|quota remove
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate
 bench commit|bench fold|bench schedule|bench throughput|bench latency|bench idle

@@ -1,11 +1,18 @@
 """`omega lab` from the command line."""
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from omegacell.api.errors import ExitCode
 from tests.cli.conftest import Omega
+from tests.simulator.compiling import compile_once
 from tests.simulator.test_golden import FIELDS
+
+pytestmark = pytest.mark.timeout(600)
+"""The first run on the compiled path compiles."""
 
 HEAD = "id,workload,submitted,num_tasks,duration,cpus_per_task,mem_per_task\n"
 
@@ -43,17 +50,54 @@ def test_golden_refuses_what_it_cannot_compare(omega: Omega, tmp_path: Path) -> 
 
 
 def test_run_shows_metrics(omega: Omega, tmp_path: Path) -> None:
-    """The tables and the JSON hold the same run."""
+    """The tables and the JSON hold the same run, whichever path it takes, and say which."""
+    compile_once()
     jobs = tmp_path / "jobs.csv"
     jobs.write_text(HEAD + "1,Batch,0.5,3,10.0,1.0,1.0\n2,Service,1.0,2,10.0,1.0,1.0\n")
     command = ("lab", "run", "--workload", str(jobs), "--machines", "2", "--seconds", "100")
-    said = omega(*command)
+    said = omega(*command, "--path", "production")
     assert said.code == ExitCode.OK
     assert "batch-0" in said.out
+    assert re.search(r"^path +production$", said.out, re.MULTILINE)
+    said = omega(*command)
+    assert "tasks per CPU-second" in said.out
+    assert "CPU-seconds, not counted above" in said.out
+    plain = json.loads(omega(*command, "--path", "production", "-o", "json").out)
     facts = json.loads(omega(*command, "-o", "json").out)
+    assert (plain["path"], facts["path"]) == ("production", "compiled")
+    measured = {"path", "cpu_s", "compile_s", "tasks_per_cpu_s"}
+    assert {name: facts[name] for name in facts.keys() - measured} == {
+        name: plain[name] for name in plain.keys() - measured
+    }
     assert facts["tasks_placed"] == 5
     assert [each["busy_s"] for each in facts["schedulers"]] == [0.115, 0.11]
     assert omega(*command, "--architecture", "borg").code == ExitCode.USAGE
+
+
+def test_run_draws_a_synthetic_cell(omega: Omega) -> None:
+    """A cell is simulated by one command, and the same seed gives the same jobs."""
+    compile_once()
+    command = ("lab", "run", "--cell", "c", "--seconds", "600", "-o", "json")
+    facts = [json.loads(omega(*command).out) for _ in range(2)]
+    assert facts[0]["workloads"] == facts[1]["workloads"]
+    assert facts[0]["tasks_placed"] > 1_000
+    assert 0.5 < facts[0]["mean_utilisation"] < 0.7
+
+
+def test_run_refuses_what_it_cannot_run(omega: Omega, tmp_path: Path) -> None:
+    """No jobs, two kinds of them, an unknown cell or path, and the compiled path for what it does not know."""
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text(HEAD + "1,Batch,0.5,3,10.0,1.0,1.0\n")
+    for arguments in (
+        (),
+        ("--cell", "c", "--workload", str(jobs)),
+        ("--cell", "z"),
+        ("--workload", str(jobs), "--path", "fast"),
+    ):
+        assert omega("lab", "run", *arguments).code == ExitCode.USAGE
+    said = omega("lab", "run", "--workload", str(jobs), "--path", "compiled", "--architecture", "two_level")
+    assert said.code == ExitCode.USAGE
+    assert said.err == "omega: the compiled path cannot take this run: it does not know offers (two_level)\n"
 
 
 def test_faults_compares_both_simulators(omega: Omega, tmp_path: Path) -> None:

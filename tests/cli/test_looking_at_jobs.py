@@ -1,31 +1,14 @@
 """What the commands say of jobs, over a real API server without schedulers: everything submitted stays pending."""
 
-import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from omegacell.api.client import Client
-from tests.api.serving import TOKEN, job, serving, store_url
-from tests.cli.conftest import Omega, Said
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, omega: Omega) -> Iterator[Client]:
-    """Give a client of a server that `omega` commands of this process mean, too."""
-    with serving(store_url(tmp_path)) as served, served.client() as client:
-        monkeypatch.setenv("OMEGA_ADDR", served.running.address)
-        monkeypatch.setenv("OMEGA_TOKEN", TOKEN)
-        yield client
-
-
-def ask(omega: Omega, *arguments: str) -> Any:
-    said = omega(*arguments, "-o", "json")
-    assert said.code == 0, said
-    return json.loads(said.out)
+from tests.api.serving import job
+from tests.cli.conftest import Omega, Said, ask
 
 
 def test_status_asks_for_what_it_shows(client: Client, omega: Omega, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import pytest
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId, Revision
 from tests.support.histories import write_history
 from tests.support.oracle_duel import fold_entries
@@ -57,8 +57,11 @@ def claim(cell: Cell, job_row: int, indices: list[int], machines: list[int]) -> 
 
 @pytest.mark.parametrize("chunk", range(4))
 def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
-    """For every job that waits and every machine: `room`, `reasons` and `apply` say the same."""
-    asked = denied = 0
+    """For every job that waits and every machine: `room`, `reasons` and `apply` say the same, but for a full cap.
+
+    A cap is not about machines: it comes first, and `caps` of the same overlay tells it.
+    """
+    asked = denied = capped = 0
     for seed in range(chunk, 400, 4):
         cell = cell_of(seed)
         if not cell.sessions:
@@ -66,15 +69,21 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
         for row, index in pending_of(cell):
             spec = cell.jobs.spec_of(row)
             room = Overlay(cell).room(spec)
+            has_cap_room = Overlay(cell).caps.room(row) > 0
             reasons, _ = Overlay(cell).reasons(spec)
             for machine in range(cell.machines.count):
                 [said] = claim(cell, row, [index], [machine])
+                assert (said is Reason.CAP_EXCEEDED) == (not has_cap_room), f"seed {seed}, {spec.name}: {said!r}"
+                if not has_cap_room:
+                    capped += 1
+                    continue
                 assert (said is Reason.NONE) == (room[machine] > 0), f"seed {seed}, {spec.name} on {machine}: {said!r}"
                 assert said == reasons[machine], f"seed {seed}, {spec.name} on {machine}"
                 asked += 1
                 denied += said is not Reason.NONE
     assert asked > 200
     assert denied > 50
+    assert capped > 10
 
 
 @pytest.mark.parametrize("chunk", range(4))
@@ -93,6 +102,7 @@ def test_claims_that_fit_in_order_are_granted_together(chunk: int) -> None:
             overlay = Overlay(cell)
             if not (overlay.standing_reasons(spec, np.array(machines)) == Reason.NONE).all():
                 continue
-            fits = overlay.fits_in_order(spec, np.array(machines, np.int64)).tolist()
+            fits = overlay.fits_in_order(spec, np.array(machines, np.int64))
+            fits &= np.cumsum(fits) <= overlay.caps.room(row)
             said = claim(cell, row, indices, machines)
-            assert fits == [reason is Reason.NONE for reason in said], f"seed {seed}, {spec.name}: {said}"
+            assert fits.tolist() == [reason is Reason.NONE for reason in said], f"seed {seed}, {spec.name}: {said}"

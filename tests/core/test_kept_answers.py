@@ -9,11 +9,11 @@ import pytest
 
 from omegacell.core.attributes import KEPT_BYTES, AttributeIndex
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.crowds import find_crowded
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect, PlacementRules, Spread, Taint, Toleration
 from tests.support.histories import write_history
 from tests.support.history_placement import CONSTRAINTS, draw_placement

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from omegacell.core import apply_jobs, invariants
+from omegacell.core import apply_jobs, apply_limits, invariants, outcomes
 from omegacell.core.cell import Cell
 from omegacell.core.outcomes import Reason, Status
-from omegacell.core.units import MAX_DRIVERS
+from omegacell.core.units import MAX_DRIVERS, MAX_QUANTITY
 from tests.support.histories import Entry
 from tests.support.oracle_duel import find_difference
 from tests.support.oracle_mirror import Picture, picture_of_cell, verdict_of
@@ -31,11 +31,12 @@ NEXT = len(WORLD) + 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One row: what happens first, what is asked, and the answer: of the whole, or row by row."""
+    """One row: what happens first, what is asked, and the answer: of the whole (perhaps what lacks), or row by row."""
 
     asks: str
     reason: Reason = Reason.NONE
     is_conflict: bool = False
+    lacks: tuple[int, int] = (0, 0)
     rows: tuple[Row, ...] = ()
     first: tuple[str, ...] = ()
     why: str
@@ -58,6 +59,12 @@ def rows(asks: str, why: str, *refused: Row, first: tuple[str, ...] = ()) -> Cas
 
 PLACE_3 = "s2: place 1 0>0 1>0 2>0"
 GPUS = ("s2: register m0 cpu=4000 memory=4 disk=1 ports=8000-8001 devices=gpu*3@model:t4,nic*1", "s2: inventory 0:2")
+RUNNING = (
+    "s2: submit web count=2 unavailable=1 service",
+    "s2: place 2 0>0 1>0",
+    "s2: report started,0:1,2/0@1 started,0:1,2/1@1",
+    "s2: eligible draining 0",
+)
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
@@ -97,6 +104,7 @@ CASES = [
     whole(Reason.JOB_ACTIVE, "s2: forget 1", "its tasks are pending"),
     conflict(Reason.JOB_ACTIVE, "s2 seen=5: forget 1", "its tasks are pending, and its author could not know"),
     whole(Reason.UNKNOWN_MACHINE, "s2: inventory 2:1", "a row that is not there"),
+    whole(Reason.UNKNOWN_MACHINE, "s2: eligible draining 0 2", "one unknown row refuses all"),
     whole(Reason.UNKNOWN_MACHINE, "s2: lose 0 2 operator", "one unknown row refuses all"),
     rows("s2: place 1 0>2 9>2", "before what is wrong with the task", (0, Reason.UNKNOWN_MACHINE, False, -1, 0, 0),
          (1, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)),
@@ -116,6 +124,16 @@ CASES = [
     whole(Reason.TOO_MANY_LOST, "s2: lose 1", "the second within five minutes", *TICKS, "s2: lose 0"),
     whole(Reason.LIMIT, "s2: register m2 drivers=one-more", "drivers are bits of a mask",
           "s2: register m1 drivers=" + ",".join(f"d{number}" for number in range(MAX_DRIVERS - 1))),
+    Case(asks="s2: submit web cpu=1001", reason=Reason.QUOTA_EXCEEDED, lacks=(0, 1),
+         why="the first dimension that lacks", first=("s2: quota ada cpu=5000 memory=4",)),
+    Case(asks="s2: submit sort count=6 cpu=1000 memory=1", reason=Reason.QUOTA_EXCEEDED, lacks=(1, 1),
+         why="scaled above it", first=("s2: quota ada cpu=9000 memory=5",)),
+    Case(asks=f"s2 seen={NEXT - 1}: submit web cpu=2000", reason=Reason.QUOTA_EXCEEDED, lacks=(0, 1000),
+         is_conflict=True, why="lowered since", first=("s2: quota ada cpu=5000",)),
+    Case(asks=f"s2 seen={NEXT}: submit web cpu=2000", reason=Reason.QUOTA_EXCEEDED, lacks=(0, 2000),
+         is_conflict=True, why="taken since", first=("s2: quota ada cpu=5000", "s2: submit odd cpu=1000")),
+    Case(asks="s2: submit sort count=6 cpu=1000 memory=2 replace", reason=Reason.QUOTA_EXCEEDED, lacks=(0, 1000),
+         why="what it replaces is given back, and is too little", first=("s2: quota ada cpu=5000",)),
     rows("s2: place 1 4>0", "beyond the count", (0, Reason.UNKNOWN_TASK, False, -1, 0, 0)),
     rows(f"s2 seen={NEXT - 1}: place 1 3>0", "scaled down since", (0, Reason.UNKNOWN_TASK, True, -1, 0, 0),
          first=NINE_JOBS[:1]),
@@ -130,8 +148,37 @@ CASES = [
          first=(PLACE_3,)),
     rows("s2: report started,1:1,1/0@1", "placed on another machine", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
          first=(PLACE_3,)),
+    rows("s2: evict 1 0@1 cause=drain", "nobody drains it", (0, Reason.NOT_DRAINING, False, -1, 0, 0),
+         first=(PLACE_3,)),
+    rows(f"s2 seen={NEXT + 1}: evict 1 0@1 cause=drain", "opened again since", (0, Reason.NOT_DRAINING, True, -1, 0, 0),
+         first=(PLACE_3, "s2: eligible draining 0", "s2: eligible open 0")),
+    rows("s2: evict 1 0@0 cause=drain", "before the budget", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
+         first=(PLACE_3, "s2: eligible draining 0")),
+    rows("s2: evict 2 0@1 1@1 cause=drain", "the second of two, one may be missing",
+         (1, Reason.JOB_DISRUPTED, False, -1, 0, 0), first=RUNNING),
+    rows(f"s2 seen={NEXT + 3}: evict 2 0@1 1@1 cause=drain", "one is missing since",
+         (0, Reason.JOB_DISRUPTED, True, -1, 0, 0), first=(*RUNNING, "s2: evict 2 1@1")),
+    rows("s2: evict 2 1@1 ; evict 2 0@1 cause=drain", "what the same transaction evicts counts",
+         (1, Reason.JOB_DISRUPTED, False, -1, 0, 0), first=RUNNING),
     rows("s2 seen=0: place 1 0>0 0>0", "its own claim before it: never a conflict",
          (1, Reason.CLAIMED_TWICE, False, -1, 0, 0)),
+    rows("s2: place 1 0>0 1>1 2>0 3>1", "in order; before what a machine lacks",
+         (1, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         (3, Reason.CAP_EXCEEDED, False, 0, 1, 0), first=("s2: cap batch cpu=2999",)),
+    rows("s2: place 1 0>0 0>0", "not claimed twice when the first was refused",
+         (0, Reason.CAP_EXCEEDED, False, 1, 1, 0),
+         (1, Reason.CAP_EXCEEDED, False, 1, 1, 0), first=("s2: cap batch memory=0",)),
+    rows("s2: place 1 0>0 0>0 1>0", "claimed twice when the first was granted",
+         (1, Reason.CLAIMED_TWICE, False, -1, 0, 0),
+         (2, Reason.CAP_EXCEEDED, False, 1, 1, 0), first=("s2: cap batch memory=1",)),
+    rows("s2: place 2 0>0", "one job of one holds tasks already", (0, Reason.CAP_EXCEEDED, False, 2, 1, 0),
+         first=("s2: cap batch jobs=1", "s2: submit web", PLACE_3)),
+    rows(f"s2 seen={NEXT}: place 1 3>0", "taken since", (0, Reason.CAP_EXCEEDED, True, 0, 1000, 0),
+         first=("s2: cap batch cpu=3000", PLACE_3)),
+    rows(f"s2 seen={NEXT - 1}: place 1 3>0", "lowered since", (0, Reason.CAP_EXCEEDED, True, 0, 1000, 0),
+         first=("s2: cap batch cpu=0",)),
+    rows("s2 gang: place 1 0>0 1>0", "a gang falls whole", (0, Reason.GANG_PARTNER, False, -1, 0, 0),
+         (1, Reason.CAP_EXCEEDED, False, 0, 1, 0), first=("s2: cap batch cpu=1999",)),
     rows("s2 coarse seen=6: place 1 3>0", "somebody claimed since", (0, Reason.MACHINE_CHANGED, True, -1, 0, NEXT),
          first=(PLACE_3,)),
     rows("s2 coarse seen=3: place 1 3>0", "it came up since; nobody ever claimed",
@@ -140,6 +187,15 @@ CASES = [
     rows("s2 seen=4: place 1 0>1", "it registered since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, 0)),
     rows(f"s2 seen={NEXT}: place 1 3>0", "lost since", (0, Reason.MACHINE_NOT_UP, True, -1, 0, NEXT),
          first=(PLACE_3, "s2: lose 0 operator")),
+    rows("s2: place 1 0>0", "it is kept free of new work", (0, Reason.MACHINE_CORDONED, False, -1, 0, 0),
+         first=("s2: eligible cordoned 0",)),
+    rows(f"s2 seen={NEXT - 1}: place 1 0>0", "drained since", (0, Reason.MACHINE_CORDONED, True, -1, 0, 0),
+         first=("s2: eligible draining 0",)),
+    rows("s2: place 1 0>1", "cordoned or not", (0, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         first=("s2: eligible cordoned 1",)),
+    rows("s2: place 2 0>0", "before the cordon: opened again, it still has no driver",
+         (0, Reason.DRIVER_MISSING, False, -1, 0, 0),
+         first=("s2: submit odd driver=simulated", "s2: eligible cordoned 0")),
     rows("s2: place 2 0>0", "nobody offers it", (0, Reason.DRIVER_MISSING, False, -1, 0, 0),
          first=("s2: submit odd driver=simulated",)),
     rows("s2 seen=3: place 2 0>0", "it changed since, drivers perhaps", (0, Reason.DRIVER_MISSING, True, -1, 0, 0),
@@ -238,6 +294,7 @@ def test_a_refusal_says_exactly_why(case: Case) -> None:
     before = state_of(player.cell)
     verdict = verdict_of(player.ask(case.asks)[0])
     assert (verdict.reason, verdict.is_conflict, verdict.rows) == (case.reason, case.is_conflict, case.rows)
+    assert case.rows or (verdict.detail, verdict.value) == case.lacks
     assert verdict.status == (Status.PARTIAL if verdict.granted else Status.REFUSED)
     if not verdict.granted:
         assert state_of(player.cell) == before
@@ -287,3 +344,30 @@ def test_the_arena_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert player.ask("s2: submit web count=2")[0].status == Status.COMMITTED
     assert player.ask("s2: submit sort count=4 cpu=1000 memory=1")[0].status == Status.COMMITTED
     assert player.ask("s2: submit sort count=3 cpu=1000 memory=1")[0].status == Status.COMMITTED
+
+
+def test_quotas_and_caps_are_not_without_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than a cell may hold is refused; those there are can be changed and taken away."""
+    monkeypatch.setattr(apply_limits, "MAX_QUOTAS", 1)
+    monkeypatch.setattr(apply_limits, "MAX_CAPS", 1)
+    player = prepare("s2: quota ada cpu=1", "s2: cap batch cpu=9000")
+    before = state_of(player.cell)
+    assert player.ask("s2: quota bob cpu=1")[0].reason == Reason.LIMIT
+    assert player.ask("s2: cap service cpu=1")[0].reason == Reason.LIMIT
+    assert state_of(player.cell) == before
+    for line in (
+        "s2: quota ada cpu=2",
+        "s2: quota ada",
+        "s2: quota bob cpu=1",
+        "s2: cap batch",
+        "s2: cap service cpu=1",
+    ):
+        assert player.ask(line)[0].status == Status.COMMITTED, line
+
+
+def test_a_shortage_beyond_64_bits_is_the_most_that_an_outcome_holds() -> None:
+    """A million tasks may ask for more than 2^63 bytes: the refusal is encoded all the same."""
+    player = prepare("s2: quota ada memory=1")
+    outcome = player.ask(f"s2: submit huge count=1000000 memory={MAX_QUANTITY}")[0]
+    assert (outcome.reason, outcome.detail, outcome.value) == (Reason.QUOTA_EXCEEDED, 1, (1 << 63) - 1)
+    assert outcomes.decode(outcomes.encode(outcome)).value == outcome.value

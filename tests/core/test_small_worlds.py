@@ -10,10 +10,10 @@ from omegacell.core import invariants
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, Evict, Place, RegisterMachine, SubmitJob, Transaction
-from omegacell.core.conflicts import Overlay
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, SessionId
 from tests.support.histories import Entry
 from tests.support.oracle_duel import find_difference, fold_entries

@@ -7,7 +7,8 @@ import pytest
 from omegacell.core.cell import Cell
 from omegacell.core.commands import CloseSession, OpenSession, Transaction
 from omegacell.core.units import Band, JobId, Revision, Role, SessionId
-from omegacell.schedulers.backlog import OLDEST_EVERY, QUEUES_PER_LOOK, Backlog, Standing
+from omegacell.schedulers.backlog import OLDEST_EVERY, QUEUES_PER_LOOK, Backlog
+from omegacell.schedulers.entries import Standing
 from omegacell.schedulers.shares import live_instances, owner_of
 from omegacell.schedulers.testing import TestCell
 

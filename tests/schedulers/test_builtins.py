@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import Port, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Scheduler
 from omegacell.schedulers.service import ServiceScheduler

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omegacell.core.commands import ExpireSession
-from omegacell.core.conflicts import Overlay
 from omegacell.core.invariants import find_overcommitted
 from omegacell.core.jobs import TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Detection
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.schedulers.batch import sample_rows
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
 from omegacell.schedulers.pending import find_due

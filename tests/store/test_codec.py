@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omegacell.core import commands as core
+from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.errors import EntryTooLargeError, MalformedError
 from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.units import MAX_ENTRY_BYTES, Band, JobId, Revision, SessionId
@@ -93,6 +94,8 @@ def test_column_enums_have_the_protos_numbers() -> None:
     for enum, wire, prefix in (
         (core.ReportKind, pb.ReportKind, "REPORT_KIND"),
         (core.ExitNote, pb.ExitNote, "EXIT_NOTE"),
+        (EvictCause, pb.EvictCause, "EVICT_CAUSE"),
+        (Eligibility, pb.Eligibility, "ELIGIBILITY"),
     ):
         assert {f"{prefix}_{member.name}": int(member) for member in enum} == dict(wire.items())
 
@@ -106,8 +109,8 @@ def test_the_bytes_are_those_of_the_first_release() -> None:
 
 GOLDEN = (
     "080510011a2e08091210000000000000000000000000000000003a180a160801120800000000010000001a0800000000"
-    "010000001a4f08091210000000000000000000000000000000003a3932370a330a037765621203616e6e180122077365"
-    "72766963652802300538044207648080808004004a046578656368c0843d70c096b1021007"
+    "010000001a5208091210000000000000000000000000000000003a3c323a0a360a037765621203616e6e180122077365"
+    "72766963652802300538044207648080808004004a046578656368c0843d70c096b1029801011007"
 )
 
 

@@ -1,5 +1,6 @@
 """A store moves between engines with everything it keeps, and the cell goes on in another life."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from omegacell.core.errors import StoreExistsError, StoreLockedError, StoreNotFo
 from omegacell.store import checkpoints, migration
 from omegacell.store.engines import open_etcd, open_store
 from omegacell.store.log import START, Append, Store
-from omegacell.store.migration import migrate
+from omegacell.store.migration import check_quiet, migrate
 from omegacell.store.proposer import Proposal
 from omegacell.store.replica import Replica
 from tests.store.conftest import EtcdClusters, EtcdEngine
@@ -139,3 +140,26 @@ def test_a_source_that_grows_is_refused(tmp_path: Path, etcd_url: str, monkeypat
         migrate(one, etcd_url)
     with open_etcd(etcd_url, is_draft=True) as store:
         assert store.head() == START
+
+
+def test_a_store_that_is_written_to_is_not_quiet(tmp_path: Path, etcd_url: str) -> None:
+    """A cell that is up gives itself away within a tick, wherever its processes run; one that is down does not."""
+    fill(etcd_url, is_cut=False)
+    check_quiet(etcd_url, wait_s=0.3)
+    stop = threading.Event()
+
+    def tick() -> None:
+        with open_store(etcd_url) as store:
+            for number in range(1, 200):
+                if stop.wait(0.02):
+                    return
+                store.append([Append(entry=b"tick", session=77, first_seq=number)])
+
+    cell = threading.Thread(target=tick)
+    cell.start()
+    try:
+        with pytest.raises(StoreLockedError, match="is up"):
+            check_quiet(etcd_url, wait_s=20)
+    finally:
+        stop.set()
+        cell.join()

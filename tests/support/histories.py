@@ -16,6 +16,7 @@ from omegacell.core.commands import Command, OpenSession, Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import Atomicity, Detection, Revision, Role, SessionId
 from omegacell.store.codec import encode_entry
+from tests.support.history_broken import broken_commands
 from tests.support.history_commands import CommandWriter
 from tests.support.oracle import Oracle
 from tests.support.oracle_state import Verdict
@@ -121,9 +122,20 @@ class _HistoryWriter:
                 self._own(self.commands.inventory())
         for _ in range(self.rng.choice((1, 2))):
             self._own(self.commands.submit())
+        if self.rng.random() < 0.4:
+            self._busy()
         for _ in range(self.rng.choice(LENGTHS)):
             self._add_any()
         return self.entries
+
+    def _busy(self) -> None:
+        """Let what was submitted run, as far as there is room, and perhaps a machine that it runs on drain."""
+        for _ in range(4):
+            self._own(self.commands.place())
+        for report in self.commands.starts():
+            self._own(report)
+        if self.rng.random() < 0.7:
+            self._own(self.commands.set_eligibility())
 
     def _add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
         """Add an entry, and let the twin fold it."""
@@ -188,7 +200,7 @@ class _HistoryWriter:
         elif chance < 0.05:
             self._add([self._transaction(self._session(), self.commands.any())], skip=rng.choice((-2, -1, -1, 1, 2)))
         elif chance < 0.07:
-            self._add([self._transaction(self._session(), self.commands.broken())])
+            self._add([self._transaction(self._session(), broken_commands(self.commands))])
         elif chance < 0.09:
             self._add_mutated()
         elif chance < 0.25:

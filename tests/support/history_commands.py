@@ -11,50 +11,41 @@ from omegacell.core.commands import (
     CloseSession,
     Command,
     Evict,
-    ExitNote,
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
     Lack,
-    LoseMachines,
-    OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    ReportKind,
     Scheduling,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
-from omegacell.core.placement import NO_RULES, PlacementRules
-from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
-from tests.support.history_devices import OFFERS, break_devices, draw_requests
-from tests.support.history_placement import MACHINE_ATTRIBUTES, draw_placement, draw_taints
-from tests.support.oracle_state import JOINING, Job, State, Task
+from omegacell.core.placement import NO_RULES
+from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
+from tests.support.history_devices import draw_requests
+from tests.support.history_drains import find_drained
+from tests.support.history_limits import draw_caps, draw_quota
+from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
+from tests.support.history_placement import draw_placement
+from tests.support.oracle_state import State
 from tests.support.oracle_tasks import ACTIVE
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
-MACHINE_NAMES = ("m0", "m1", "m2", "m3", "m4", "m5")
 DRIVERS = ("exec", "simulated")
 STATIC_PORTS = (80, 80, 81, 8001)
-RANGES = ((8000, 8001), (8000, 8002), (8000, 8007), (0, -1))
-HAPPENED_AT_US = 1_700_000_001_000_000
 
 
-class CommandWriter:
+class CommandWriter(MachineWriter):
     """Writes commands for one history."""
 
     def __init__(self, rng: random.Random, state: State) -> None:
-        self.rng = rng
-        self.state = state
+        super().__init__(rng, state)
         self.writers: list[Callable[[], tuple[Command, ...]]] = [
             self.scheduling,
             lambda: (self.submit(),),
@@ -64,6 +55,7 @@ class CommandWriter:
             lambda: (self.inventory(),),
             lambda: (self.lose(),),
             lambda: (self.taints(),),
+            lambda: (self.set_eligibility(),),
             lambda: (StopJob(job=self.job_id()),),
             lambda: (ForgetJob(job=self.job_id()),),
             lambda: (Renew(),),
@@ -71,8 +63,10 @@ class CommandWriter:
             lambda: (ExpireSession(session=self.session()),),
             lambda: (Reincarnate(incarnation=f"{rng.getrandbits(64):032x}"),),
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
+            lambda: (draw_quota(rng),),
+            lambda: (draw_caps(rng),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 4, 4, 1, 1, 2, 0.5, 0.5]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -92,23 +86,6 @@ class CommandWriter:
         """Write the commands of a transaction."""
         return self.rng.choices(self.writers, self.weights)[0]()
 
-    def session(self) -> SessionId:
-        """Name a session, most often one that is there."""
-        known = list(self.state.sessions)
-        return SessionId(self.rng.choice(known) if known and self.rng.random() < 0.9 else 12_345)
-
-    def job_id(self) -> JobId:
-        """Name a job, most often one that is there."""
-        known = list(self.state.jobs)
-        if known and self.rng.random() < 0.93:
-            return JobId(self.rng.choice(known))
-        return JobId(self.rng.randint(1, self.state.next_job + 1))
-
-    def row(self) -> int:
-        """Name a machine row, most often one that is there."""
-        count = len(self.state.machines)
-        return self.rng.randrange(count) if count and self.rng.random() < 0.97 else count + self.rng.randint(0, 1)
-
     def spec(self, name: str) -> JobSpec:
         """Write a job that wants little, but there is not much."""
         rng = self.rng
@@ -120,10 +97,10 @@ class CommandWriter:
         ]
         return JobSpec(
             name=name,
-            owner="ada",
+            owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
-            scheduler="batch",
-            band=rng.choice((Band.BATCH, Band.PRODUCTION)),
+            scheduler=rng.choice(("batch", "batch", "service")),
+            band=rng.choice((Band.BATCH, Band.BATCH, Band.PRODUCTION, Band.BEST_EFFORT)),
             priority=0,
             count=rng.randint(1, 5),
             resources=(rng.randint(0, 3), rng.randint(0, 2), rng.choice((0, 0, 1))),
@@ -132,6 +109,8 @@ class CommandWriter:
             max_restarts=rng.choice((-1, 0, 1, 2)),
             placement=draw_placement(rng) if rng.random() < 0.35 else NO_RULES,
             devices=draw_requests(rng),
+            max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
+            is_health_checked=rng.random() < 0.3,
         )
 
     def submit(self) -> SubmitJob:
@@ -143,57 +122,18 @@ class CommandWriter:
             spec = replace(job.spec, count=rng.choice((job.count, rng.randint(1, 7), rng.randint(1, 7))))
             if rng.random() < 0.2:
                 spec = self.spec(job.spec.name)
+            elif rng.random() < 0.1:
+                spec = replace(spec, max_unavailable=rng.choice((-1, 0, 1, 2)))
         else:
             spec = self.spec(rng.choice(JOB_NAMES))
         stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
         return SubmitJob(spec=spec, submitted_at_us=stamp, replace=rng.random() < 0.3)
 
-    def register(self) -> RegisterMachine:
-        """Register a machine, new or known, the same or changed."""
-        rng = self.rng
-        first, last = rng.choice(RANGES)
-        return RegisterMachine(
-            name=rng.choice(MACHINE_NAMES),
-            boot_id=rng.choice(("boot-1", "boot-1", "boot-1", "boot-2")),
-            capacity=(rng.randint(1, 8), rng.randint(1, 8), rng.randint(0, 4)),
-            drivers=rng.choice((("exec",), ("exec",), ("exec", "simulated"), ("simulated",))),
-            attributes=rng.choice(MACHINE_ATTRIBUTES),
-            port_first=first,
-            port_last=last,
-            devices=rng.choice(OFFERS),
-        )
-
-    def taints(self) -> SetTaints:
-        """Mark machines, or take marks away."""
-        rng = self.rng
-        rows = sorted({self.row() for _ in range(rng.choice((1, 1, 2)))})
-        return draw_taints(rng, rows)
-
-    def inventory(self) -> Inventory:
-        """List what a machine runs, with something missing or wrong now and then."""
-        rng = self.rng
-        joining = [row for row, machine in enumerate(self.state.machines) if machine.state == JOINING]
-        row = rng.choice(joining) if joining and rng.random() < 0.9 else self.row()
-        machine = self.state.machine(row)
-        epoch = machine.epoch if machine and rng.random() < 0.95 else rng.randint(0, 3)
-        held = [(job, index, task) for job, index, task in self.active() if task.machine == row and rng.random() < 0.8]
-        attempts = [task.attempt + (rng.random() < 0.05) for _, _, task in held]
-        return Inventory(
-            machine=row,
-            epoch=epoch,
-            jobs=np.array([job.id for job, _, _ in held], np.int64),
-            indices=np.array([index for _, index, _ in held], np.int32),
-            attempts=np.array(attempts, np.int32),
-        )
-
-    def active(self) -> list[tuple[Job, int, Task]]:
-        """Give the tasks that hold something on a machine."""
-        jobs = self.state.jobs.values()
-        return [(job, index, task) for job in jobs for index, task in enumerate(job.tasks) if task.state in ACTIVE]
-
     def scheduling(self) -> tuple[Command, ...]:
         """Write a transaction of a scheduler: claims mostly."""
         chance = self.rng.random()
+        if find_drained(self.state) and self.rng.random() < 0.5:
+            return (self.evict(),)
         if chance < 0.6:
             return (self.place(),)
         if chance < 0.7:
@@ -225,12 +165,19 @@ class CommandWriter:
             return Evict(
                 job=self.job_id(), indices=np.array([rng.randint(0, 5)], np.int32), attempts=np.array([1], np.int32)
             )
-        job = rng.choice(active)[0]
+        job = rng.choice(find_drained(self.state) or active)[0]
         mine = [(index, task) for other, index, task in active if other is job and rng.random() < 0.7][:3]
         mine = mine or [(len(job.tasks) - 1, job.tasks[-1])]
         attempts = [max(0, task.attempt + rng.choice((0, 0, 0, 0, -1, 1))) for _, task in mine]
         indices = [index for index, _ in mine]
-        return Evict(job=JobId(job.id), indices=np.array(indices, np.int32), attempts=np.array(attempts, np.int32))
+        on = [self.state.machines[task.machine] for _, task in mine if task.state in ACTIVE]
+        is_drain = any(machine.eligibility == Eligibility.DRAINING for machine in on) or rng.random() < 0.2
+        return Evict(
+            job=JobId(job.id),
+            indices=np.array(indices, np.int32),
+            attempts=np.array(attempts, np.int32),
+            cause=EvictCause.DRAIN if is_drain else rng.choice((EvictCause.OPERATOR, EvictCause.UNHEALTHY)),
+        )
 
     def unplaced(self) -> Unplaced:
         """Say why tasks found no room."""
@@ -245,111 +192,3 @@ class CommandWriter:
             lacks=lacks[: self.rng.randint(0, 2)],
             note="no room" * self.rng.randint(0, 1),
         )
-
-    def lose(self) -> LoseMachines:
-        """Give machines up, silent ones mostly."""
-        rng = self.rng
-        silent = [
-            row for row, machine in enumerate(self.state.machines) if machine.silent_ticks >= 3 and machine.contact == 0
-        ]
-        count = rng.choice((1, 1, 1, 2))
-        rows = rng.sample(silent, min(count, len(silent))) if rng.random() < 0.8 else []
-        rows = rows or [self.row() for _ in range(count)]
-        return LoseMachines(machines=tuple(sorted(set(rows))), by_operator=rng.random() < 0.4)
-
-    def report(self) -> Report:
-        """Report on attempts, present ones mostly; something is stale now and then."""
-        rng = self.rng
-        active = self.active()
-        rows = []
-        for _ in range(rng.choice((1, 1, 2, 4))):
-            if active and rng.random() < 0.92:
-                job, index, task = rng.choice(active)
-                row, epoch = task.machine, self.state.machines[task.machine].epoch
-                values = [row, epoch, job.id, index, task.attempt]
-            else:
-                values = [self.row(), 1, self.job_id(), rng.randint(0, 5), rng.randint(0, 2)]
-            if rng.random() < 0.1:
-                at = rng.randrange(5)
-                values[at] = max(0, values[at] + rng.choice((-1, 1)))
-            kinds = (ReportKind.STARTED, ReportKind.EXITED) * 2 + (ReportKind.HEALTHY, ReportKind.UNHEALTHY)
-            kind = rng.choice(kinds)
-            rows.append([*values, kind, *self.exit(kind)])
-        columns = list(zip(*rows, strict=True))
-        dtypes = (np.int32, np.int32, np.int64, np.int32, np.int32, np.uint8, np.int32, np.uint8, np.uint8, np.int64)
-        names = (
-            "machines",
-            "epochs",
-            "jobs",
-            "indices",
-            "attempts",
-            "kinds",
-            "exit_codes",
-            "signals",
-            "notes",
-            "at_us",
-        )
-        return Report(
-            **{name: np.array(column, dtype) for name, column, dtype in zip(names, columns, dtypes, strict=True)}
-        )
-
-    def exit(self, kind: ReportKind) -> tuple[int, int, int, int]:
-        """Draw how an attempt ended: exit code, signal, note, and when."""
-        at_us = HAPPENED_AT_US + self.rng.randint(0, 9)
-        if kind != ReportKind.EXITED:
-            return (-1, 0, ExitNote.NONE, at_us)
-        ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
-                (-1, 9, ExitNote.OUT_OF_MEMORY), (-1, 0, ExitNote.START_FAILED), (-1, 9, ExitNote.FENCED),
-                (0, 9, 0), (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
-        return (*self.rng.choice(ends), at_us)
-
-    def tick(self) -> Tick:
-        """Let time pass; gain and lose contact with machines."""
-        rng = self.rng
-        after = self.state.tick - (rng.random() < 0.1) if self.state.tick else self.state.tick
-        gained = [self.row() for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-        epochs = [machine.epoch if (machine := self.state.machine(row)) and rng.random() < 0.9 else 9 for row in gained]
-        lost = [self.row() for _ in range(rng.choice((0, 0, 1, 1, 3)))]
-        return Tick(
-            after=after,
-            dt_us=rng.choice((0, 1_000_000, 2_000_000, 5_000_000, 1_000_000_000)),
-            gained=np.array(gained, np.int32),
-            gained_epochs=np.array(epochs, np.int32),
-            lost_contact=np.array(lost, np.int32),
-        )
-
-    def broken(self) -> tuple[Command, ...]:
-        """Write commands that no proposer of this version writes."""
-        place, report, spec = self.place(), self.report(), self.spec("web")
-        none = np.empty(0, np.int32)
-        lists: tuple[tuple[Command, ...], ...] = (
-            (),
-            (place, Renew()),
-            (Renew(), place),
-            (Renew(), Renew()),
-            (place, OpenSession(author="x", role=Role.API)),
-            (replace(place, indices=none, machines=none),),
-            (replace(place, indices=none),),
-            (replace(place, indices=np.array([-1], np.int32), machines=np.array([0], np.int32)),),
-            (replace(place, job=JobId(0)),),
-            (replace(report, machines=none),),
-            (replace(report, kinds=report.kinds + np.uint8(9)),),
-            (replace(report, notes=report.notes + np.uint8(9)),),
-            (SubmitJob(spec=replace(spec, count=0), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, name="No/Name"), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, resources=(1, 1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, resources=(-1, 1, 1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, max_restarts=-2), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, placement=PlacementRules(max_per_machine=-1)), submitted_at_us=1),),
-            (SubmitJob(spec=replace(spec, placement=PlacementRules(pool="\n")), submitted_at_us=1),),
-            (SetTaints(machines=(0,)),),
-            *break_devices(SubmitJob(spec=spec, submitted_at_us=1), self.register()),
-            (replace(self.register(), name="\n"),),
-            (replace(self.register(), capacity=(1 << 51, 1, 1)),),
-            (replace(self.tick(), dt_us=-1),),
-            (LoseMachines(machines=(1, 0)),),
-            (replace(self.genesis(), resource_names=("cpu",)),),
-            (OpenSession(author="x", role=Role.API), self.genesis()),
-            (self.genesis(),),
-        )  # fmt: skip
-        return self.rng.choice(lists)

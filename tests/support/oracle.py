@@ -28,15 +28,19 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )  # fmt: skip
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
 from tests.support.oracle_format import is_well_formed
 from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
+from tests.support.oracle_limits import judge_set_caps, judge_set_quota, note_use
 from tests.support.oracle_machines import (
     drop_contact,
+    judge_eligibility,
     judge_inventory,
     judge_loss,
     judge_register,
@@ -82,6 +86,7 @@ class Oracle:
         if early is not None:
             return early
         verdict = self._judge(transaction, commands[1:] if opening else commands)
+        note_use(state)
         session = state.sessions.get(transaction.session)
         if session is not None:
             session.last_seq = transaction.seq
@@ -165,6 +170,10 @@ class Oracle:
                 return judge_stop(state, transaction, command)
             case ForgetJob():
                 return judge_forget(state, transaction, command)
+            case SetQuota():
+                return judge_set_quota(state, command)
+            case SetCaps():
+                return judge_set_caps(state, command)
             case RegisterMachine():
                 return judge_register(state, transaction, command)
             case Inventory():
@@ -173,6 +182,8 @@ class Oracle:
                 return judge_loss(state, transaction, command)
             case SetTaints():
                 return judge_taints(state, command)
+            case SetEligibility():
+                return judge_eligibility(state, command)
             case Report():
                 return judge_report(state, transaction, command)
             case Tick():

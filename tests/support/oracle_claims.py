@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.drains import Eligibility, EvictCause
+from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
 from tests.support.oracle_tasks import ACTIVE, settle, touch
@@ -28,6 +30,8 @@ class Judging:
     devices: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
+    evicted: list[tuple[int, int]] = field(default_factory=list)
+    granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
         """Say whether something changed after the base."""
@@ -68,7 +72,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
                 found.append(judge_claim(judging, command.job, index, row, len(found)))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
-                found.append(judge_eviction(judging, command.job, index, attempt, len(found)))
+                found.append(judge_eviction(judging, command, index, attempt, len(found)))
     if all(isinstance(each, Unplaced) and each.job not in state.jobs for each in commands):
         is_conflict = unknown_job_is_conflict(judging, commands[0].job)
         return Verdict(state.revision, Status.REFUSED, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
@@ -106,7 +110,9 @@ def unknown_job_is_conflict(judging: Judging, job_id: int) -> bool:
     return 1 <= job_id < judging.state.next_job and judging.state.forgotten_at > judging.seen
 
 
-def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: int) -> Granted | Row:
+def judge_claim(  # noqa: PLR0911 -- one return a reason
+    judging: Judging, job_id: int, index: int, row: int, position: int
+) -> Granted | Row:
     """Judge one claim against the cell and what the transaction took before."""
     state = judging.state
     job = state.jobs.get(job_id)
@@ -124,6 +130,10 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:
         return (position, Reason.CLAIMED_TWICE, False, -1, 0, 0)
+    over = find_cap_lack(state, job, judging.granted)
+    if over is not None:
+        is_cap_changed = judging.has_changed(state.caps[job.spec.scheduler].changes)
+        return (position, Reason.CAP_EXCEEDED, is_cap_changed, *over, 0)
     has_changed = judging.has_changed(machine.changes)
     reason, dimension, shortage = lack(judging, job, row, has_changed)
     if reason in CROWDED:
@@ -132,6 +142,7 @@ def judge_claim(judging: Judging, job_id: int, index: int, row: int, position: i
         return (position, reason, has_changed, dimension, shortage, machine.claimed_at)
     judging.tasks.append((job_id, index))
     judging.claims.append((job_id, row))
+    judging.granted.append(job)
     return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row))
 
 
@@ -147,6 +158,8 @@ def lack(  # noqa: PLR0911 -- one return a reason
         return Reason.MACHINE_NOT_UP, -1, 0
     if job.spec.driver not in machine.drivers:
         return Reason.DRIVER_MISSING, -1, 0
+    if machine.eligibility != Eligibility.OPEN:
+        return Reason.MACHINE_CORDONED, -1, 0
     reason = placement_reason(judging.state, job, row, judging.claims)
     if reason:
         return reason, -1, 0
@@ -239,8 +252,9 @@ def take_devices(judging: Judging, job: Job, row: int) -> list[list[int]]:
     return granted
 
 
-def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, position: int) -> Marked | Row:
+def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, position: int) -> Marked | Row:
     """Judge one eviction; one that names another attempt than the present one hits nothing."""
+    job_id = int(command.job)
     job = judging.state.jobs.get(job_id)
     if job is None:
         return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
@@ -249,7 +263,35 @@ def judge_eviction(judging: Judging, job_id: int, index: int, attempt: int, posi
     task = job.tasks[index]
     if task.attempt != attempt or task.state not in ACTIVE:
         return (position, Reason.STALE_ATTEMPT, judging.has_changed(job.changes), -1, 0, 0)
+    if command.cause == EvictCause.DRAIN:
+        machine = judging.state.machines[task.machine]
+        if machine.eligibility != Eligibility.DRAINING:
+            return (position, Reason.NOT_DRAINING, judging.has_changed(machine.changes), -1, 0, 0)
+        if not is_within_budget(judging, job, index, machine):
+            return (position, Reason.JOB_DISRUPTED, judging.has_changed(job.changes), -1, 0, 0)
+    judging.evicted.append((job_id, index))
     return Marked(job, index)
+
+
+def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:
+    """Say whether a draining machine may take one more task of a job away."""
+    if job.spec.max_unavailable == -1 or not is_available(judging, job, index):
+        return True
+    if machine.drain_deadline != -1 and machine.drain_deadline <= judging.state.elapsed:
+        return True
+    unavailable = [each for each in range(job.count) if not is_available(judging, job, each)]
+    return len(unavailable) + 1 <= job.spec.max_unavailable
+
+
+def is_available(judging: Judging, job: Job, index: int) -> bool:
+    """Say whether a task is wanted and serves, after what this transaction evicted so far."""
+    task = job.tasks[index]
+    if index >= job.count or (job.id, index) in judging.evicted:
+        return False
+    if job.spec.kind == Kind.BATCH and task.state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED):
+        return True
+    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
+    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
 
 def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:

@@ -29,9 +29,12 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import (
+    CAP_COUNT,
     FORMAT,
     MAX_ATTRIBUTES,
     MAX_DEVICE_COUNT,
@@ -45,9 +48,11 @@ from omegacell.core.units import (
     MAX_QUANTITY,
     MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
+    MAX_TOTAL,
     RESOURCE_COUNT,
     RESOURCE_NAMES,
     RULES,
+    Band,
 )  # fmt: skip
 from tests.support.oracle_claims import SCHEDULING
 from tests.support.oracle_format_placement import is_placement, is_taint_change
@@ -58,6 +63,7 @@ MAX_STAMP = 1 << 60
 MAX_PORT = 65_535
 FIRST = string.ascii_lowercase + string.digits
 REST = FIRST + "._-"
+LIMITED = (Band.BATCH, Band.PRODUCTION, Band.MONITORING)
 
 
 def is_well_formed(transaction: Transaction) -> bool:
@@ -102,7 +108,7 @@ def is_name(text: str) -> bool:
     return 1 <= len(text) <= MAX_NAME_LENGTH and text[0] in FIRST and all(each in REST for each in text)
 
 
-def is_command(command: Command) -> bool:
+def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
     """Say whether the values of a command are in range."""
     match command:
         case Genesis():
@@ -119,8 +125,17 @@ def is_command(command: Command) -> bool:
             return is_spec(command.spec) and is_stamp(command.submitted_at_us)
         case StopJob() | ForgetJob():
             return is_job(command.job)
+        case SetQuota():
+            return is_name(command.owner) and command.band in LIMITED and are_limits(command.amounts, RESOURCE_COUNT)
+        case SetCaps():
+            return is_name(command.scheduler) and are_limits(command.amounts, CAP_COUNT)
         case _:
             return is_columnar(command)
+
+
+def are_limits(amounts: tuple[int, ...], count: int) -> bool:
+    """Say whether these are limits, each an amount or none."""
+    return len(amounts) == count and all(-1 <= each <= MAX_TOTAL for each in amounts)
 
 
 def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
@@ -141,17 +156,23 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
         case Inventory():
             return is_inventory(command)
         case LoseMachines():
-            rows = command.machines
-            is_known = bool(rows) and all(0 <= each < MAX_MACHINES for each in rows)
-            return is_known and list(rows) == sorted(set(rows))
+            return are_machines(command.machines)
         case SetTaints():
             return is_taint_change(command)
+        case SetEligibility():
+            is_timed = 0 <= command.deadline_us <= MAX_QUANTITY and command.eligibility == Eligibility.DRAINING
+            return are_machines(command.machines) and (command.deadline_us == -1 or is_timed)
         case Report():
             return is_report(command)
         case Tick():
             return is_tick(command)
         case _:
             return True
+
+
+def are_machines(rows: tuple[int, ...]) -> bool:
+    """Say whether rows may be machines: at least one, each once, in ascending order."""
+    return bool(rows) and all(0 <= each < MAX_MACHINES for each in rows) and list(rows) == sorted(set(rows))
 
 
 def is_job(job: int) -> bool:
@@ -214,6 +235,7 @@ def is_spec(spec: JobSpec) -> bool:
         and len(set(names)) == len(names)
         and -1 <= spec.max_restarts <= MAX_QUANTITY
         and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
+        and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
         and is_placement(spec.placement)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_limits import find_quota_refusal, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
 from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
 
@@ -26,23 +27,32 @@ def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
 
 
 def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
-    """Create, scale, replace or leave alone."""
+    """Create, scale, adjust, replace or leave alone."""
     spec = command.spec
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
+    since = state.revision - 1 - transaction.position
+    excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
     if job is None:
-        return create(state, command, Change.CREATED)
-    is_same = replace(job.spec, count=spec.count) == spec
+        return excess or create(state, command, Change.CREATED)
+    is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
+        if excess:
+            return excess
         stop_job(state, job, state.revision)
+        note_use(state)
         return create(state, command, Change.REPLACED)
     if not is_same:
         return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
-    if spec.count == job.count:
+    if (spec.count, spec.max_unavailable) == (job.count, job.spec.max_unavailable):
         return granted(state, job.id, Change.UNCHANGED)
     if job.is_stopping:
         return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
+    if spec.count > job.count and excess:
+        return excess
+    change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
+    job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
     scale_job(state, job, spec.count, state.revision)
-    return granted(state, job.id, Change.SCALED)
+    return granted(state, job.id, change)
 
 
 def granted(state: State, job: int, change: Change) -> Verdict:

@@ -10,6 +10,7 @@ from omegacell.core.commands import (
     Tick,
     Transaction,
 )  # fmt: skip
+from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
@@ -160,6 +161,20 @@ def judge_loss(state: State, transaction: Transaction, command: LoseMachines) ->
         machine.contact = 0
         touch_machine(state, machine)
         lose_tasks(state, row, at_us=transaction.decided_to_us, states=ACTIVE, kept=[])
+    return Verdict(state.revision, Status.COMMITTED, granted=1)
+
+
+def judge_eligibility(state: State, command: SetEligibility) -> Verdict:
+    """Offer machines new work, or no more of it, and note until when a drain keeps within budgets."""
+    machines = [state.machine(row) for row in command.machines]
+    if None in machines:
+        return refuse(state, Reason.UNKNOWN_MACHINE)
+    for machine in machines:
+        assert machine is not None
+        wanted = (command.eligibility, command.deadline_us)
+        if (machine.eligibility, machine.drain_deadline) != wanted:
+            machine.eligibility, machine.drain_deadline = wanted
+            touch_machine(state, machine)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from omegacell.core.cell import Cell
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import Eligibility
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from tests.support.oracle import Oracle
+from tests.support.oracle_limits import cap_use, quota_use
 from tests.support.oracle_state import Job, Machine, State, Verdict
 
 Picture = dict[str, Any]
@@ -68,6 +70,10 @@ def picture_of_twin(twin: Oracle) -> Picture:
     for job in state.jobs.values():
         _add_twin_job(picture, job)
     _add_twin_people(picture, state)
+    for (owner, band), quota in state.quotas.items():
+        picture[f"quota {owner}/{band}"] = (quota.amounts, quota_use(state, owner, band), quota.changes[-1])
+    for name, cap in state.caps.items():
+        picture[f"cap {name}"] = (cap.amounts, cap_use(state, name), cap.changes[-1])
     return picture
 
 
@@ -82,6 +88,7 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
         ([(each, _free_of(machine, each)) for each in machine.devices], dict(sorted(machine.held.items()))),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
         machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.taints,
+        machine.eligibility.name, machine.drain_deadline,
     )  # fmt: skip
 
 
@@ -146,6 +153,10 @@ def picture_of_cell(cell: Cell) -> Picture:
     for row in range(cell.machines.count):
         picture[f"machine {row}"] = _machine(cell, row, holders)
     _add_people(picture, cell)
+    for (owner, band), quota in cell.quotas.rows.items():
+        picture[f"quota {owner}/{band}"] = (quota.amounts, list(quota.usage), quota.changed_at)
+    for name, cap in cell.caps.rows.items():
+        picture[f"cap {name}"] = (cap.amounts, list(cap.usage), cap.changed_at)
     return picture
 
 
@@ -164,6 +175,7 @@ def _machine(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> tuple
         int(table.changed_at[row]), int(table.claimed_at[row]), cell.authors.rows[author].name if author >= 0 else None,
         int(table.contact_session[row]), int(table.silent_ticks[row]), int(table.lost_elapsed[row]),
         table.taints[row],
+        Eligibility(int(table.eligibility[row])).name, int(table.drain_deadline[row]),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import Effect, Neighbour, Spread
@@ -151,6 +152,7 @@ def is_even(state: State, job: Job, spread: Spread, row: int, claims: Claims) ->
         at
         for at, machine in enumerate(state.machines)
         if machine.state == UP
+        and machine.eligibility == Eligibility.OPEN
         and job.spec.driver in machine.drivers
         and meets_constraints(job, machine)
         and is_tolerated(job, machine)

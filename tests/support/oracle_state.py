@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from omegacell.core.commands import Genesis, Lack
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
@@ -98,6 +99,8 @@ class Machine:
     silent_ticks: int = 0
     lost_elapsed: int = -1  # never
     taints: tuple[Taint, ...] = ()
+    eligibility: Eligibility = Eligibility.OPEN
+    drain_deadline: int = -1  # never
     ports: dict[int, tuple[int, int]] = field(default_factory=dict)
     held: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     allocated: list[list[int]] = field(default_factory=lambda: [[0] * RESOURCE_COUNT for _ in range(BAND_COUNT)])
@@ -144,6 +147,15 @@ class Author:
 
 
 @dataclass(slots=True)
+class Limit:
+    """A quota or a cap: its amounts, when it changed, and what was used of it when last looked at."""
+
+    amounts: tuple[int, ...]
+    changes: list[int]
+    seen_use: list[int]
+
+
+@dataclass(slots=True)
 class State:
     """A whole cell."""
 
@@ -163,6 +175,8 @@ class State:
     topology: list[int] = field(default_factory=lambda: [0])  # changes of which machines there are, and what they are
     sessions: dict[int, Session] = field(default_factory=dict)
     authors: dict[str, Author] = field(default_factory=dict)
+    quotas: dict[tuple[str, int], Limit] = field(default_factory=dict)
+    caps: dict[str, Limit] = field(default_factory=dict)
 
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""

@@ -9,7 +9,9 @@ from hypothesis.extra import numpy as hnp
 from omegacell.core import commands as core
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
     Affinity,
@@ -76,11 +78,14 @@ def specs() -> st.SearchStrategy[JobSpec]:
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
+        max_unavailable=SINT64,
+        is_health_checked=st.booleans(),
     )
 
 
 JOBS = UINT64.map(JobId)
 I32, I64, U8 = column(np.int32), column(np.int64), column(np.uint8)
+LIMITS = st.lists(SINT64, max_size=4).map(tuple)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 
 COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
@@ -106,7 +111,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
-    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32),
+    core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(
         core.Unplaced,
         job=JOBS,
@@ -116,6 +121,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         ),
         note=TEXT,
     ),
+    SetQuota: st.builds(SetQuota, owner=TEXT, band=st.sampled_from(Band), amounts=LIMITS),
+    SetCaps: st.builds(SetCaps, scheduler=TEXT, amounts=LIMITS),
     core.RegisterMachine: st.builds(
         core.RegisterMachine,
         name=TEXT,
@@ -136,6 +143,12 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         machines=st.lists(UINT64, max_size=4).map(tuple),
         add=st.lists(st.builds(Taint, key=TEXT, value=TEXT, effect=st.sampled_from(Effect)), max_size=2).map(tuple),
         remove=TEXTS,
+    ),
+    SetEligibility: st.builds(
+        SetEligibility,
+        machines=st.lists(UINT64, max_size=4).map(tuple),
+        eligibility=st.sampled_from(Eligibility),
+        deadline_us=SINT64,
     ),
     core.Report: st.builds(
         core.Report,

@@ -39,7 +39,9 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
@@ -85,13 +87,17 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N at=US service ...``."""
+    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
+    owner=NAME scheduler=NAME``.
+
+    Words: ``service``, ``replace``, ``checked`` for a job with a health check.
+    """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
         owner=options.get("owner", "ada"),
         kind=Kind.SERVICE if "service" in words else Kind.BATCH,
-        scheduler="batch",
+        scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
         priority=0,
         count=int(options.get("count", 1)),
@@ -104,6 +110,8 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
             DeviceRequest(name=name, count=count, where=where)
             for name, count, where in read_devices(options.get("devices", ""))
         ),
+        max_unavailable=int(options.get("unavailable", -1)),
+        is_health_checked="checked" in words,
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
 
@@ -137,13 +145,25 @@ def read_place(words: Words, options: Options) -> Place:
     )
 
 
+def read_quota(words: Words, options: Options) -> SetQuota:
+    """``quota OWNER band=BAND cpu=N memory=N disk=N``; what is left out has no limit."""
+    amounts = tuple(numbers(options, ("cpu", "memory", "disk"), default=-1))
+    return SetQuota(owner=words[0], band=Band[options.get("band", "BATCH")], amounts=amounts)
+
+
+def read_cap(words: Words, options: Options) -> SetCaps:
+    """``cap SCHEDULER cpu=N memory=N jobs=N``; what is left out has no limit."""
+    return SetCaps(scheduler=words[0], amounts=tuple(numbers(options, ("cpu", "memory", "jobs"), default=-1)))
+
+
 def read_evict(words: Words, options: Options) -> Evict:
-    """``evict JOB I@A ...``."""
+    """``evict JOB I@A ... cause=CAUSE``."""
     pairs = [word.split("@") for word in words[1:]]
     return Evict(
         job=JobId(int(words[0])),
         indices=np.array([pair[0] for pair in pairs], np.int32),
         attempts=np.array([pair[1] for pair in pairs], np.int32),
+        cause=EvictCause[options.get("cause", "OPERATOR").upper()],
     )
 
 
@@ -248,6 +268,13 @@ def read_loss(words: Words, options: Options) -> LoseMachines:
     return LoseMachines(machines=rows, by_operator="operator" in words)
 
 
+def read_eligibility(words: Words, options: Options) -> SetEligibility:
+    """``eligible OPEN|CORDONED|DRAINING M ... deadline=US``."""
+    rows = tuple(int(word) for word in words[1:])
+    deadline_us = int(options.get("deadline", -1))
+    return SetEligibility(machines=rows, eligibility=Eligibility[words[0].upper()], deadline_us=deadline_us)
+
+
 READERS: dict[str, Reader] = {
     "genesis": read_genesis,
     "open": read_open,
@@ -261,11 +288,14 @@ READERS: dict[str, Reader] = {
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "place": read_place,
     "evict": read_evict,
+    "quota": read_quota,
+    "cap": read_cap,
     "unplaced": read_unplaced,
     "register": read_register,
     "inventory": read_inventory,
     "lose": read_loss,
     "taint": read_taints,
+    "eligible": read_eligibility,
     "report": read_report,
     "tick": read_tick,
 }
@@ -293,6 +323,12 @@ def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a comma
             return f"stop {command.job}"
         case ForgetJob():
             return f"forget {command.job}"
+        case SetQuota():
+            return "quota {} band={} cpu={} memory={} disk={}".format(
+                command.owner, command.band.name, *command.amounts
+            )
+        case SetCaps():
+            return "cap {} cpu={} memory={} jobs={}".format(command.scheduler, *command.amounts)
         case SubmitJob() | RegisterMachine():
             return write_offer(command)
         case _:
@@ -306,10 +342,13 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
+        flags += " checked" * spec.is_health_checked
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
-            f" restarts={spec.max_restarts} at={command.submitted_at_us}{flags}{write_placement(spec.placement)}"
+            f" owner={spec.owner} scheduler={spec.scheduler}"
+            f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
+            f"{write_placement(spec.placement)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -320,7 +359,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
     )
 
 
-def write_rows(command: Command) -> str:
+def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a command
     """Write a command about tasks or machines."""
     match command:
         case Place():
@@ -328,7 +367,8 @@ def write_rows(command: Command) -> str:
             return " ".join([f"place {command.job}", *(f"{index}>{row}" for index, row in pairs)])
         case Evict():
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
-            return " ".join([f"evict {command.job}", *(f"{index}@{attempt}" for index, attempt in pairs)])
+            tasks = [f"{index}@{attempt}" for index, attempt in pairs]
+            return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")
@@ -337,6 +377,9 @@ def write_rows(command: Command) -> str:
             return " ".join(["lose", *map(str, command.machines), *["operator"] * command.by_operator])
         case SetTaints():
             return write_taints(command)
+        case SetEligibility():
+            words = ["eligible", command.eligibility.name.lower(), *map(str, command.machines)]
+            return " ".join([*words, f"deadline={command.deadline_us}"])
         case Inventory():
             rows = zip(command.jobs.tolist(), command.indices.tolist(), command.attempts.tolist(), strict=True)
             held = [f"{job}/{index}@{attempt}" for job, index, attempt in rows]

@@ -14,7 +14,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Change, Outcome, Reason
+from omegacell.core.outcomes import Change, Outcome, Reason, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
 from omegacell.store.codec import decode_entry, encode_entry
 from tests.support.oracle_mirror import picture_of_cell, verdict_of
@@ -138,7 +138,9 @@ def describe(outcome: Outcome, line: str = "") -> str:
         words.append(Reason(outcome.reason).name + (" conflict" if outcome.is_conflict else ""))
     if outcome.granted != 1 or len(outcome.refusals):
         words.append(f"granted {outcome.granted}")
-    if outcome.detail and "submit " in line:
+    if outcome.reason == Reason.QUOTA_EXCEEDED:
+        words[-1:] = [f"lacks {outcome.value} {RESOURCE_NAMES[outcome.detail]}"]
+    elif outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
     elif outcome.detail:
         words.append(f"machine {outcome.value} epoch {outcome.detail}")
@@ -152,14 +154,14 @@ def describe_rows(outcome: Outcome) -> Iterator[str]:
         if reason in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
             words.append(f"lacks {shortage} of device {dimension}")
         elif dimension >= 0:
-            words.append(f"lacks {shortage} {RESOURCE_NAMES[dimension]}")
+            words.append(f"lacks {shortage} {name_dimension(reason, dimension, None)}")
         if taken_at:
             words.append(f"taken at {taken_at}")
         yield " ".join(words)
 
 
 def show(cell: Cell, words: list[str]) -> Iterator[str]:
-    """Print what is asked for: ``tasks JOB``, ``jobs``, ``machines``, ``authors``, ``sessions``, ``time``."""
+    """Print what is asked for: ``tasks JOB``, ``jobs``, ``machines``, ``authors``, ``limits``, ``time``."""
     picture = picture_of_cell(cell)
     match words:
         case ["time"]:
@@ -176,6 +178,10 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
         case ["machines"]:
             for row in range(cell.machines.count):
                 yield describe_machine(row, picture[f"machine {row}"])
+        case ["limits"]:
+            for path, value in picture.items():
+                if path.startswith(("quota ", "cap ")):
+                    yield "{0} {2} of {1} changed {3}".format(path, *value)
         case ["authors"]:
             for path, value in picture.items():
                 if path.startswith("author "):
@@ -203,7 +209,7 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     """Say what a machine has left, who changed it last, and who hears it."""
     name, _, epoch, state, capacity, _, free, _, _, ports, *rest = machine
-    used, devices_of, changed_at, claimed_at, author, contact, silent, _, taints = rest
+    used, devices_of, changed_at, claimed_at, author, contact, silent, _, taints, eligibility, deadline = rest
     assert isinstance(ports, tuple)
     assert isinstance(taints, tuple)
     assert isinstance(devices_of, tuple)
@@ -214,6 +220,8 @@ def describe_machine(row: int, machine: tuple[object, ...]) -> str:
     return (
         f"machine {row} {name} epoch {epoch} {state} free {free} of {capacity} next port {ports[2]} ports {used}"
         f"{devices} changed {changed_at} claimed {claimed_at} by {author} contact {contact} silent {silent}{marks}"
+        + (f" {eligibility}" if eligibility != "OPEN" else "")
+        + (f" deadline {deadline}" if deadline != -1 else "")
     )
 
 

@@ -5,43 +5,30 @@ call has a limit in time, streams end when their iterator is closed. A submit ma
 spec again changes nothing. One client may be used from several threads.
 """
 
-import collections
-import itertools
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
-
-import grpc
+from typing import Final, cast
 
 from omegacell.api import figures, records, wire, wire_figures
-from omegacell.api.contexts import Context, find_context
-from omegacell.api.errors import StaleWatchError, UnauthenticatedError, UnreachableError
-from omegacell.api.grpc_errors import CHANNEL_OPTIONS, error_of
+from omegacell.api.client_limits import LimitClient
+from omegacell.api.client_machines import MachineClient
+from omegacell.api.errors import NotFoundError, StaleWatchError, UnreachableError
+from omegacell.api.planning import records as plans
+from omegacell.api.planning.wire import read_explanation, read_plan
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.proto.api_v1_pb2_grpc import CellStub
+from omegacell.api.sending import Sending
 from omegacell.core.errors import UsageError
-from omegacell.core.units import JobId
+from omegacell.core.units import MAX_TASKS_PER_JOB, JobId
 
-DEFAULT_TIMEOUT_S: Final = 30.0
 SUBMIT_BATCH: Final = 256
 """Jobs in one message of a batched submit."""
-SUBMITS_IN_FLIGHT: Final = 16
-"""Batches sent and not answered."""
-
-if TYPE_CHECKING:
-    from grpc import _CallIterator
 
 ALL_HISTORY: Final = figures.HistoryQuery()
 ALL_CONFLICTS: Final = figures.ConflictQuery()
 
-_Answer = TypeVar("_Answer")
-_Request = TypeVar("_Request")
 
-
-class Client:
-    """A connection to a cell.
+class Client(MachineClient, LimitClient):
+    """A connection to a cell, with a method for each call.
 
     Args:
         address: Host and port of an API server.
@@ -51,47 +38,6 @@ class Client:
     Raises:
         UnauthenticatedError: The token is none: it has other characters than printable ASCII.
     """
-
-    def __init__(self, address: str, token: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        if not (token.isascii() and token.isprintable()):
-            raise UnauthenticatedError("the token has characters that no token has: expected one line of ASCII")
-        self.address = address
-        self._timeout_s = timeout_s
-        self._metadata = (("authorization", f"Bearer {token}"),)
-        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self._stub = CellStub(self._channel)
-
-    @classmethod
-    def from_context(cls, cell: str | Context | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Self:
-        """Return a client of a cell that the context file or the environment names (see `contexts`).
-
-        Raises:
-            NoContextError: None is known.
-        """
-        context = cell if isinstance(cell, Context) else find_context(cell)
-        return cls(context.address, context.token, timeout_s=timeout_s)
-
-    def await_server(self, limit_s: float) -> bool:
-        """Wait until a server answers at the address, not longer than ``limit_s``; return whether one does."""
-        ready = grpc.channel_ready_future(self._channel)
-        try:
-            ready.result(timeout=limit_s)
-        except grpc.FutureTimeoutError:
-            ready.cancel()
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close the connection; closing twice is allowed."""
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- jobs
 
@@ -116,10 +62,10 @@ class Client:
     ) -> Iterator[records.Submitted]:
         """Submit jobs in batches over one stream; yield what became of each, in order, as it becomes durable.
 
-        A refused job does not raise: its `Submitted` says why. ``submissions`` is read ahead by `SUBMITS_IN_FLIGHT`
-        batches at most.
+        A refused job does not raise: its `Submitted` says why. ``submissions`` is read ahead by
+        `sending.SUBMITS_IN_FLIGHT` batches at most.
         """
-        sending = _Sending(submissions, batch)
+        sending = Sending(submissions, batch)
         try:
             for answer in self._stream(self._stub.SubmitJobs, iter(sending)):
                 for name, result in zip(sending.answered(), answer.results, strict=True):
@@ -252,39 +198,26 @@ class Client:
         """
         return self._call(self._stub.FetchPayload, pb.FetchPayloadRequest(job=job)).payload
 
-    # --- machines
+    # --- what if
 
-    def machines(self, *, stale: bool = False) -> records.MachineList:
-        """Return the cell's machines, all as of one revision, by row."""
-        request = pb.ListMachinesRequest(stale=stale)
-        parts = list(self._stream(self._stub.ListMachines, request, timeout_s=self._timeout_s))
-        machines = tuple(wire.read_machine(machine) for part in parts for machine in part.machines)
-        return records.MachineList(at=wire.read_at(parts[-1].at), machines=machines)
-
-    def machine(self, name: str, *, stale: bool = False) -> records.MachineDetail:
-        """Return a machine with what it runs.
+    def plan(self, submissions: Sequence[records.Submission]) -> plans.Plan:
+        """Return what submitting jobs would do, on a fork of the cell; nothing is submitted.
 
         Raises:
-            NotFoundError: There is no such machine.
+            UsageError: A job is not right, a name stands twice, or there are more than a million tasks.
         """
-        answer = self._call(self._stub.GetMachine, pb.GetMachineRequest(name=name, stale=stale))
-        return wire.read_machine_detail(answer)
+        request = pb.PlanJobsRequest(jobs=[wire.write_submission(submission) for submission in submissions])
+        return read_plan(self._call(self._stub.PlanJobs, request))
 
-    def lose_machine(self, name: str) -> records.At:
-        """Declare a machine lost, as an operator: its tasks are placed elsewhere."""
-        return wire.read_at(self._call(self._stub.LoseMachine, pb.LoseMachineRequest(name=name)).at)
-
-    def taint_machines(self, names: Sequence[str], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
-        """Put taints (``"dedicated=gpu:no_place"``) on machines and take others (``"dedicated"``) off.
-
-        Returns how many machines changed.
+    def explain(self, job: str, index: int | None = None) -> plans.Explanation:
+        """Return why a task, or tasks of a job, wait, and what would make them fit; or why they are where they are.
 
         Raises:
-            NotFoundError: There is no such machine; none of them changed.
-            UsageError: A text is no taint.
+            NotFoundError: There is no such job or task; the message names similar ones.
         """
-        request = pb.TaintMachinesRequest(names=names, add=add, remove=remove)
-        return int(self._call(self._stub.TaintMachines, request).changed_count)
+        if index is not None and not 0 <= index < MAX_TASKS_PER_JOB:
+            raise NotFoundError(f"there is no task {job}/{index}; no job has more than {MAX_TASKS_PER_JOB} tasks")
+        return read_explanation(self._call(self._stub.ExplainTask, pb.ExplainTaskRequest(job=job, index=index)))
 
     # --- the cell
 
@@ -312,29 +245,6 @@ class Client:
         """Return the cell at a glance."""
         return wire_figures.read_status(self._call(self._stub.CellStatus, pb.CellStatusRequest(stale=stale)))
 
-    # --- the wire
-
-    def _call(self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Answer]", request: _Request) -> _Answer:
-        try:
-            return method(request, timeout=self._timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise error_of(error, self.address) from error
-
-    def _stream(
-        self,
-        method: Callable[..., "_CallIterator[_Answer]"],
-        request: object,
-        *,
-        timeout_s: float | None = None,
-    ) -> Iterator[_Answer]:
-        call = method(request, timeout=timeout_s, metadata=self._metadata)
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise error_of(error, self.address) from error
-        finally:
-            call.cancel()
-
     def _until(self, deadline: float, *, names: Sequence[str]) -> Iterator[records.JobChanges]:
         timeout_s = deadline - time.monotonic()
         request = pb.WatchJobsRequest(names=names)
@@ -356,43 +266,3 @@ def read_task_name(text: str) -> tuple[str, int]:
     if not slash or not job or not (index.isascii() and index.isdigit()):
         raise UsageError(f"task {text!r}: expected JOB/INDEX, as in web/0")
     return job, int(index)
-
-
-class _Sending:
-    """The requests of a batched submit: what gRPC's own thread takes, with a limit on what is not answered."""
-
-    def __init__(self, submissions: Iterable[records.Submission], batch: int) -> None:
-        self._submissions = iter(submissions)
-        self._batch = batch
-        self._room = threading.Semaphore(SUBMITS_IN_FLIGHT)
-        self._names: collections.deque[list[str]] = collections.deque()
-        self._is_closed = False
-        self._error: BaseException | None = None
-
-    def __iter__(self) -> Iterator[pb.SubmitJobsRequest]:
-        """Yield the batches; an error of the caller's iterable ends them and is raised by `check`."""
-        while self._room.acquire() and not self._is_closed:
-            try:
-                group = list(itertools.islice(self._submissions, self._batch))
-            except BaseException as error:  # noqa: BLE001  (raised again where the caller can see it)
-                self._error = error
-                return
-            if not group:
-                return
-            self._names.append([submission.spec.name for submission in group])
-            yield pb.SubmitJobsRequest(jobs=[wire.write_submission(submission) for submission in group])
-
-    def answered(self) -> list[str]:
-        """Return the names of the oldest batch, which was answered."""
-        self._room.release()
-        return self._names.popleft()
-
-    def close(self) -> None:
-        """Let the sending thread go."""
-        self._is_closed = True
-        self._room.release()
-
-    def check(self) -> None:
-        """Raise what the caller's iterable raised."""
-        if self._error is not None:
-            raise self._error

@@ -6,7 +6,7 @@ from typing import Final
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.units import MAX_DEVICE_COUNT, MAX_DEVICES_PER_MACHINE
-from omegacell.core.validate import check_device_name
+from omegacell.core.validate_values import check_device_name
 
 FORM: Final = "NAME=COUNT[,ATTRIBUTE=VALUE...]"
 SIMULATED_FORM: Final = f"[MACHINES:]{FORM}"

@@ -24,6 +24,8 @@ class ExitCode(enum.IntEnum):
     STORE = 6
     DISK_FULL = 7
     INTERRUPTED = 130
+    PLAN_FAILED = 255
+    """Nothing could be planned, or the cell would refuse what was planned: `omega job plan` alone ends with it."""
 
 
 class ApiError(errors.OmegaError):

@@ -23,12 +23,16 @@ KINDS: Final = (
     "submit",
     "stop",
     "forget",
+    "quota",
+    "caps",
     "place",
     "evict",
     "unplaced",
     "register",
     "inventory",
     "lose",
+    "taint",
+    "eligibility",
     "report",
     "tick",
     "malformed",
@@ -165,7 +169,7 @@ class ConflictRow:
 
     Attributes:
         machine: empty when the reason is not about a machine.
-        dimension: the resource that lacked, for RESOURCES; shortage: how much, base units.
+        dimension: what lacked, for RESOURCES and CAP_EXCEEDED; shortage: how much, base units.
         seen: the revision its author had seen.
         taken_at: revision of the last claim granted on the machine, 0 when no machine matters; taken_by: its author.
         is_conflict: false for a disagreement.

@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 
 from omegacell.api.server.auth import is_authorized
 from omegacell.api.statistics import scheduler_statistics
+from omegacell.controllers.drains import find_drained
+from omegacell.core.drains import Eligibility
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import TaskState
 from omegacell.core.machines import MachineState
@@ -58,6 +60,12 @@ class CellCollector(Collector):
         for state in MachineState:
             machines.add_metric([state.name.lower()], states[state])
         yield machines
+        eligibility = GaugeMetricFamily("omega_machine_eligibility", "Machines by eligibility.", labels=["eligibility"])
+        eligible = np.bincount(cell.machines.eligibility, minlength=len(Eligibility)).tolist()
+        for each in Eligibility:
+            eligibility.add_metric([each.name.lower()], eligible[each])
+        yield eligibility
+        yield GaugeMetricFamily("omega_drain_tasks", "Tasks on draining machines.", value=len(find_drained(cell)))
         tasks = GaugeMetricFamily("omega_tasks", "Tasks by state.", labels=["state"])
         counts = cell.jobs.counts[cell.jobs.id > 0].sum(axis=0).tolist()
         for task_state in TaskState:

@@ -25,7 +25,9 @@ _BYTE_UNITS: Final = {
     "Ki": 1 << 10,
     "Mi": 1 << 20,
     "Gi": 1 << 30,
+    "P": 10**15,
     "Ti": 1 << 40,
+    "Pi": 1 << 50,
 }
 _BYTE_UNITS_WITH_B: Final = _BYTE_UNITS | {f"{unit}B": scale for unit, scale in _BYTE_UNITS.items() if unit not in "B"}
 _TIME_UNITS_US: Final = {
@@ -42,8 +44,8 @@ BYTES_EXPECTED: Final = 'a number of bytes, or an amount such as "256Mi", "1Gi" 
 DURATION_EXPECTED: Final = 'a time such as "500ms", "30s", "5m" or "1h30m", or a number of seconds'
 
 
-def parse_cpu(value: object) -> int:
-    """Return thousandths of a CPU.
+def parse_cpu(value: object, *, most: int = MAX_QUANTITY) -> int:
+    """Return thousandths of a CPU, at most so many.
 
     >>> parse_cpu(0.5), parse_cpu("250m"), parse_cpu(2)
     (500, 250, 2000)
@@ -53,14 +55,14 @@ def parse_cpu(value: object) -> int:
     """
     text = _text_of(value, CPU_EXPECTED)
     if text.endswith("m") and _NUMBER.fullmatch(text[:-1]):
-        return _whole(Decimal(text[:-1]), CPU_EXPECTED)
+        return _whole(Decimal(text[:-1]), CPU_EXPECTED, most)
     if _NUMBER.fullmatch(text):
-        return _whole(Decimal(text) * 1000, CPU_EXPECTED)
+        return _whole(Decimal(text) * 1000, CPU_EXPECTED, most)
     raise ValueError(f"expected {CPU_EXPECTED}")
 
 
-def parse_bytes(value: object) -> int:
-    """Return bytes.
+def parse_bytes(value: object, *, most: int = MAX_QUANTITY) -> int:
+    """Return bytes, at most so many.
 
     >>> parse_bytes("256Mi"), parse_bytes("1.5Gi"), parse_bytes(4096)
     (268435456, 1610612736, 4096)
@@ -71,7 +73,7 @@ def parse_bytes(value: object) -> int:
     match = _AMOUNT.fullmatch(_text_of(value, BYTES_EXPECTED))
     if match is None or match[2] not in _BYTE_UNITS_WITH_B:
         raise ValueError(f"expected {BYTES_EXPECTED}")
-    return _whole(Decimal(match[1]) * _BYTE_UNITS_WITH_B[match[2]], BYTES_EXPECTED)
+    return _whole(Decimal(match[1]) * _BYTE_UNITS_WITH_B[match[2]], BYTES_EXPECTED, most)
 
 
 def parse_duration(value: object) -> int:
@@ -106,9 +108,9 @@ def _text_of(value: object, expected: str) -> str:
             raise ValueError(f"expected {expected}")
 
 
-def _whole(amount: Decimal | int, expected: str) -> int:
+def _whole(amount: Decimal | int, expected: str, most: int = MAX_QUANTITY) -> int:
     if amount != int(amount):
         raise ValueError(f"expected {expected}; this is finer than the smallest unit")
-    if amount > MAX_QUANTITY:
-        raise ValueError(f"expected {expected}, at most {MAX_QUANTITY} base units")
+    if amount > most:
+        raise ValueError(f"expected {expected}, at most {most} base units")
     return int(amount)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.units import Band, JobId
 
@@ -37,6 +38,7 @@ class Change(IntEnum):
     UNCHANGED = 2
     SCALED = 3
     REPLACED = 4
+    ADJUSTED = 5
 
 
 class Health(IntEnum):
@@ -223,7 +225,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
-    """How many machines cannot take a task for one reason; ``dimension`` is the resource or the device that lacks."""
+    """How many machines cannot take a task for one reason; ``dimension`` is what lacks, if it is an amount."""
 
     reason: str
     dimension: str
@@ -259,6 +261,63 @@ class LogPart:
     machine: str
 
 
+class DrainHold(IntEnum):
+    """Why tasks are still on a draining machine."""
+
+    ENDING = 0
+    """They were told to end, and have their grace period."""
+    TURN = 1
+    """They may leave; evictions go at a bounded rate."""
+    BUDGET = 2
+    """Their job has as many unavailable tasks as it allows."""
+    SILENT = 3
+    """The machine is not heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainBlock:
+    """Tasks of one job that are still on a draining machine for one reason.
+
+    Attributes:
+        hold: the reason. summary: the same as a sentence.
+        job, job_id: whose tasks; task_count: how many.
+        is_forever: the drain never finishes unless somebody does something.
+    """
+
+    hold: DrainHold
+    job: str
+    job_id: JobId
+    task_count: int
+    is_forever: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainProgress:
+    """How far a drain has come.
+
+    Attributes:
+        task_count: tasks that are still there; ending_count: those of them that were told to end.
+        left_us: of the cell's time until the deadline; 0 when it has passed, -1 when there is none.
+        blocks: why they are there: first what lasts for ever, then what waits, last what goes on.
+    """
+
+    task_count: int
+    ending_count: int
+    left_us: int
+    blocks: tuple[DrainBlock, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left there."""
+        return not self.task_count
+
+    @property
+    def is_forever(self) -> bool:
+        """Whether all that is left stays for ever: waiting for the drain is in vain."""
+        return bool(self.blocks) and all(block.is_forever for block in self.blocks)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineDevice:
     """Devices of one kind on a machine, and how many of them nobody holds."""
@@ -271,7 +330,10 @@ class MachineDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A machine, what it has and what is taken of it."""
+    """A machine, what it has and what is taken of it.
+
+    ``eligibility`` is whether it is offered new work; ``drain`` is there while it is DRAINING.
+    """
 
     row: int
     name: str
@@ -288,6 +350,8 @@ class Machine:
     port_first: int
     port_last: int
     port_free: int
+    eligibility: Eligibility
+    drain: DrainProgress | None = None
     taints: tuple[str, ...] = ()
     devices: tuple[MachineDevice, ...] = ()
 

@@ -32,7 +32,7 @@ from omegacell.api.spec_model import DEVICE_PATTERN, ExecPart, JobFile, json_sch
 from omegacell.api.spec_placement import NAME_PATTERN, rules_of
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
 
 __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", "salted_hash", "translate"]
@@ -131,6 +131,9 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
     max_restarts = job.restarts.max
     if max_restarts is None:
         max_restarts = -1 if is_service else 0
+    max_unavailable = job.max_unavailable
+    if max_unavailable is None:
+        max_unavailable = 1 if is_service else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
@@ -152,6 +155,8 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
             DeviceRequest(name=name, count=device.count, where=tuple(sorted(device.where.items())))
             for name, device in sorted(job.devices.items())
         ),
+        max_unavailable=max_unavailable,
+        is_health_checked=job.task.health is not None,
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
 

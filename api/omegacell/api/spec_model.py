@@ -62,14 +62,22 @@ Bytes = Annotated[int, *_quantity(parse_bytes, BYTES_EXPECTED, example="256Mi")]
 Duration = Annotated[int, *_quantity(parse_duration, DURATION_EXPECTED, example="30s")]
 
 
-def _parse_restarts(value: object) -> object:
+def _parse_unlimited(value: object) -> object:
     return -1 if value == "unlimited" else value
 
 
 MaxRestarts = Annotated[
     int,
-    BeforeValidator(_parse_restarts),
+    BeforeValidator(_parse_unlimited),
     Field(ge=-1, le=1_000_000),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]}),
+]
+
+
+MaxUnavailable = Annotated[
+    int,
+    BeforeValidator(_parse_unlimited),
+    Field(ge=-1, le=MAX_TASKS_PER_JOB),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "unlimited"}]}),
 ]
 
@@ -258,6 +266,11 @@ class JobFile(_Part):
     apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
     restarts: Restarts = Field(default_factory=Restarts)
+    max_unavailable: MaxUnavailable | None = Field(
+        default=None,
+        description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
+        ' service: 1 unless given; batch: "unlimited"',
+    )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"

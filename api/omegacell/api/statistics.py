@@ -7,35 +7,23 @@ or as the memory that a `Recorder` is given.
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
+from omegacell.api.grants import Grants
+from omegacell.api.history_words import KINDS, describe_commands, find_spec, name_of_job
 from omegacell.api.records import At
 from omegacell.core.cell import Author, Cell
 from omegacell.core.commands import (
-    Command,
     Evict,
-    ExpireSession,
-    ForgetJob,
-    Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
-    Report,
-    SetTaints,
-    StopJob,
-    SubmitJob,
-    Tick,
     Transaction,
-    Unplaced,
 )
-from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Outcome, Reason, name_dimension
 from omegacell.store.engines import open_store
 from omegacell.store.folding import Applied
@@ -49,27 +37,6 @@ AUTHORS_KEPT: Final = 1_000_000
 """Revisions of which it is remembered whose they are."""
 
 QUIET_KINDS: Final = frozenset({"tick", "renew"})
-_KINDS: Final = {
-    "Genesis": "genesis",
-    "Reincarnate": "reincarnate",
-    "ActivateRules": "rules",
-    "OpenSession": "open",
-    "Renew": "renew",
-    "CloseSession": "close",
-    "ExpireSession": "expire",
-    "SubmitJob": "submit",
-    "StopJob": "stop",
-    "ForgetJob": "forget",
-    "Place": "place",
-    "Evict": "evict",
-    "Unplaced": "unplaced",
-    "RegisterMachine": "register",
-    "Inventory": "inventory",
-    "LoseMachines": "lose",
-    "SetTaints": "taint",
-    "Report": "report",
-    "Tick": "tick",
-}
 
 
 def scheduler_statistics(cell: Cell) -> tuple[SchedulerStatistics, ...]:
@@ -112,6 +79,9 @@ class Recorder:
     Args:
         after: The revision after which it begins.
         rows: How many transactions to remember.
+
+    Attributes:
+        grants: Claims that were granted.
     """
 
     def __init__(self, *, after: int, rows: int = ROWS_KEPT) -> None:
@@ -121,6 +91,7 @@ class Recorder:
         self._author_at: deque[str] = deque(maxlen=AUTHORS_KEPT)
         self._after = after
         self._last_revision = after
+        self.grants = Grants(after=after)
 
     @property
     def oldest_revision(self) -> int:
@@ -132,10 +103,12 @@ class Recorder:
         for one in applied:
             if one.revision != self._last_revision + 1:  # a reload jumped over some
                 self._author_at.clear()
+                self.grants.forget_all(after=one.revision - 1)
             self._last_revision = one.revision
             author = self._author_of(cell, one.transaction)
             self._author_at.append(author)
             self._rows.append(_row_of(cell, one, author))
+            self.grants.record(one, author)
             if one.transaction is not None and len(one.outcome.refusals):
                 self._conflicts.extend(self._conflicts_of(cell, one.transaction, one.outcome, author))
 
@@ -146,6 +119,7 @@ class Recorder:
         self._rows = deque([*rows, *self._rows], maxlen=self._rows.maxlen)
         self._conflicts = deque([*conflicts, *self._conflicts], maxlen=self._conflicts.maxlen)
         self._after = older._after
+        self.grants.prepend(older.grants)
 
     def history(self, query: HistoryQuery) -> tuple[HistoryRow, ...]:
         """Return transactions, newest first."""
@@ -200,11 +174,11 @@ class Recorder:
             yield ConflictRow(
                 revision=outcome.revision,
                 author=author,
-                job=_job_name(cell, int(jobs[position])),
+                job=name_of_job(cell, int(jobs[position])),
                 index=int(indices[position]),
                 machine=cell.machines.names[machine] if is_known else "",
                 reason=reason.name.lower(),
-                dimension=name_dimension(reason, dimension, _spec_of(cell, int(jobs[position]))),
+                dimension=name_dimension(reason, dimension, find_spec(cell, int(jobs[position]))),
                 shortage=int(refusals.shortages[place]),
                 seen=transaction.seen,
                 taken_at=taken_at,
@@ -263,8 +237,8 @@ def _row_of(cell: Cell, applied: Applied, author: str) -> HistoryRow:
     if transaction is not None:
         commands = transaction.commands
         main = commands[1:] if len(commands) > 1 and isinstance(commands[0], OpenSession) else commands
-        kind = _KINDS[type(main[0]).__name__] if main else "malformed"
-        jobs, summary = _describe(cell, main)
+        kind = KINDS[type(main[0]).__name__] if main else "malformed"
+        jobs, summary = describe_commands(cell, main)
         seq, seen, at_us = transaction.seq, transaction.seen, transaction.decided_to_us
     refusals = outcome.refusals
     return HistoryRow(
@@ -284,71 +258,6 @@ def _row_of(cell: Cell, applied: Applied, author: str) -> HistoryRow:
     )
 
 
-def _describe(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[str, ...], str]:
-    """Return the names of the jobs that commands are about, and what they ask for."""
-    jobs: dict[str, None] = {}
-    words = []
-    for command in commands[:8]:
-        match command:
-            case Place():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(count_of(len(command.indices), "claim"))
-            case Evict():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(count_of(len(command.indices), "eviction"))
-            case Unplaced():
-                jobs[_job_name(cell, command.job)] = None
-                words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
-            case SubmitJob():
-                jobs[command.spec.name] = None
-                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
-            case StopJob() | ForgetJob():
-                jobs[_job_name(cell, command.job)] = None
-            case Report():
-                for job in np.unique(command.jobs)[:8].tolist():
-                    jobs[_job_name(cell, job)] = None
-                words.append(count_of(len(command.jobs), "report"))
-            case _:
-                words.append(_describe_other(cell, command))
-    return tuple(jobs), ", ".join(word for word in words if word)
-
-
-def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command
-    match command:
-        case Genesis():
-            return f"cell {command.cell}"
-        case RegisterMachine():
-            return command.name
-        case Inventory():
-            return f"{_machine_name(cell, command.machine)}: {count_of(len(command.jobs), 'attempt')}"
-        case LoseMachines():
-            names = [_machine_name(cell, row) for row in command.machines[:3]]
-            more = f" and {len(command.machines) - 3} more" if len(command.machines) > 3 else ""
-            return ", ".join(names) + more
-        case SetTaints():
-            marks = [*(f"+{taint}" for taint in command.add), *(f"-{key}" for key in command.remove)]
-            return f"{count_of(len(command.machines), 'machine')}: {', '.join(marks)}"
-        case Tick():
-            changes = f", {len(command.gained)} gained" if len(command.gained) else ""
-            changes += f", {len(command.lost_contact)} lost contact" if len(command.lost_contact) else ""
-            return f"{command.dt_us / 1e6:.1f} s{changes}"
-        case OpenSession():
-            return command.author
-        case ExpireSession():
-            return f"session {command.session}"
-        case _:
-            return ""
-
-
-def count_of(count: int, noun: str) -> str:
-    """Return a number of things in words.
-
-    >>> count_of(1, "claim"), count_of(2, "claim")
-    ('1 claim', '2 claims')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return job, index and machine of all claims and evictions in order; None when it holds others."""
     parts = []
@@ -365,20 +274,6 @@ def _claims_of(transaction: Transaction) -> tuple[np.ndarray, np.ndarray, np.nda
         return None
     jobs, indices, machines = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return jobs, indices, machines
-
-
-def _spec_of(cell: Cell, job: int) -> JobSpec | None:
-    row = cell.jobs.row_of(job)
-    return None if row is None else cell.jobs.spec_of(row)
-
-
-def _job_name(cell: Cell, job: int) -> str:
-    spec = _spec_of(cell, job)
-    return f"#{job}" if spec is None else spec.name
-
-
-def _machine_name(cell: Cell, row: int) -> str:
-    return cell.machines.names[row] if 0 <= row < cell.machines.count else f"#{row}"
 
 
 def _matches(row: HistoryRow, query: HistoryQuery) -> bool:

@@ -3,12 +3,14 @@
 Both directions of a message stand next to each other where both are needed. Nothing here decides anything.
 """
 
+from collections.abc import Iterable
 from typing import cast
 
 from omegacell.api import records
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.core.devices import DeviceRequest
+from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
@@ -55,6 +57,8 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
             )
             for request in spec.devices
         ],
+        max_unavailable=spec.max_unavailable,
+        is_health_checked=spec.is_health_checked,
     )
 
 
@@ -84,6 +88,8 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         payload=payload_hash,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
         devices=tuple([_read_request(request) for request in message.devices]),
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
 
 
@@ -147,11 +153,16 @@ def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
 
 def read_pending(message: pb.PendingReason) -> records.PendingReason:
     """Return why tasks are pending."""
-    lacks = tuple(
-        records.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
-        for lack in message.lacks
-    )
+    lacks = read_lacks(message.lacks)
     return records.PendingReason(summary=message.summary, task_count=message.task_count, lacks=lacks)
+
+
+def read_lacks(messages: Iterable[pb.Lack]) -> tuple[records.Lack, ...]:
+    """Return how many machines cannot take a task, by reason."""
+    return tuple(
+        records.Lack(reason=lack.reason, dimension=lack.dimension, machine_count=lack.machine_count)
+        for lack in messages
+    )
 
 
 def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
@@ -239,6 +250,8 @@ def read_machine(message: pb.Machine) -> records.Machine:
         port_free=message.port_free,
         taints=tuple(message.taints),
         devices=tuple(read_device(device) for device in message.devices),
+        eligibility=Eligibility(message.eligibility),
+        drain=read_drain(message.drain) if message.HasField("drain") else None,
     )
 
 
@@ -249,6 +262,24 @@ def read_device(message: pb.MachineDevice) -> records.MachineDevice:
         count=message.count,
         free=message.free,
         attributes={attribute.name: attribute.value for attribute in message.attributes},
+    )
+
+
+def read_drain(message: pb.DrainProgress) -> records.DrainProgress:
+    """Return how far a drain has come."""
+    blocks = tuple(
+        records.DrainBlock(
+            hold=records.DrainHold(block.hold),
+            job=block.job,
+            job_id=JobId(block.job_id),
+            task_count=block.task_count,
+            is_forever=block.is_forever,
+            summary=block.summary,
+        )
+        for block in message.blocks
+    )
+    return records.DrainProgress(
+        task_count=message.task_count, ending_count=message.ending_count, left_us=message.left_us, blocks=blocks
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Evict
+from omegacell.core.drains import EvictCause
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.units import JobId
 
@@ -35,6 +36,7 @@ def find_unhealthy(cell: Cell) -> list[Evict]:
                 job=JobId(int(cell.jobs.id[job])),
                 indices=(own - cell.jobs.offset[job]).astype(np.int32),
                 attempts=tasks.attempt[own],
+                cause=EvictCause.UNHEALTHY,
             )
         )
     return commands

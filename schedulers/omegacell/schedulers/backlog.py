@@ -10,6 +10,7 @@ Theory of operation. A job with pending tasks has an `Entry`, which stands in on
   look per queue at those machines tells how many tasks they take now, and jobs are woken in order of priority until
   they cover that. A job that was woken and does not use the room wakes the next of its queue. Nothing is woken by time
   alone.
+- CAPPED: its scheduler's cap takes no more of it; woken when the cap gives way (see `queues`).
 - ELSEWHERE: in the share of another instance.
 
 Heaps are cleaned lazily: an item counts only while its stamp is that of its entry. Updating costs O(touched jobs); only
@@ -17,19 +18,19 @@ a change of the live instances looks at every waiting job. Times are monotonic m
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
-from omegacell.schedulers.feasibility import Shape, find_room, find_silent, shape_of, shape_on
+from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
+from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
 OLDEST_EVERY: Final = 10
@@ -38,83 +39,22 @@ OLDEST_EVERY: Final = 10
 QUEUES_PER_LOOK: Final = 64
 """Queues of parked jobs that one call of `Backlog.wake_fitting` compares with the machines that changed."""
 
-
-Queue: TypeAlias = tuple[Shape, int]
-"""Jobs that find room together: their shape, and the number of tasks of a gang, 0 for others."""
-
-Item: TypeAlias = tuple[tuple[int, int, int], int]
-"""An entry in a heap: its order, and its stamp when it was put there."""
-
-
-class Standing(IntEnum):
-    """Where an entry stands."""
-
-    READY = 0
-    DECIDING = 1
-    DELAYED = 2
-    PARKED = 3
-    ELSEWHERE = 4
-
+_WAITING: Final = (Standing.PARKED, Standing.DELAYED, Standing.CAPPED)
 
 # names of a module are read several times faster than members of an enum
 _READY: Final = Standing.READY
 _PENDING: Final = int(TaskState.PENDING)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Entry:
-    """A job that has pending tasks.
-
-    Attributes:
-        job, spec: which.
-        count: its pending tasks as last read.
-        standing: where it stands; stamp: changes with it, so that old heap items are known.
-        due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
-        queue: the one in which it was last parked.
-        conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
-        said_at_us: when the reason of its waiting was last appended, 0 for never.
-    """
-
-    job: JobId
-    spec: JobSpec
-    count: int
-    standing: Standing = Standing.READY
-    stamp: int = 0
-    due_us: int = 0
-    queue: Queue | None = None
-    conflicts: int = 0
-    misses: int = 0
-    failures: int = 0
-    said_at_us: int = 0
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Priority first, then age: the smallest goes first."""
-        return -self.spec.band, -self.spec.priority, self.job
-
-
-@dataclass(slots=True, eq=False)
-class _Parked:
-    """One queue of parked jobs: those that a machine that changed may help, and those tried since the last look."""
-
-    waiting: list[Item] = field(default_factory=list)
-    tried: list[Item] = field(default_factory=list)
-
-    def renew(self) -> None:
-        """Let all of them wait again, because machines changed."""
-        for item in self.tried:
-            heappush(self.waiting, item)
-        self.tried.clear()
-
-
-def queue_of(entry: Entry) -> Queue:
-    """Return the queue in which a job is parked."""
-    return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
-
-
-def _queue_on(overlay: Overlay, entry: Entry) -> Queue:
-    """Return the queue of a job as the cell is now: a job from which another must stay apart has one of its own."""
-    return shape_on(overlay, entry.spec), entry.count if entry.spec.is_gang else 0
+def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many tasks of a job some machines take now; of a gang the whole cell, all of them or none."""
+    # where other tasks matter, a machine that changed may make room on another one
+    rows = None if overlay.is_crowded(entry.spec) else looking_at
+    room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
+    if room and entry.spec.is_gang:
+        whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
+        room = whole if whole >= entry.count else 0
+    return room
 
 
 class Backlog:
@@ -129,11 +69,13 @@ class Backlog:
         self._by_order: list[Item] = []
         self._by_age: list[tuple[int, int]] = []
         self._timers: list[tuple[int, int, int]] = []
-        self._parked: dict[Queue, _Parked] = {}
+        self._parked: dict[Queue, Parked] = {}
         self._looking: list[Queue] = []
         self._looking_at: NDArray[np.int64] = np.empty(0, np.int64)
         self._changed: list[NDArray[np.int64]] = []
         self._silent: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._capped = CappedJobs()
+        self._may_cap_take = False
         self._stamps = 0
         self._taken = 0
         self._counts = [0] * len(Standing)
@@ -193,6 +135,7 @@ class Backlog:
             is_mine = self._is_mine(entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
                 self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
+                self._may_cap_take = True
                 self.wake_next(entry, now_us=now_us)
 
     def take(self, now_us: int) -> Entry | None:
@@ -232,7 +175,29 @@ class Backlog:
             entry.due_us = not_before_us
             entry.queue = queue_of(entry)
             self._stand(entry, Standing.PARKED)
-            self._parked.setdefault(entry.queue, _Parked()).tried.append((entry.order, entry.stamp))
+            self._parked.setdefault(entry.queue, Parked()).tried.append((entry.order, entry.stamp))
+
+    def hold(self, entry: Entry, cell: Cell) -> None:
+        """Let a job wait until its scheduler's cap takes more."""
+        if entry.job in self._entries:
+            self._stand(entry, Standing.CAPPED)
+            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, count=entry.count)
+
+    def note_cap(self) -> None:
+        """Remember that the cap may take more than when jobs were held, for `wake_capped`."""
+        self._may_cap_take = True
+
+    def wake_capped(self, cell: Cell) -> None:
+        """Wake held jobs that the cap takes now. Cost: O(1) unless `note_cap` was called since."""
+        if not self._may_cap_take or not self._counts[Standing.CAPPED]:
+            return
+        self._may_cap_take = False
+        for job in self._capped.take_fitting(cell, count_of=self._count_of):
+            self._stand(self._entries[job], Standing.READY)
+
+    def _count_of(self, item: Item) -> int:
+        job, stamp = item[0][2], item[1]
+        return self._entries[JobId(job)].count if self._is_current(job, stamp) else 0
 
     def note_machines(self, rows: NDArray[np.int64]) -> None:
         """Remember machines that changed, for `wake_fitting`; for nothing when no job could be parked by then."""
@@ -284,15 +249,17 @@ class Backlog:
         self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
+        self._may_cap_take = True
         del self._entries[entry.job]
         self._counts[entry.standing] -= 1
-        entry.stamp = self._next_stamp()
+        self._stamps += 1
+        entry.stamp = self._stamps
 
     def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
         """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
         wants_else = count > entry.count or (spec.is_gang and count != entry.count)
         entry.count, entry.spec = count, spec
-        if wants_else and entry.standing in (Standing.PARKED, Standing.DELAYED) and not entry.failures:
+        if wants_else and entry.standing in _WAITING and not entry.failures:
             self._stand(entry, Standing.READY)
 
     def _stand(self, entry: Entry, standing: Standing) -> None:
@@ -306,10 +273,6 @@ class Backlog:
             heappush(self._by_order, (entry.order, entry.stamp))
             heappush(self._by_age, (entry.job, entry.stamp))
             self._tidy()
-
-    def _next_stamp(self) -> int:
-        self._stamps += 1
-        return self._stamps
 
     def _is_current(self, job: int, stamp: int) -> bool:
         entry = self._entries.get(JobId(job))
@@ -355,19 +318,13 @@ class Backlog:
             return
         parked.renew()
         entry = self._first_parked(queue)
-        while entry is not None and queue != _queue_on(overlay, entry):
-            self._park_again(entry, _queue_on(overlay, entry))
+        while entry is not None and queue != queue_on(overlay, entry):
+            self._park_again(entry, queue_on(overlay, entry))
             entry = self._first_parked(queue)
         if entry is None:
             del self._parked[queue]
             return
-        # where other tasks matter, a machine that changed may make room on another one
-        rows = None if overlay.is_crowded(entry.spec) else self._looking_at
-        room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
-        if room and entry.spec.is_gang:
-            whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
-            room = whole if whole >= entry.count else 0
-        self._wake_tasks(queue, room, now_us)
+        self._wake_tasks(queue, _count_room(overlay, entry, self._looking_at, cell=cell), now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""
@@ -375,7 +332,7 @@ class Backlog:
         self._stand(entry, Standing.PARKED)
         if queue not in self._parked:
             self._looking.append(queue)
-        heappush(self._parked.setdefault(queue, _Parked()).waiting, (entry.order, entry.stamp))
+        heappush(self._parked.setdefault(queue, Parked()).waiting, (entry.order, entry.stamp))
 
     def _wake_tasks(self, queue: Queue, room: int, now_us: int) -> None:
         """Wake jobs of a queue in order until their tasks cover ``room``."""

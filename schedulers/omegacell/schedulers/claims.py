@@ -12,9 +12,9 @@ import numpy as np
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_highest, find_lowest, is_zero
 from omegacell.core.commands import Int32s
-from omegacell.core.conflicts import Overlay
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import name_dimension
+from omegacell.core.overlays import Overlay
 from omegacell.core.quick import quick
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
 from omegacell.schedulers.interface import Placement, TaskGroup

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.conflicts import Overlay
 from omegacell.core.jobs import JobSpec
+from omegacell.core.overlays import Overlay
 from omegacell.core.placement import MAX_WEIGHT, NO_RULES, Affinity, Effect, PlacementRules, Toleration
 
 KEPT_BYTES: Final = 64 << 20

@@ -19,8 +19,8 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.claims import GroupClaims, check_placement
+from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
 from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import Tentative
@@ -40,6 +40,8 @@ class Result(IntEnum):
     """The scheduler raised, or claimed what could not be granted."""
     GAVE_UP = 3
     """It was not asked: the job conflicted too often in a row, or is a gang that fits in no entry."""
+    CAPPED = 4
+    """It was not asked: its scheduler's cap takes no more of the job."""
 
 
 @quick
@@ -147,6 +149,21 @@ class Decider:
             to_us=now_us,
         )
 
+    def hold_back(self, entry: Entry, task_count: int, dimension: int, *, cell: Cell) -> Decision:
+        """Say that a scheduler's cap, in one of its dimensions, takes no more of a job."""
+        now_us = self._clock.wall_us()
+        lack = Lack(reason=Reason.CAP_EXCEEDED, dimension=dimension, machine_count=cell.machines.count)
+        said = Unplaced(job=entry.job, task_count=task_count, lacks=(lack,))
+        return Decision(
+            entry=entry,
+            result=Result.CAPPED,
+            commands=(said,) if self._is_news(entry, said, cell) else (),
+            claims=0,
+            has_left_room=False,
+            from_us=now_us,
+            to_us=now_us,
+        )
+
     def _conclude(self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell) -> _Part:
         """Turn checked claims into commands; a gang that was not claimed whole is not claimed at all."""
         group = claims.group
@@ -157,6 +174,7 @@ class Decider:
         commands: tuple[Scheduling, ...] = ()
         if claimed:
             tentative.take(group.spec, claims.machines)
+            tentative.take_cap(group.job, len(claims.machines))
             place = Place(
                 job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
             )
@@ -188,6 +206,13 @@ class Decider:
             return False
         entry.said_at_us = now_us
         return True
+
+
+def describe_oversize(group: TaskGroup, *, gang_claims: int) -> str:
+    """Return that a gang has more tasks than one transaction takes; empty when it has not."""
+    if not group.spec.is_gang or group.count <= gang_claims:
+        return ""
+    return f"a gang of {group.count} tasks; one transaction takes {gang_claims}"
 
 
 def describe_failure(error: Exception, scheduler: object) -> str:

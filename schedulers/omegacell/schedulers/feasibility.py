@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import is_distinct
 from omegacell.core.commands import Lack
-from omegacell.core.conflicts import Overlay
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import MAX_DIMENSIONS
 from omegacell.schedulers.classes import classes_of

@@ -31,15 +31,16 @@ from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, T
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import InvariantError
 from omegacell.core.outcomes import Outcome, Reason, Status
-from omegacell.core.units import TICK_PERIOD_US, Atomicity, Role, SessionId
+from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
-from omegacell.schedulers.backlog import Backlog, Entry, Standing
-from omegacell.schedulers.deciding import Decider, Decision
+from omegacell.schedulers.backlog import Backlog
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
+from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
-from omegacell.schedulers.view import Tentative
+from omegacell.schedulers.view import Tentative, fork_caps
 
 MAX_OPENINGS: Final = 10
 """Sessions that the cell may refuse in a row before the process gives up."""
@@ -119,7 +120,7 @@ class Loop:
         plugin_rng, self._jitter = np.random.default_rng(settings.seed).spawn(2)
         self._decider = Decider(scheduler, clock=clock, rng=plugin_rng)
         self._backlog = self._read_backlog()
-        self._settler = Settler(self._backlog, clock=clock, rng=self._jitter)
+        self._settler = Settler(self._backlog, cell=cell, clock=clock, rng=self._jitter)
         self._session: SessionId | None = None
         self._seq = 0
         self._openings = 0
@@ -154,7 +155,7 @@ class Loop:
                 self._elapsed_seen = (cell.elapsed, self._clock.monotonic_us())
                 self._settle_all(outcomes)
                 self._backlog = self._read_backlog()
-                self._settler = Settler(self._backlog, clock=self._clock, rng=self._jitter)
+                self._settler = Settler(self._backlog, cell=cell, clock=self._clock, rng=self._jitter)
             case _:
                 assert_never(event)
         return self._next_action()
@@ -173,6 +174,8 @@ class Loop:
             self._backlog.update_instances(self.cell, now_us=now_us)
         if self._backlog.is_looking_for_room:
             self._backlog.note_machines(delta.machines)
+        if self.settings.scheduler in delta.uncapped:
+            self._backlog.note_cap()
 
     def _next_action(self) -> Action:
         if self._session is not None and self._session not in self.cell.sessions:
@@ -183,6 +186,7 @@ class Loop:
             return self._open()
         self._openings = 0
         now_us = self._clock.monotonic_us()
+        self._backlog.wake_capped(self.cell)
         has_more = self._backlog.wake_fitting(self.cell, now_us=now_us)
         decisions = [] if now_us < self._paused_until_us else self._decide(now_us)
         if decisions:
@@ -228,7 +232,7 @@ class Loop:
         size = claims = 0
         deadline_us = now_us + limits.decide_us
         for _ in range(1 if self._to_draw else limits.jobs):
-            chosen = self._choose(now_us, room=limits.claims - claims, is_first=not said)
+            chosen = self._choose(now_us, tentative, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
             tentative = tentative or Tentative(self.cell)
@@ -254,35 +258,52 @@ class Loop:
         if first.conflicts >= self._limits.conflicts:
             note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
             return [self._decider.give_up(first, group.count, note)]
-        if group.spec.is_gang and group.count > self._limits.gang_claims:
-            note = f"a gang of {group.count} tasks; one transaction takes {self._limits.gang_claims}"
-            return [self._decider.give_up(first, group.count, note)]
+        oversize = describe_oversize(group, gang_claims=self._limits.gang_claims)
+        if oversize:
+            return [self._decider.give_up(first, group.count, oversize)]
+        lack = tentative.find_cap_lack(first.job, group.count if group.spec.is_gang else 1)
+        if lack >= 0:
+            return [self._decider.hold_back(first, group.count, lack, cell=self.cell)]
         return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
 
-    def _choose(self, now_us: int, *, room: int, is_first: bool) -> list[tuple[Entry, TaskGroup]] | None:
+    def _choose(
+        self, now_us: int, tentative: Tentative | None, *, room: int, is_first: bool
+    ) -> list[tuple[Entry, TaskGroup]] | None:
         """Take the jobs of one call of ``place``, at most ``room`` tasks; None when none is ready or they do not fit.
 
-        A job that is in trouble is decided on alone, so that it takes no other with it.
+        The scheduler is shown no more tasks than its cap takes. A job that is in trouble, or held back by the cap, is
+        decided on alone, so that it takes no other with it.
         """
         chosen: list[tuple[Entry, TaskGroup]] = []
+        caps = fork_caps(self.cell, tentative)
         while len(chosen) < self._traits.max_groups and room > 0:
             entry = self._take(now_us)
             if entry is None:
                 break
-            group = self._group_of(entry, now_us, number=len(chosen), limit=room)
+            allowed = MAX_TASKS_PER_JOB if caps is None else caps.room(self._row_of(entry))
+            is_capped = allowed < (entry.count if entry.spec.is_gang else 1)
+            limit = room if is_capped else min(room, allowed)
+            group = self._group_of(entry, now_us, number=len(chosen), limit=limit)
             if group is None:
                 continue
-            is_alone = bool(entry.failures) or group.count > self._limits.claims
+            is_alone = is_capped or bool(entry.failures) or group.count > self._limits.claims
             is_alone = is_alone or entry.conflicts >= self._limits.conflicts
             if (group.count > room and not is_first) or (is_alone and chosen):
                 self._backlog.give_back(entry)
                 break
             chosen.append((entry, group))
+            if caps is not None:
+                caps.take(self._row_of(entry), group.count)
             room -= group.count
             if is_alone or self._to_draw:
                 break
         self._to_draw -= 1 if chosen and self._to_draw else 0
         return chosen or None
+
+    def _row_of(self, entry: Entry) -> int:
+        row = self.cell.jobs.row_of(entry.job)
+        assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+        return row
 
     def _take(self, now_us: int) -> Entry | None:
         return self._backlog.take_any(now_us, self._jitter) if self._to_draw else self._backlog.take(now_us)
@@ -292,8 +313,7 @@ class Loop:
 
         A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
         """
-        row = self.cell.jobs.row_of(entry.job)
-        assert row is not None, f"job {entry.job} is in the backlog and not in the cell"
+        row = self._row_of(entry)
         elapsed_seen, seen_at_us = self._elapsed_seen
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
         is_gang = entry.spec.is_gang

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.backlog import Backlog, Entry
+from omegacell.schedulers.backlog import Backlog
 from omegacell.schedulers.backoff import AFTER_CONFLICT, AFTER_FAILURE, AFTER_MISS, LONG_WAIT_US
 from omegacell.schedulers.deciding import Decision, Result
+from omegacell.schedulers.entries import Entry
 
 TRY_AGAIN = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP, Reason.SUSPENDED)
 """Refusals that say nothing of the job: it is ready again once the loop has put itself right."""
@@ -16,9 +18,10 @@ TRY_AGAIN = (Reason.SESSION_UNKNOWN, Reason.SESSION_GAP, Reason.SUSPENDED)
 class Settler:
     """Puts jobs back into a backlog by what became of their decisions."""
 
-    def __init__(self, backlog: Backlog, *, clock: Clock, rng: np.random.Generator) -> None:
-        """Settle into ``backlog``; ``rng`` is for jitter."""
+    def __init__(self, backlog: Backlog, *, cell: Cell, clock: Clock, rng: np.random.Generator) -> None:
+        """Settle into ``backlog``, which is of ``cell``; ``rng`` is for jitter."""
         self._backlog = backlog
+        self._cell = cell
         self._clock = clock
         self._rng = rng
 
@@ -36,7 +39,8 @@ class Settler:
             self._settle_granted(decision)
 
     def _note_unclaimed(self, decision: Decision) -> None:
-        """Let jobs that were parked because of this decision's claims look again: the claims were not granted."""
+        """Let jobs that wait because of this decision's claims look again: the claims were not granted."""
+        self._backlog.note_cap()
         for command in decision.commands:
             if isinstance(command, Place):
                 self._backlog.note_machines(command.machines.astype(np.int64))
@@ -45,6 +49,8 @@ class Settler:
         """Settle a decision that had nothing new to append."""
         if decision.result is Result.FAILED:
             self._settle_failed(decision.entry)
+        elif decision.result is Result.CAPPED:
+            self._settle_capped(decision.entry)
         else:
             self._settle_short(decision)
 
@@ -61,6 +67,8 @@ class Settler:
                 self._settle_short(decision)
             case Result.FAILED:
                 self._settle_failed(entry)
+            case Result.CAPPED:
+                self._settle_capped(entry)
 
     def _settle_short(self, decision: Decision) -> None:
         """Park a job of which some or all tasks found no room."""
@@ -70,8 +78,13 @@ class Settler:
         delay_us = AFTER_MISS.delay_us(entry.misses, self._rng)
         now_us = self._clock.monotonic_us()
         self._backlog.park(entry, not_before_us=now_us + delay_us)
+        self._backlog.note_cap()
         if decision.has_left_room:
             self._backlog.wake_next(entry, now_us=now_us)
+
+    def _settle_capped(self, entry: Entry) -> None:
+        entry.conflicts = entry.misses = entry.failures = 0
+        self._backlog.hold(entry, self._cell)
 
     def _settle_failed(self, entry: Entry) -> None:
         entry.failures += 1
@@ -86,5 +99,7 @@ class Settler:
             self._backlog.give_back(entry)
 
     def _delay(self, entry: Entry, delay_us: int) -> None:
+        """Let a job wait for a time; what the cap leaves meanwhile is for others."""
+        self._backlog.note_cap()
         now_us = self._clock.monotonic_us()
         self._backlog.delay(entry, until_us=now_us + delay_us, now_us=now_us)

@@ -24,7 +24,7 @@ class LoopStatistics:
         claims, granted: claims proposed and granted.
         conflicts: decisions with a claim refused because the cell had changed; disagreements: for no such reason.
         misses: decisions that found too little room; failures: that the plug-in failed.
-        gave_up: jobs put off for long.
+        gave_up: jobs put off for long. capped: decisions that the scheduler's cap held back.
         refused: transactions refused as a whole; unknown: whose outcome nobody remembered.
     """
 
@@ -39,6 +39,7 @@ class LoopStatistics:
     misses: int = 0
     failures: int = 0
     gave_up: int = 0
+    capped: int = 0
     refused: int = 0
     unknown: int = 0
 
@@ -51,6 +52,7 @@ class LoopStatistics:
             self.misses += decision.result is Result.SHORT
             self.failures += decision.result is Result.FAILED
             self.gave_up += decision.result is Result.GAVE_UP
+            self.capped += decision.result is Result.CAPPED
 
     def count_outcome(self, decision: Decision, outcome: Outcome | None) -> None:
         """Count what became of a decision that was appended."""

@@ -11,12 +11,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
-from omegacell.core.conflicts import Overlay
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.crowds import Crowd
 from omegacell.core.jobs import JobSpec
+from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
 from omegacell.core.units import Band, JobId
 from omegacell.schedulers.classes import classes_of
@@ -82,7 +83,10 @@ class CellView:
 
     @property
     def state(self) -> NDArray[np.uint8]:
-        """`MachineState` of each machine: ``(machines,)`` uint8. Only UP machines take work, and `fits` knows it."""
+        """`MachineState` of each machine: ``(machines,)`` uint8.
+
+        Only UP machines that no operator cordoned or drains take work, and `fits` knows it.
+        """
         return _frozen(self._cell.machines.state)
 
     @property
@@ -259,6 +263,17 @@ class Tentative:
         if len(rows):
             self._waiting.append((spec, rows))
 
+    def find_cap_lack(self, job: JobId, task_count: int) -> int:
+        """Return the dimension in which a cap does not take so many more tasks of a job, -1 when it takes them."""
+        row = self._cell.jobs.row_of(job) if self._cell.caps.rows else None
+        return -1 if row is None else self._overlay.caps.find_lack(row, task_count)[0]
+
+    def take_cap(self, job: JobId, task_count: int) -> None:
+        """Count in so many claims of a job on its scheduler's cap."""
+        row = self._cell.jobs.row_of(job)
+        if self._cell.caps.rows and row is not None:
+            self._overlay.caps.take(row, task_count)
+
     def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
         """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
         overlay = self.overlay
@@ -267,6 +282,13 @@ class Tentative:
         if known is None:
             known = self._lacks[shape] = find_lacks(overlay, spec, cell=self._cell)
         return known
+
+
+def fork_caps(cell: Cell, tentative: Tentative | None) -> CapUse | None:
+    """Return what caps leave after an append's claims, None being none yet, to count claims in; None without caps."""
+    if not cell.caps.rows:
+        return None
+    return CapUse(cell.caps, cell.jobs) if tentative is None else tentative.overlay.caps.fork()
 
 
 def _frozen(array: NDArray[_Item]) -> NDArray[_Item]:

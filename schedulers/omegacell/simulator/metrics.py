@@ -168,14 +168,27 @@ def summarise_scheduler(tally: Tally) -> SchedulerMetrics:
 def summarise_workload(kind: Kind, records: list[JobRecord]) -> WorkloadMetrics:
     """Return the metrics of the jobs of one kind."""
     own = [record for record in records if record.kind is kind]
-    waits = [(record.first_us - record.submitted_us) / SECOND for record in own if record.first_us is not None]
-    whole = [(record.scheduled_us - record.submitted_us) / SECOND for record in own if record.scheduled_us is not None]
+    return summarise_waits(
+        kind,
+        jobs=len(own),
+        abandoned=sum(record.is_abandoned for record in own),
+        waits=[(record.first_us - record.submitted_us) / SECOND for record in own if record.first_us is not None],
+        whole=[
+            (record.scheduled_us - record.submitted_us) / SECOND for record in own if record.scheduled_us is not None
+        ],
+    )
+
+
+def summarise_waits(
+    kind: Kind, *, jobs: int, abandoned: int, waits: list[float], whole: list[float]
+) -> WorkloadMetrics:
+    """Return the metrics of jobs of one kind: ``waits`` of those that were tried, ``whole`` of those scheduled."""
     return WorkloadMetrics(
         kind=kind,
-        jobs=len(own),
+        jobs=jobs,
         tried=len(waits),
         scheduled=len(whole),
-        abandoned=sum(record.is_abandoned for record in own),
+        abandoned=abandoned,
         mean_wait_s=find_mean(waits),
         p90_wait_s=find_percentile(waits, 0.9),
         mean_wait_until_scheduled_s=find_mean(whole),

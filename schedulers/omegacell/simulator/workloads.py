@@ -55,7 +55,8 @@ class SimulatedJob:
     memory_gb: float
 
 
-_KINDS: Final = tuple(Kind)
+KINDS: Final = tuple(Kind)
+"""The kinds in the order in which a column numbers them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,7 +87,7 @@ class Workload:
         for number, kind, submitted_s, task_count, duration_s, cpus, memory_gb in zip(*columns, strict=True):
             yield SimulatedJob(
                 number=number,
-                kind=_KINDS[kind],
+                kind=KINDS[kind],
                 submitted_s=submitted_s,
                 task_count=task_count,
                 duration_s=duration_s,
@@ -109,7 +110,7 @@ class Workload:
         rows = list(jobs)
         return cls(
             numbers=np.array([job.number for job in rows], np.int64),
-            kinds=np.array([_KINDS.index(job.kind) for job in rows], np.uint8),
+            kinds=np.array([KINDS.index(job.kind) for job in rows], np.uint8),
             submitted_s=np.array([job.submitted_s for job in rows], np.float64),
             task_counts=np.array([job.task_count for job in rows], np.int64),
             duration_s=np.array([job.duration_s for job in rows], np.float64),

@@ -23,7 +23,15 @@ from typing import Final
 import numpy as np
 
 from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
-from omegacell.core.apply_machines import judge_inventory, judge_lose, judge_register, judge_taints, judge_tick
+from omegacell.core.apply_limits import judge_set_caps, judge_set_quota
+from omegacell.core.apply_machines import (
+    judge_eligibility,
+    judge_inventory,
+    judge_lose,
+    judge_register,
+    judge_taints,
+    judge_tick,
+)
 from omegacell.core.apply_sessions import (
     find_author_row,
     judge_close,
@@ -35,6 +43,7 @@ from omegacell.core.apply_sessions import (
     open_session,
 )
 from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
     SCHEDULING,
@@ -60,10 +69,13 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.conflicts import Base, Overlay, base_of
+from omegacell.core.conflicts import Base, base_of
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
@@ -144,7 +156,7 @@ def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) ->
 
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
-    overlay = Overlay(cell)
+    overlay, taken = Overlay(cell), Disruptions(cell)
     commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:
@@ -153,6 +165,8 @@ def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) ->
                 verdict = judge_place(cell, command, overlay=overlay, base=base, stamp=stamp)
                 if len(commands) > 1:
                     take_granted(cell, overlay, command, verdict=verdict)
+            elif isinstance(command, Evict):
+                verdict = judge_evict(cell, command, taken=taken, base=base, stamp=stamp)
             else:
                 verdict = _judge_other(cell, command, transaction, base=base, stamp=stamp)
             verdicts.append(verdict)
@@ -178,14 +192,16 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_report(cell, command, base=base, stamp=stamp)
         case SubmitJob():
             return judge_submit(cell, command, stamp=stamp, seen=base.seen)
-        case Evict():
-            return judge_evict(cell, command, base=base, stamp=stamp)
         case Unplaced():
             return judge_unplaced(cell, command, base=base)
         case StopJob():
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
+        case SetQuota():
+            return judge_set_quota(cell, command, stamp=stamp)
+        case SetCaps():
+            return judge_set_caps(cell, command, stamp=stamp)
         case Tick():
             return judge_tick(cell, command, session=session)
         case RegisterMachine():
@@ -196,6 +212,8 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_lose(cell, command, stamp=stamp, seen=base.seen)
         case SetTaints():
             return judge_taints(cell, command, stamp=stamp)
+        case SetEligibility():
+            return judge_eligibility(cell, command, stamp=stamp)
         case CloseSession():
             return judge_close(cell, session)
         case ExpireSession():
@@ -206,7 +224,7 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_reincarnate(cell, command, session)
         case ActivateRules():
             return judge_rules(cell, command)
-        case Renew() | OpenSession() | Place():
+        case Renew() | OpenSession() | Place() | Evict():
             return Verdict()
 
 
@@ -236,7 +254,14 @@ def _conclude(transaction: Transaction, verdicts: list[Verdict], revision: Revis
 
 def _conclude_one(transaction: Transaction, verdict: Verdict, revision: Revision) -> Outcome:
     if verdict.reason is not _NONE:
-        return Outcome(revision=revision, status=Status.REFUSED, reason=verdict.reason, is_conflict=verdict.is_conflict)
+        return Outcome(
+            revision=revision,
+            status=Status.REFUSED,
+            reason=verdict.reason,
+            value=verdict.value,
+            detail=verdict.detail,
+            is_conflict=verdict.is_conflict,
+        )
     if verdict.refusals is NO_REFUSALS or not len(verdict.refusals):
         return Outcome(
             revision=revision,

@@ -8,12 +8,14 @@ from functools import partial
 
 import numpy as np
 
+from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
+from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -21,32 +23,38 @@ MAX_TASK_ROWS = 50_000_000
 
 
 def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `SubmitJob`: create, change nothing, scale, replace, or refuse."""
+    """Judge a `SubmitJob`: create, change nothing, scale, adjust, replace, or refuse."""
     jobs, spec = cell.jobs, command.spec
     is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
     if job is None:
         write = partial(_write_create, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        return refuse(Reason.LIMIT) if is_too_many else verdict
+        excess = find_quota_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen)
+        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
-    is_same = replace(jobs.spec_of(row), count=spec.count) == spec
+    is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
     is_over = bool(jobs.stopping[row]) or not jobs.is_active(row)
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        return refuse(Reason.LIMIT) if is_too_many else verdict
+        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
+        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if not is_same:
         return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
-    if spec.count == jobs.count_wanted[row]:
+    if spec == jobs.spec_of(row):
         return Verdict(value=job, detail=Change.UNCHANGED)
     if jobs.stopping[row]:
         return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
     if is_too_many and spec.count > jobs.extent[row]:
         return refuse(Reason.LIMIT)
-    return Verdict(value=job, detail=Change.SCALED, write=partial(_write_scale, cell, spec, row=row, stamp=stamp))
+    change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
+    if spec.count > jobs.count_wanted[row]:
+        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
+    write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
+    return excess or Verdict(value=job, detail=change, write=write)
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -89,7 +97,7 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     jobs.created_at[row] = stamp.revision
     jobs.counts[row, TaskState.PENDING] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
-    _reshape(cell, row, stamp=stamp)
+    _reshape(cell, row, share=0, stamp=stamp)
 
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
@@ -99,11 +107,12 @@ def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) ->
 
 
 def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
     first = int(cell.jobs.offset[row])
     _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
     cell.jobs.why[row] = None
-    _reshape(cell, row, stamp=stamp)
+    _reshape(cell, row, share=share, stamp=stamp)
 
 
 def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
@@ -118,7 +127,7 @@ def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
 
 def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
     jobs, arena = cell.jobs, cell.tasks
-    before = int(jobs.count_wanted[row])
+    before, share = int(jobs.count_wanted[row]), count_share(jobs, row)
     jobs.count_wanted[row] = spec.count
     jobs.specs[row] = spec
     if spec.count > int(jobs.extent[row]):
@@ -134,7 +143,7 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         move_tasks(cell, again, TaskState.PENDING)
     if not jobs.counts[row, TaskState.PENDING]:
         jobs.why[row] = None
-    _reshape(cell, row, stamp=stamp)
+    _reshape(cell, row, share=share, stamp=stamp)
 
 
 def _enlarge(cell: Cell, row: int, count: int) -> None:
@@ -174,6 +183,10 @@ def _stop_tasks(cell: Cell, tasks: Rows) -> None:
     cell.touched.tasks.append(tasks[is_active])
 
 
-def _reshape(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:
+    """Mark a job as changed in shape; ``share`` is the number of tasks with which it counted before."""
     touch_job(cell, row, stamp=stamp)
     cell.touched.reshaped[int(cell.jobs.id[row])] = None
+    if cell.quotas.rows:
+        more = count_share(cell.jobs, row) - share
+        cell.quotas.charge(cell.jobs.spec_of(row), more, revision=stamp.revision, floor=stamp.floor)

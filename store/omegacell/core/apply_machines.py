@@ -1,4 +1,4 @@
-"""Judging and writing the commands about machines and time: register, inventory, lose, tick.
+"""Judging and writing the commands about machines and time: register, inventory, lose, taints, eligibility, tick.
 
 Time is only `Cell.elapsed`, and only `Tick` moves it; silence is counted in ticks. Nothing happens here because time
 passed: a proposer claims that a machine is lost, and the cell accepts or refuses.
@@ -10,6 +10,7 @@ import numpy as np
 
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, SetTaints, Tick
+from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import TaskState
 from omegacell.core.lives import Rows, Stamp, end_all_as, end_attempts
 from omegacell.core.machines import MachineState
@@ -178,6 +179,27 @@ def _write_taints(cell: Cell, changed: dict[int, tuple[Taint, ...]], *, stamp: S
     for row, taints in changed.items():
         machines.describe(row, attributes=machines.attributes[row], taints=taints)
     _touch(cell, np.array(list(changed), np.int64), stamp=stamp)
+
+
+def judge_eligibility(cell: Cell, command: SetEligibility, *, stamp: Stamp) -> Verdict:
+    """Judge a `SetEligibility`: machines that are so already are left alone, not even touched."""
+    machines = cell.machines
+    rows = np.array(command.machines, np.int64)
+    if rows.max() >= machines.count:
+        return refuse(Reason.UNKNOWN_MACHINE)
+    is_same = machines.eligibility[rows] == int(command.eligibility)
+    is_same &= machines.drain_deadline[rows] == command.deadline_us
+    rows = rows[~is_same]
+    if not len(rows):
+        return Verdict()
+    return Verdict(write=partial(_write_eligibility, cell, command, rows, stamp=stamp))
+
+
+def _write_eligibility(cell: Cell, command: SetEligibility, rows: Rows, *, stamp: Stamp) -> None:
+    cell.machines.eligibility[rows] = int(command.eligibility)
+    cell.machines.drain_deadline[rows] = command.deadline_us
+    cell.machines.note_standing()
+    _touch(cell, rows, stamp=stamp)
 
 
 def judge_tick(cell: Cell, command: Tick, *, session: int) -> Verdict:

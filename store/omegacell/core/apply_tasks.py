@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.apply_jobs import is_forgotten_since
+from omegacell.core.apply_limits import limit_claims
+from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
-from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, Overlay, find_refusals
+from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, find_refusals
+from omegacell.core.drains import EvictCause
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
 from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
 
@@ -31,6 +35,8 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
     offset = int(cell.jobs.offset[job_row])
     tasks = span_of(offset, command.indices)
     judged = find_refusals(cell, overlay, Claims(command, job_row, tasks), base=base)
+    if cell.caps.rows:
+        judged = limit_claims(cell, overlay, command, judged, base=base)
     indices, machines = command.indices, command.machines.astype(np.int64)
     if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE.value
@@ -51,10 +57,15 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     is_granted[verdict.refusals.positions] = False
     overlay.take(cell.jobs.spec_of(job_row), command.machines[is_granted])
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
+    if cell.caps.rows:
+        overlay.caps.take(job_row, verdict.granted)
 
 
-def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verdict:
-    """Judge an `Evict`: each task must still be in the attempt that was meant."""
+def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, stamp: Stamp) -> Verdict:
+    """Judge an `Evict`: each task must still be in the attempt that was meant, and a drain keeps within budgets.
+
+    What is granted is noted in ``taken``, for the commands after it.
+    """
     jobs, arena = cell.jobs, cell.tasks
     asked = len(command.indices)
     row = jobs.row_of(command.job)
@@ -68,8 +79,16 @@ def judge_evict(cell: Cell, command: Evict, *, base: Base, stamp: Stamp) -> Verd
     reasons = np.where(is_current, np.uint8(Reason.NONE), np.uint8(Reason.STALE_ATTEMPT))
     reasons[~is_known] = Reason.UNKNOWN_TASK
     is_changed = jobs.effective_changed_at(row, floor=base.floor) > base.seen
-    judged = Judged(reasons=reasons, is_conflict=np.full(asked, is_changed, np.uint8))
+    conflicts = np.full(asked, is_changed, np.uint8)
+    if command.cause is EvictCause.DRAIN:
+        active = np.flatnonzero(reasons == Reason.NONE)
+        reasons[active] = taken.find_reasons(row, tasks[active])
+        elsewhere = np.flatnonzero(reasons == Reason.NOT_DRAINING)
+        machines_changed = cell.machines.effective_changed_at(arena.machine[tasks[elsewhere]], floor=base.floor)
+        conflicts[elsewhere] = machines_changed > base.seen
+    judged = Judged(reasons=reasons, is_conflict=conflicts)
     granted = tasks[reasons == Reason.NONE]
+    taken.note(row, granted)
     fresh = np.unique(granted[arena.stopping[granted] == Stopping.NO])
     write = partial(_write_evict, cell, fresh, job_row=row, stamp=stamp) if len(fresh) else None
     return Verdict(asked=asked, granted=len(granted), refusals=refuse_rows(judged), write=write)

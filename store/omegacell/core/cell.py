@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.arena import TaskArena
+from omegacell.core.caps import CapTable
 from omegacell.core.commands import Genesis
 from omegacell.core.deltas import Delta, Touched
 from omegacell.core.jobs import TaskState
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.outcomes import REASON_COUNT, Outcome
+from omegacell.core.quotas import QuotaTable
 from omegacell.core.units import OUTCOMES_KEPT, Revision, Role, SessionId
 
 
@@ -122,9 +124,9 @@ class Cell:
         elapsed: the cell's own time, microseconds. tick: accepted ticks.
         last_stamp_us: the highest wall stamp seen, for people.
         forgotten_at: revision of the last `ForgetJob`.
-        topology_at: revision of the last change of which machines there are, up, and with which attributes and taints;
-            topology_before: what it was before the entry in which it was last written.
-        machines, jobs, tasks, sessions, authors: the tables.
+        topology_at: revision of the last change of which machines there are, up, open, and with which attributes and
+            taints; topology_before: what it was before the entry in which it was last written.
+        machines, jobs, tasks, sessions, authors, quotas, caps: the tables.
     """
 
     def __init__(self) -> None:
@@ -145,6 +147,8 @@ class Cell:
         self.tasks = TaskArena()
         self.sessions: dict[SessionId, Session] = {}
         self.authors = AuthorTable()
+        self.quotas = QuotaTable()
+        self.caps = CapTable()
         self.touched = Touched()
 
     def outcome_of(self, session: SessionId, seq: int) -> Outcome | None:
@@ -196,6 +200,8 @@ class Cell:
         other.jobs = self.jobs.copy()
         other.tasks = self.tasks.copy()
         other.authors = self.authors.copy()
+        other.quotas = self.quotas.copy()
+        other.caps = self.caps.copy()
         for number, session in self.sessions.items():
             other.sessions[number] = Session(
                 author=session.author,

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import Taint
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
@@ -101,8 +103,8 @@ class ExpireSession:
 class SubmitJob:
     """Bring a job in, scale it, or (``replace``) put another spec in its place.
 
-    The same spec again changes nothing; another count scales; anything else is refused unless ``replace``, which
-    stops the old job's tasks and begins a new job under the same name.
+    The same spec again changes nothing; another count scales, another ``max_unavailable`` counts from now on; anything
+    else is refused unless ``replace``, which stops the old job's tasks and begins a new job under the same name.
     """
 
     spec: JobSpec
@@ -148,11 +150,13 @@ class Evict:
         job: whose tasks.
         indices: task indices, ``(tasks,)`` int32.
         attempts: the attempts meant, ``(tasks,)`` int32.
+        cause: why; with DRAIN the job's budget is kept.
     """
 
     job: JobId
     indices: Int32s
     attempts: Int32s
+    cause: EvictCause = EvictCause.OPERATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +165,8 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1.
+        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
+            `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 
@@ -342,6 +347,8 @@ Command: TypeAlias = (
     | SubmitJob
     | StopJob
     | ForgetJob
+    | SetQuota
+    | SetCaps
     | Place
     | Evict
     | Unplaced
@@ -349,6 +356,7 @@ Command: TypeAlias = (
     | Inventory
     | LoseMachines
     | SetTaints
+    | SetEligibility
     | Report
     | Tick
 )

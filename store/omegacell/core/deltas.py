@@ -26,6 +26,7 @@ class Delta:
         task_parts, machine_parts: what `tasks` and `machines` are made of, in any order.
         is_sessions_changed: a session was opened, closed or expired.
         is_ticked: a tick was accepted.
+        uncapped: schedulers whose cap may take more than before.
     """
 
     jobs: tuple[JobId, ...] = ()
@@ -34,6 +35,7 @@ class Delta:
     machine_parts: Sequence[Span] = ()
     is_sessions_changed: bool = False
     is_ticked: bool = False
+    uncapped: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> NDArray[np.int64]:
@@ -56,6 +58,7 @@ class Touched:
     machines: list[Span] = field(default_factory=list)
     sessions: bool = False
     ticked: bool = False
+    uncapped: dict[str, None] = field(default_factory=dict)
 
     def drain(self) -> Delta:
         """Return what was noted and forget it. Cost: O(touched)."""
@@ -66,8 +69,9 @@ class Touched:
             machine_parts=self.machines,
             is_sessions_changed=self.sessions,
             is_ticked=self.ticked,
+            uncapped=frozenset(self.uncapped),
         )
-        self.jobs, self.reshaped = {}, {}
+        self.jobs, self.reshaped, self.uncapped = {}, {}, {}
         self.tasks, self.machines = [], []
         self.sessions = self.ticked = False
         return delta
@@ -89,4 +93,5 @@ def join(deltas: Sequence[Delta]) -> Delta:
         machine_parts=[part for delta in deltas for part in delta.machine_parts],
         is_sessions_changed=True in [delta.is_sessions_changed for delta in deltas],
         is_ticked=True in [delta.is_ticked for delta in deltas],
+        uncapped=frozenset([name for delta in deltas for name in delta.uncapped]),
     )

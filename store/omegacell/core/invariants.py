@@ -7,6 +7,7 @@ history, by ``omega store verify``, and never in a hot path.
 from collections import Counter
 
 from omegacell.core.cell import Cell
+from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
 from omegacell.core.machines import MachineState
@@ -21,6 +22,8 @@ def check(cell: Cell) -> None:
     _check_machines(cell)
     _check_ports(cell)
     _check_devices(cell)
+    _check_quotas(cell)
+    _check_caps(cell)
 
 
 def _require(is_true: bool, what: str) -> None:
@@ -93,8 +96,10 @@ def _check_machines(cell: Cell) -> None:
     for driver in machines.driver_names:
         bit = machines.driver_bit(driver)
         expected = [
-            bool(drivers & bit) and state == MachineState.UP
-            for drivers, state in zip(machines.drivers.tolist(), machines.state.tolist(), strict=True)
+            bool(drivers & bit) and state == MachineState.UP and eligibility == Eligibility.OPEN
+            for drivers, state, eligibility in zip(
+                machines.drivers.tolist(), machines.state.tolist(), machines.eligibility.tolist(), strict=True
+            )
         ]
         _require(machines.takers(driver).tolist() == expected, f"the machines that take {driver} are others")
     contacts = zip(machines.contact_session.tolist(), machines.silent_ticks.tolist(), strict=True)
@@ -102,6 +107,9 @@ def _check_machines(cell: Cell) -> None:
     _require(machines.silent().tolist() == silent, "the silent machines are others")
     for row in range(machines.count):
         name = machines.names[row]
+        has_deadline = machines.drain_deadline[row] != NO_DEADLINE
+        is_draining = machines.eligibility[row] == Eligibility.DRAINING
+        _require(is_draining or not has_deadline, f"machine {name} has a deadline and does not drain")
         _require(machines.row_of(name) == row, f"machine {name} is not found in its row {row}")
         _require(machines.allocated[row].tolist() == held[row], f"machine {name}: allocated is not what tasks hold")
         for dimension in range(RESOURCE_COUNT):
@@ -166,3 +174,32 @@ def _check_devices(cell: Cell) -> None:
             free = offered - sum(index < offered for index in used)
             _require(int(kind.free[row]) == free, f"machine row {row}: {free} {kind.name} are free")
     _require(not expected, f"tasks hold devices of unknown kinds: {sorted(expected)}")
+
+
+def _check_quotas(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    for (owner, band), quota in cell.quotas.rows.items():
+        _require(band > 0, f"the lowest band has a quota, of {owner}")
+        expected = [0] * RESOURCE_COUNT
+        for row in range(jobs.count):
+            spec = jobs.specs[row]
+            if spec is None or jobs.stopping[row] or (spec.owner, spec.band) != (owner, band):
+                continue
+            offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
+            if any(state < TaskState.SUCCEEDED for state in arena.state[offset : offset + extent].tolist()):
+                expected = [used + amount * spec.count for used, amount in zip(expected, spec.resources, strict=True)]
+        _require(quota.usage == expected, f"quota of {owner}, band {band}: usage {quota.usage}, jobs ask {expected}")
+
+
+def _check_caps(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    held: dict[str, list[int]] = {name: [0, 0] for name in cell.caps.rows}
+    holders: dict[str, set[int]] = {name: set() for name in cell.caps.rows}
+    for task in range(arena.count):
+        spec = jobs.specs[int(arena.job[task])] if arena.job[task] >= 0 and arena.machine[task] >= 0 else None
+        if spec is not None and spec.scheduler in held:
+            held[spec.scheduler] = [used + spec.resources[at] for at, used in enumerate(held[spec.scheduler])]
+            holders[spec.scheduler].add(int(arena.job[task]))
+    for name, cap in cell.caps.rows.items():
+        expected = [*held[name], len(holders[name])]
+        _require(cap.usage == expected, f"cap of {name}: usage {cap.usage}, tasks hold {expected}")

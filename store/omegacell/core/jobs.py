@@ -42,6 +42,9 @@ TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPP
 """States in which a task rests; LOST and EVICTED only describe attempts: their tasks are pending again."""
 
 
+NO_LIMIT: Final = -1
+
+
 class Event(IntEnum):
     """What can happen to a task."""
 
@@ -101,7 +104,7 @@ class Port:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What the core must know of a job; two equal specs but for ``count`` are the same job scaled.
+    """What the core must know of a job; equal specs but for ``count`` and ``max_unavailable`` are one job.
 
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
@@ -122,6 +125,9 @@ class JobSpec:
         placement: rules and wishes about where its tasks may run.
         payload: hash of what its tasks run, 32 bytes; empty when there is none.
         devices: the devices of one task, names in ascending order, each once.
+        max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
+            none is taken; `NO_LIMIT` for any.
+        is_health_checked: its tasks have a health check: they are available once it was passed.
     """
 
     name: str
@@ -142,3 +148,5 @@ class JobSpec:
     placement: PlacementRules = NO_RULES
     payload: bytes = b""
     devices: tuple[DeviceRequest, ...] = ()
+    max_unavailable: int = NO_LIMIT
+    is_health_checked: bool = False

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.caps import holds_any
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
@@ -91,6 +92,10 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
         for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
             arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
     counts = jobs.counts[job_row]
+    if cell.caps.rows:
+        cap = cell.caps.charge(spec, count, job_count=not holds_any(jobs, job_row))
+        if cap is not None:
+            cap.touch(revision=stamp.revision, floor=stamp.floor)
     counts[_PENDING] -= count
     counts[_PLACED] += count
     if not counts[_PENDING]:
@@ -155,6 +160,23 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     cell.touched.machines.append(machines)
     touch_jobs(cell, np.unique(job_rows), stamp=stamp)
+    if cell.caps.rows or cell.quotas.rows:
+        rows, counts = np.unique(job_rows, return_counts=True)
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            give_back(cell, row, count, stamp=stamp)
+
+
+def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
+    """Count the ended attempts of a job out of its scheduler's cap, and the job out of its quota once it rests."""
+    jobs = cell.jobs
+    spec = jobs.spec_of(job_row)
+    cap = cell.caps.charge(spec, -count, job_count=-(not holds_any(jobs, job_row)))
+    if cap is not None:
+        cap.touch(revision=stamp.revision, floor=stamp.floor)
+        cell.touched.uncapped[spec.scheduler] = None
+    if not jobs.stopping[job_row] and not jobs.is_active(job_row):
+        wanted = int(jobs.count_wanted[job_row])
+        cell.quotas.charge(spec, -wanted, revision=stamp.revision, floor=stamp.floor)
 
 
 def move_tasks(cell: Cell, tasks: Rows, states: NDArray[np.uint8] | TaskState) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from omegacell.core.attributes import AttributeIndex
 from omegacell.core.columns import Column, Table
 from omegacell.core.devices import DeviceTable
+from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.placement import Taint
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
@@ -29,6 +30,7 @@ class MachineState(IntEnum):
 
 _ROW_WIDTH: Final = BAND_COUNT * RESOURCE_COUNT
 _UP: Final = int(MachineState.UP)
+_OPEN: Final = int(Eligibility.OPEN)
 """A plain integer: numpy asks an enum member for attributes that it does not have, at every comparison."""
 
 _UNKNOWN: Final = 1 << 63
@@ -44,7 +46,8 @@ class MachineTable(Table):
         free: ``(machines, resources)`` int64: capacity less all bands of ``allocated``; negative after a shrink.
         state: `MachineState`, uint8.
         epoch: bumped by every registration, int32.
-        changed_at: revision of the last change of capacity, use, state or attributes, int64 (Omega's sequence number).
+        changed_at: revision of the last change of capacity, use, state, eligibility or attributes, int64 (Omega's
+            sequence number).
         changed_before: what ``changed_at`` was before the entry in which it was last written, int64.
         claimed_at: revision of the last granted claim, int64; claimed_by: its author's row, int32, -1 for none.
         drivers: bits of the drivers offered, int64.
@@ -52,6 +55,8 @@ class MachineTable(Table):
         lost_elapsed: elapsed when it was lost, int64, -1 for never.
         port_first, port_last, port_next, port_free: the range that may be granted, where the next grant begins to
             look, how many of the range are free; int32.
+        eligibility: `drains.Eligibility`, uint8; drain_deadline: elapsed from which a drain is held to no budget,
+            int64, -1 for never. Only an operator's word changes them: they outlive registrations and losses.
         names, boot_ids: by row. attributes: name and value pairs by row. ports: by row, port number to task row.
         taints: by row. index: attributes and taints as columns, derived.
         devices: what machines have of named devices, and who holds them.
@@ -75,6 +80,8 @@ class MachineTable(Table):
         "port_last": Column(np.int32, fresh=-1),
         "port_next": Column(np.int32),
         "port_free": Column(np.int32),
+        "eligibility": Column(np.uint8),
+        "drain_deadline": Column(np.int64, fresh=NO_DEADLINE),
     }
     capacity: NDArray[np.int64]
     allocated: NDArray[np.int64]
@@ -93,6 +100,8 @@ class MachineTable(Table):
     port_last: NDArray[np.int32]
     port_next: NDArray[np.int32]
     port_free: NDArray[np.int32]
+    eligibility: NDArray[np.uint8]
+    drain_deadline: NDArray[np.int64]
 
     def __init__(self) -> None:
         """Begin with no machines."""
@@ -196,11 +205,11 @@ class MachineTable(Table):
                 held[rows] = held[rows] + amount
 
     def takers(self, driver: str) -> NDArray[np.bool_]:
-        """Return which machines are up and offer a driver: ``(machines,)`` bool, read-only. Found once, and kept."""
+        """Return which machines are up, open and offer a driver: ``(machines,)`` bool, read-only. Found once, kept."""
         bit = self.driver_bit(driver)
         known = self._takers.get(bit)
         if known is None or len(known) != self.count:
-            known = (self.drivers & bit != 0) & (self.state == _UP)
+            known = (self.drivers & bit != 0) & (self.state == _UP) & (self.eligibility == _OPEN)
             known.flags.writeable = False
             self._takers[bit] = known
         return known
@@ -222,7 +231,7 @@ class MachineTable(Table):
         return self._is_any_silent
 
     def note_standing(self) -> None:
-        """Find `takers` and `silent` anew: to be called by whoever writes state, drivers, contact or ticks. Mutates."""
+        """Find `takers` and `silent` anew: whoever writes what they are made of calls this. Mutates."""
         self._takers.clear()
         self._silent = None
 

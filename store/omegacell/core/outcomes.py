@@ -14,7 +14,7 @@ import numpy as np
 from omegacell.core.commands import Bytes, Int32s, Int64s
 from omegacell.core.jobs import JobSpec
 from omegacell.core.quick import quick
-from omegacell.core.units import RESOURCE_NAMES, Revision
+from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, Revision
 
 
 class Status(IntEnum):
@@ -57,45 +57,53 @@ class Reason(IntEnum):
     MACHINE_HEARD = 17
     TOO_MANY_LOST = 18
     LIMIT = 19
+    QUOTA_EXCEEDED = 20
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 20
-    TASK_NOT_PENDING = 21
-    STALE_ATTEMPT = 22
-    CLAIMED_TWICE = 23
-    MACHINE_CHANGED = 24
-    MACHINE_NOT_UP = 25
-    DRIVER_MISSING = 26
-    CONSTRAINT = 27
-    TAINTED = 28
-    NEIGHBOUR = 29
-    TOO_MANY_ON_MACHINE = 30
-    SPREAD_SKEWED = 31
-    DEVICE_MISSING = 32
-    PORT_IN_RANGE = 33
-    PORT_TAKEN = 34
-    PORTS_EXHAUSTED = 35
-    DEVICES_EXHAUSTED = 36
-    RESOURCES = 37
-    GANG_PARTNER = 38
+    UNKNOWN_TASK = 21
+    TASK_NOT_PENDING = 22
+    STALE_ATTEMPT = 23
+    NOT_DRAINING = 24
+    JOB_DISRUPTED = 25
+    CLAIMED_TWICE = 26
+    CAP_EXCEEDED = 27
+    MACHINE_CHANGED = 28
+    MACHINE_NOT_UP = 29
+    DRIVER_MISSING = 30
+    MACHINE_CORDONED = 31
+    CONSTRAINT = 32
+    TAINTED = 33
+    NEIGHBOUR = 34
+    TOO_MANY_ON_MACHINE = 35
+    SPREAD_SKEWED = 36
+    DEVICE_MISSING = 37
+    PORT_IN_RANGE = 38
+    PORT_TAKEN = 39
+    PORTS_EXHAUSTED = 40
+    DEVICES_EXHAUSTED = 41
+    RESOURCES = 42
+    GANG_PARTNER = 43
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 39
+    PLUGIN_FAILED = 44
 
 
 REASON_COUNT = len(Reason)
 
 
 def name_dimension(reason: int, dimension: int, spec: JobSpec | None) -> str:
-    """Return what a refusal lacks: a resource, or a device that the job asks for; empty where it lacks nothing named.
+    """Return what a refusal lacks: a resource, what a cap counts, or a device that the job asks for; empty for nothing.
 
     ``spec`` is the job's; without it a device has no name but its number.
+
+    >>> name_dimension(Reason.RESOURCES, 1, None), name_dimension(Reason.CAP_EXCEEDED, 2, None)
+    ('memory_bytes', 'jobs')
     """
     if dimension < 0:
         return ""
-    if reason not in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
-        return RESOURCE_NAMES[dimension] if dimension < len(RESOURCE_NAMES) else f"resource {dimension}"
-    if spec is None or dimension >= len(spec.devices):
-        return f"device {dimension}"
-    return spec.devices[dimension].name
+    if reason in (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED):
+        known = dimension < len(spec.devices) if spec is not None else False
+        return spec.devices[dimension].name if spec is not None and known else f"device {dimension}"
+    names = CAP_NAMES if reason == Reason.CAP_EXCEEDED else RESOURCE_NAMES
+    return names[dimension] if dimension < len(names) else f"resource {dimension}"
 
 
 class Change(IntEnum):
@@ -106,6 +114,8 @@ class Change(IntEnum):
     UNCHANGED = 2
     SCALED = 3
     REPLACED = 4
+    ADJUSTED = 5
+    """Nothing that concerns its tasks: its ``max_unavailable``."""
 
 
 @quick
@@ -117,8 +127,8 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, else -1,
-            int32.
+        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
+            `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -154,8 +164,8 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, else 0.
+        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
+        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

@@ -15,7 +15,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import are_equal, is_run, is_zero, span_of
 from omegacell.core.commands import Report, ReportKind
 from omegacell.core.jobs import Kind, Stopping, TaskState
-from omegacell.core.lives import Stamp, charge_all, return_grants, touch_job
+from omegacell.core.lives import Stamp, charge_all, give_back, return_grants, touch_job
 
 # plain integers: numpy asks an enum member for attributes that it does not have, at every use
 _PLACED: Final = int(TaskState.PLACED)
@@ -94,5 +94,7 @@ def write_ending(cell: Cell, command: Report, ending: Ending, *, stamp: Stamp) -
     counts[_SUCCEEDED] += len(machines)
     cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
     touch_job(cell, row, stamp=stamp)
+    if cell.caps.rows or cell.quotas.rows:
+        give_back(cell, row, len(machines), stamp=stamp)
     cell.touched.tasks.append(at)
     cell.touched.machines.append(machines)

@@ -4,7 +4,7 @@ The bytes are canonical: equal cells have equal bytes, whatever order their dict
 hash of them. A snapshot is what checkpoints hold; it is not the log's format and knows nothing of protobuf.
 
 Layout: 8 bytes magic, 8 bytes length of the head, the head (canonical JSON: scalars, names, specs, sessions, authors,
-and for each table its row count and columns), then the columns' bytes in the head's order.
+limits, and for each table its row count and columns), then the columns' bytes in the head's order.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import numpy as np
 
 from omegacell.core import outcomes
 from omegacell.core.arena import PastAttempt, TaskArena
+from omegacell.core.caps import Cap
 from omegacell.core.cell import Author, Cell, Session
 from omegacell.core.columns import Table
 from omegacell.core.commands import Genesis, Lack, Unplaced
@@ -26,6 +27,7 @@ from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
+from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
 
@@ -55,6 +57,8 @@ def encode(cell: Cell) -> bytes:
         "tasks": _tasks_head(cell.tasks),
         "sessions": [_session_head(number, cell.sessions[number]) for number in sorted(cell.sessions)],
         "authors": [asdict(author) for author in cell.authors.rows],
+        "quotas": [[*key, *_limit_row(cell.quotas.rows[key])] for key in sorted(cell.quotas.rows)],
+        "caps": [[name, *_limit_row(cell.caps.rows[name])] for name in sorted(cell.caps.rows)],
         "columns": [[table.count, _column_names(table)] for table in tables],
     }
     text = json.dumps(head, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
@@ -108,7 +112,25 @@ def _decode(snapshot: bytes) -> Cell:
         cell.sessions[SessionId(row["id"])] = _read_session(row)
     for row in head["authors"]:
         cell.authors.add(Author(**row))
+    for owner, band, *limit in head["quotas"]:
+        cell.quotas.rows[owner, band] = Quota(**_read_limit(limit))
+    for name, *limit in head["caps"]:
+        cell.caps.rows[name] = Cap(**_read_limit(limit))
     return cell
+
+
+def _limit_row(limit: Quota | Cap) -> list[Any]:
+    return [limit.amounts, limit.usage, limit.changed_at, limit.changed_before]
+
+
+def _read_limit(row: list[Any]) -> dict[str, Any]:
+    amounts, usage, changed_at, changed_before = row
+    return {
+        "amounts": tuple(amounts),
+        "usage": usage,
+        "changed_at": changed_at,
+        "changed_before": changed_before,
+    }
 
 
 def _column_names(table: Table) -> list[str]:

@@ -24,6 +24,14 @@ RESOURCE_NAMES: Final = ("cpu_milli", "memory_bytes", "disk_bytes")
 
 RESOURCE_COUNT: Final = len(RESOURCE_NAMES)
 
+CAP_NAMES: Final = ("cpu_milli", "memory_bytes", "jobs")
+"""The dimensions of a scheduler's cap in their order; the first two are those of resources."""
+
+CAP_COUNT: Final = len(CAP_NAMES)
+
+UNLIMITED: Final = -1
+"""No limit, where a quota or a cap has an amount."""
+
 FORMAT: Final = 1
 """The number of the persistent format that this version reads and writes."""
 
@@ -32,6 +40,9 @@ RULES: Final = 1
 
 MAX_QUANTITY: Final = 1 << 50
 """No quantity of a resource and no duration is above this; wall stamps go up to 2^60."""
+
+MAX_TOTAL: Final = 1 << 60
+"""No limit on a sum over many tasks (a quota, a cap) is above this."""
 
 MAX_ENTRY_BYTES: Final = 1 << 20
 """An encoded entry is at most this long, in every engine."""
@@ -50,10 +61,13 @@ MAX_DEVICE_COUNT: Final = 1_024
 """Devices of one kind on one machine."""
 MAX_DEVICE_KINDS: Final = 256
 """Kinds of devices that the machines of one cell may ever offer."""
-MAX_DIMENSIONS: Final = max(RESOURCE_COUNT, MAX_DEVICES_PER_TASK)
+MAX_DIMENSIONS: Final = max(RESOURCE_COUNT, CAP_COUNT, MAX_DEVICES_PER_TASK)
 """What a refusal may lack: one of the resources, or one of the devices that a job asks for."""
 MAX_DRIVERS: Final = 62
 """Drivers are interned as bits of an int64 mask."""
+
+MAX_QUOTAS: Final = 10_000
+MAX_CAPS: Final = 1_000
 
 OUTCOMES_KEPT: Final = 64
 """Outcomes a cell remembers for each session."""

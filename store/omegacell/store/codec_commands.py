@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from omegacell.core import commands as core
-from omegacell.core.devices import DeviceOffer
+from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
     INT32,
@@ -22,10 +23,22 @@ from omegacell.store.codec_columns import (
     read_int64s,
 )
 from omegacell.store.codec_jobs import read_spec, write_spec
+from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
+from omegacell.store.codec_machines import (
+    read_inventory,
+    read_lose_machines,
+    read_register_machine,
+    read_set_eligibility,
+    write_inventory,
+    write_lose_machines,
+    write_register_machine,
+    write_set_eligibility,
+)
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
+_CAUSES = EnumTable(EvictCause, pb.EvictCause, "EVICT_CAUSE")
 
 
 # --- the cell -----------------------------------------------------------------------------------------------------
@@ -177,11 +190,17 @@ def _write_evict(message: pb.Command, command: core.Evict) -> None:
     evict.job = command.job
     evict.indices = column_bytes(command.indices, INT32)
     evict.attempts = column_bytes(command.attempts, INT32)
+    evict.cause = _CAUSES.to_wire(command.cause)
 
 
 def _read_evict(message: pb.Command) -> core.Evict:
     evict = message.evict
-    return core.Evict(job=JobId(evict.job), indices=read_int32s(evict.indices), attempts=read_int32s(evict.attempts))
+    return core.Evict(
+        job=JobId(evict.job),
+        indices=read_int32s(evict.indices),
+        attempts=read_int32s(evict.attempts),
+        cause=_CAUSES.from_wire(evict.cause),
+    )
 
 
 def _write_unplaced(message: pb.Command, command: core.Unplaced) -> None:
@@ -210,75 +229,6 @@ def _read_unplaced(message: pb.Command) -> core.Unplaced:
 
 
 # --- machines -----------------------------------------------------------------------------------------------------
-
-
-def _write_register_machine(message: pb.Command, command: core.RegisterMachine) -> None:
-    machine = message.register_machine
-    machine.SetInParent()
-    machine.name = command.name
-    machine.boot_id = command.boot_id
-    machine.capacity.extend(command.capacity)
-    machine.drivers.extend(command.drivers)
-    for name, value in command.attributes:
-        machine.attributes.add(name=name, value=value)
-    machine.port_first = command.port_first
-    machine.port_last = command.port_last
-    for device in command.devices:
-        offer = machine.devices.add(name=device.name, count=device.count)
-        for name, value in device.attributes:
-            offer.attributes.add(name=name, value=value)
-
-
-def _read_register_machine(message: pb.Command) -> core.RegisterMachine:
-    machine = message.register_machine
-    return core.RegisterMachine(
-        name=machine.name,
-        boot_id=machine.boot_id,
-        capacity=tuple(machine.capacity),
-        drivers=tuple(machine.drivers),
-        attributes=tuple([(attribute.name, attribute.value) for attribute in machine.attributes]),
-        port_first=machine.port_first,
-        port_last=machine.port_last,
-        devices=tuple([_read_offer(offer) for offer in machine.devices]),
-    )
-
-
-def _read_offer(message: pb.DeviceOffer) -> DeviceOffer:
-    attributes = tuple([(attribute.name, attribute.value) for attribute in message.attributes])
-    return DeviceOffer(name=message.name, count=message.count, attributes=attributes)
-
-
-def _write_inventory(message: pb.Command, command: core.Inventory) -> None:
-    inventory = message.inventory
-    inventory.SetInParent()
-    inventory.machine = command.machine
-    inventory.epoch = command.epoch
-    inventory.jobs = column_bytes(command.jobs, INT64)
-    inventory.indices = column_bytes(command.indices, INT32)
-    inventory.attempts = column_bytes(command.attempts, INT32)
-
-
-def _read_inventory(message: pb.Command) -> core.Inventory:
-    inventory = message.inventory
-    return core.Inventory(
-        machine=inventory.machine,
-        epoch=inventory.epoch,
-        jobs=read_int64s(inventory.jobs),
-        indices=read_int32s(inventory.indices),
-        attempts=read_int32s(inventory.attempts),
-    )
-
-
-def _write_lose_machines(message: pb.Command, command: core.LoseMachines) -> None:
-    lose = message.lose_machines
-    lose.SetInParent()
-    lose.machines.extend(command.machines)
-    lose.by_operator = command.by_operator
-
-
-def _read_lose_machines(message: pb.Command) -> core.LoseMachines:
-    lose = message.lose_machines
-    return core.LoseMachines(machines=tuple(lose.machines), by_operator=lose.by_operator)
 
 
 def _write_report(message: pb.Command, command: core.Report) -> None:
@@ -344,13 +294,16 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.SubmitJob: _write_submit_job,
     core.StopJob: _write_stop_job,
     core.ForgetJob: _write_forget_job,
+    SetQuota: write_set_quota,
+    SetCaps: write_set_caps,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
-    core.RegisterMachine: _write_register_machine,
-    core.Inventory: _write_inventory,
-    core.LoseMachines: _write_lose_machines,
+    core.RegisterMachine: write_register_machine,
+    core.Inventory: write_inventory,
+    core.LoseMachines: write_lose_machines,
     core.SetTaints: write_set_taints,
+    SetEligibility: write_set_eligibility,
     core.Report: _write_report,
     core.Tick: _write_tick,
 }
@@ -367,13 +320,16 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "submit_job": _read_submit_job,
     "stop_job": _read_stop_job,
     "forget_job": _read_forget_job,
+    "set_quota": read_set_quota,
+    "set_caps": read_set_caps,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,
-    "register_machine": _read_register_machine,
-    "inventory": _read_inventory,
-    "lose_machines": _read_lose_machines,
+    "register_machine": read_register_machine,
+    "inventory": read_inventory,
+    "lose_machines": read_lose_machines,
     "set_taints": read_set_taints,
+    "set_eligibility": read_set_eligibility,
     "report": _read_report,
     "tick": _read_tick,
 }

@@ -9,7 +9,7 @@ from omegacell.store.codec_placement import read_placement, write_placement
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
-_BANDS = EnumTable(Band, pb.Band, "BAND")
+BANDS = EnumTable(Band, pb.Band, "BAND")
 _PARTITIONS = EnumTable(OnPartition, pb.OnPartition, "ON_PARTITION")
 
 
@@ -19,7 +19,7 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.owner = spec.owner
     message.kind = _KINDS.to_wire(spec.kind)
     message.scheduler = spec.scheduler
-    message.band = _BANDS.to_wire(spec.band)
+    message.band = BANDS.to_wire(spec.band)
     message.priority = spec.priority
     message.count = spec.count
     message.resources.extend(spec.resources)
@@ -38,6 +38,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
         asked = message.devices.add(name=request.name, count=request.count)
         for name, value in request.where:
             asked.where.add(name=name, value=value)
+    message.max_unavailable = spec.max_unavailable
+    message.is_health_checked = spec.is_health_checked
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -52,7 +54,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         owner=message.owner,
         kind=_KINDS.from_wire(message.kind),
         scheduler=message.scheduler,
-        band=_BANDS.from_wire(message.band),
+        band=BANDS.from_wire(message.band),
         priority=message.priority,
         count=message.count,
         resources=tuple(message.resources),
@@ -66,6 +68,8 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         payload=message.payload,
         placement=read_placement(message.placement) if message.HasField("placement") else NO_RULES,
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
+        max_unavailable=message.max_unavailable,
+        is_health_checked=message.is_health_checked,
     )
 
 

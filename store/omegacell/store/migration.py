@@ -8,6 +8,7 @@ Rules:
     The cell must be stopped: what is appended to the source while it is read would be lost, so it is refused.
 """
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from omegacell.core.errors import StoreCorruptError, StoreError, StoreExistsError, StoreLockedError, UsageError
+from omegacell.core.units import SECOND_US, TICK_PERIOD_US
 from omegacell.store.engines import open_etcd, open_store
 from omegacell.store.etcd_address import hide_password
 from omegacell.store.log import START, UNSTORED, Append, Cursor, Store, Stored
@@ -31,6 +33,9 @@ MAX_PAGE_ENTRIES: Final = 1_000
 # Numbers no session draws (they are below 2^63), so that nothing meets a real entry's key.
 MIGRATION_SESSION: Final = (1 << 64) - 1
 SHOWN_FAULTS: Final = 3
+QUIET_S: Final = 1.25 * TICK_PERIOD_US / SECOND_US
+"""A cell that is up ticks sooner than that."""
+POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,22 @@ def migrate(source_url: str, destination_url: str) -> Migrated:
             first=copy.first(),
             head=copy.head(),
         )
+
+
+def check_quiet(source_url: str, *, wait_s: float = QUIET_S) -> None:
+    """Look at a store for longer than a cell is silent, and raise when anything is appended: its cell is up.
+
+    Raises:
+        StoreNotFoundError: There is no store at the source.
+        StoreLockedError: Something was appended.
+    """
+    until = time.monotonic() + wait_s
+    with open_store(source_url, access=Access.READ_ONLY) as source:
+        head = source.head()
+        while time.monotonic() < until:
+            if source.read(head, PAGE_BYTES):
+                raise StoreLockedError("the source's cell is up, and writes: stop it, then migrate")
+            time.sleep(POLL_S)
 
 
 class _Cursors:

@@ -25,9 +25,9 @@ from omegacell.core.commands import Place
 from omegacell.core.jobs import JobSpec
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import JobId
-from omegacell.schedulers.backlog import Entry
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.deciding import Decider
+from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
 from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.view import Tentative

@@ -51,6 +51,7 @@ class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANGE_UNCHANGED: _ClassVar[Change]
     CHANGE_SCALED: _ClassVar[Change]
     CHANGE_REPLACED: _ClassVar[Change]
+    CHANGE_ADJUSTED: _ClassVar[Change]
 
 class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -66,11 +67,34 @@ class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LOG_STREAM_STDOUT: _ClassVar[LogStream]
     LOG_STREAM_STDERR: _ClassVar[LogStream]
 
+class PlanAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLAN_ACTION_KEPT: _ClassVar[PlanAction]
+    PLAN_ACTION_ADDED: _ClassVar[PlanAction]
+    PLAN_ACTION_MOVED: _ClassVar[PlanAction]
+    PLAN_ACTION_RESTARTED: _ClassVar[PlanAction]
+    PLAN_ACTION_STOPPED: _ClassVar[PlanAction]
+    PLAN_ACTION_EVICTED: _ClassVar[PlanAction]
+    PLAN_ACTION_PENDING: _ClassVar[PlanAction]
+
 class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MACHINE_STATE_JOINING: _ClassVar[MachineState]
     MACHINE_STATE_UP: _ClassVar[MachineState]
     MACHINE_STATE_DOWN: _ClassVar[MachineState]
+
+class Eligibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ELIGIBILITY_OPEN: _ClassVar[Eligibility]
+    ELIGIBILITY_CORDONED: _ClassVar[Eligibility]
+    ELIGIBILITY_DRAINING: _ClassVar[Eligibility]
+
+class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRAIN_HOLD_ENDING: _ClassVar[DrainHold]
+    DRAIN_HOLD_TURN: _ClassVar[DrainHold]
+    DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
+    DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 BAND_BEST_EFFORT: Band
@@ -98,6 +122,7 @@ CHANGE_CREATED: Change
 CHANGE_UNCHANGED: Change
 CHANGE_SCALED: Change
 CHANGE_REPLACED: Change
+CHANGE_ADJUSTED: Change
 EXIT_NOTE_NONE: ExitNote
 EXIT_NOTE_UNKNOWN: ExitNote
 EXIT_NOTE_OUT_OF_MEMORY: ExitNote
@@ -106,9 +131,23 @@ EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
+PLAN_ACTION_KEPT: PlanAction
+PLAN_ACTION_ADDED: PlanAction
+PLAN_ACTION_MOVED: PlanAction
+PLAN_ACTION_RESTARTED: PlanAction
+PLAN_ACTION_STOPPED: PlanAction
+PLAN_ACTION_EVICTED: PlanAction
+PLAN_ACTION_PENDING: PlanAction
 MACHINE_STATE_JOINING: MachineState
 MACHINE_STATE_UP: MachineState
 MACHINE_STATE_DOWN: MachineState
+ELIGIBILITY_OPEN: Eligibility
+ELIGIBILITY_CORDONED: Eligibility
+ELIGIBILITY_DRAINING: Eligibility
+DRAIN_HOLD_ENDING: DrainHold
+DRAIN_HOLD_TURN: DrainHold
+DRAIN_HOLD_BUDGET: DrainHold
+DRAIN_HOLD_SILENT: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
@@ -205,7 +244,7 @@ class Affinity(_message.Message):
     def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +263,8 @@ class JobSpec(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -242,7 +283,9 @@ class JobSpec(_message.Message):
     payload: bytes
     placement: PlacementRules
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ...) -> None: ...
+    max_unavailable: int
+    is_health_checked: bool
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -558,6 +601,242 @@ class FetchPayloadResponse(_message.Message):
     payload: bytes
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
+class PlanJobsRequest(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[SubmitJobRequest]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
+
+class FieldChange(_message.Message):
+    __slots__ = ("field", "before", "after")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    before: str
+    after: str
+    def __init__(self, field: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class PlannedTasks(_message.Message):
+    __slots__ = ("actions", "indices", "before", "after", "waits")
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    actions: _containers.RepeatedScalarFieldContainer[int]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    before: _containers.RepeatedScalarFieldContainer[int]
+    after: _containers.RepeatedScalarFieldContainer[int]
+    waits: _containers.RepeatedScalarFieldContainer[bool]
+    def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
+
+class PlannedJob(_message.Message):
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    change: Change
+    reason: str
+    message: str
+    fields: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    scheduler: str
+    planned_by: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    tasks: PlannedTasks
+    pending: PendingReason
+    is_cut_off: bool
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+
+class EvictedTask(_message.Message):
+    __slots__ = ("job", "job_id", "index", "machine")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    index: int
+    machine: str
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class PlanJobsResponse(_message.Message):
+    __slots__ = ("at", "jobs", "evicted", "machines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    jobs: _containers.RepeatedCompositeFieldContainer[PlannedJob]
+    evicted: _containers.RepeatedCompositeFieldContainer[EvictedTask]
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[PlannedJob, _Mapping]]] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., machines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainTaskRequest(_message.Message):
+    __slots__ = ("job", "index")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    index: int
+    def __init__(self, job: _Optional[str] = ..., index: _Optional[int] = ...) -> None: ...
+
+class Shortage(_message.Message):
+    __slots__ = ("dimension", "asked", "free")
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    dimension: str
+    asked: int
+    free: int
+    def __init__(self, dimension: _Optional[str] = ..., asked: _Optional[int] = ..., free: _Optional[int] = ...) -> None: ...
+
+class NearMiss(_message.Message):
+    __slots__ = ("machine", "reason", "message", "shortages")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGES_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    reason: str
+    message: str
+    shortages: _containers.RepeatedCompositeFieldContainer[Shortage]
+    def __init__(self, machine: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., shortages: _Optional[_Iterable[_Union[Shortage, _Mapping]]] = ...) -> None: ...
+
+class ChangeStep(_message.Message):
+    __slots__ = ("kind", "name", "before", "after")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    before: int
+    after: int
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., before: _Optional[int] = ..., after: _Optional[int] = ...) -> None: ...
+
+class FittingChange(_message.Message):
+    __slots__ = ("message", "steps", "fit_count", "fields")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    FIT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    steps: _containers.RepeatedCompositeFieldContainer[ChangeStep]
+    fit_count: int
+    fields: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+
+class AttemptOrigin(_message.Message):
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    machine: str
+    state: TaskState
+    author: str
+    revision: int
+    seen: int
+    placed_at_us: int
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ...) -> None: ...
+
+class MachineChoice(_message.Message):
+    __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LIGHTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    machine_count: int
+    fitting_count: int
+    lighter_count: int
+    others: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lighter_count: _Optional[int] = ..., others: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LostClaim(_message.Message):
+    __slots__ = ("conflict", "taken_by_job", "taken_count")
+    CONFLICT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_BY_JOB_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    conflict: Conflict
+    taken_by_job: str
+    taken_count: int
+    def __init__(self, conflict: _Optional[_Union[Conflict, _Mapping]] = ..., taken_by_job: _Optional[str] = ..., taken_count: _Optional[int] = ...) -> None: ...
+
+class MachineShare(_message.Message):
+    __slots__ = ("machine", "task_count")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    task_count: int
+    def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
+
+class ExplainTaskResponse(_message.Message):
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    PENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_ON_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    THEN_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
+    IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job: str
+    job_id: int
+    index: int
+    state: TaskState
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    summary: str
+    pending_count: int
+    machine_count: int
+    fitting_count: int
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    misses: _containers.RepeatedCompositeFieldContainer[NearMiss]
+    changes: _containers.RepeatedCompositeFieldContainer[FittingChange]
+    planned_on: str
+    evicted: _containers.RepeatedCompositeFieldContainer[EvictedTask]
+    attempts: _containers.RepeatedCompositeFieldContainer[AttemptOrigin]
+    then: MachineChoice
+    now: MachineChoice
+    conflicts: _containers.RepeatedCompositeFieldContainer[LostClaim]
+    oldest_revision: int
+    machines: _containers.RepeatedCompositeFieldContainer[MachineShare]
+    then_unknown: str
+    planned_by: str
+    is_cut_off: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -570,8 +849,36 @@ class MachineDevice(_message.Message):
     free: int
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., free: _Optional[int] = ...) -> None: ...
 
+class DrainBlock(_message.Message):
+    __slots__ = ("hold", "job", "job_id", "task_count", "is_forever", "summary")
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_FOREVER_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    hold: DrainHold
+    job: str
+    job_id: int
+    task_count: int
+    is_forever: bool
+    summary: str
+    def __init__(self, hold: _Optional[_Union[DrainHold, str]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., task_count: _Optional[int] = ..., is_forever: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+
+class DrainProgress(_message.Message):
+    __slots__ = ("task_count", "ending_count", "left_us", "blocks")
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ENDING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_US_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    task_count: int
+    ending_count: int
+    left_us: int
+    blocks: _containers.RepeatedCompositeFieldContainer[DrainBlock]
+    def __init__(self, task_count: _Optional[int] = ..., ending_count: _Optional[int] = ..., left_us: _Optional[int] = ..., blocks: _Optional[_Iterable[_Union[DrainBlock, _Mapping]]] = ...) -> None: ...
+
 class Machine(_message.Message):
-    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints", "devices")
+    __slots__ = ("row", "name", "state", "epoch", "capacity", "allocated", "drivers", "attributes", "is_connected", "silent_ticks", "changed_at", "port_first", "port_last", "port_free", "allocated_by_band", "taints", "devices", "eligibility", "drain")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -596,6 +903,8 @@ class Machine(_message.Message):
     ALLOCATED_BY_BAND_FIELD_NUMBER: _ClassVar[int]
     TAINTS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     row: int
     name: str
     state: MachineState
@@ -613,7 +922,9 @@ class Machine(_message.Message):
     allocated_by_band: _containers.RepeatedCompositeFieldContainer[Resources]
     taints: _containers.RepeatedScalarFieldContainer[str]
     devices: _containers.RepeatedCompositeFieldContainer[MachineDevice]
-    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ...) -> None: ...
+    eligibility: Eligibility
+    drain: DrainProgress
+    def __init__(self, row: _Optional[int] = ..., name: _Optional[str] = ..., state: _Optional[_Union[MachineState, str]] = ..., epoch: _Optional[int] = ..., capacity: _Optional[_Union[Resources, _Mapping]] = ..., allocated: _Optional[_Union[Resources, _Mapping]] = ..., drivers: _Optional[_Iterable[str]] = ..., attributes: _Optional[_Mapping[str, str]] = ..., is_connected: _Optional[bool] = ..., silent_ticks: _Optional[int] = ..., changed_at: _Optional[int] = ..., port_first: _Optional[int] = ..., port_last: _Optional[int] = ..., port_free: _Optional[int] = ..., allocated_by_band: _Optional[_Iterable[_Union[Resources, _Mapping]]] = ..., taints: _Optional[_Iterable[str]] = ..., devices: _Optional[_Iterable[_Union[MachineDevice, _Mapping]]] = ..., eligibility: _Optional[_Union[Eligibility, str]] = ..., drain: _Optional[_Union[DrainProgress, _Mapping]] = ...) -> None: ...
 
 class MachineTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "attempt", "state")
@@ -630,10 +941,12 @@ class MachineTask(_message.Message):
     def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ...) -> None: ...
 
 class ListMachinesRequest(_message.Message):
-    __slots__ = ("stale",)
+    __slots__ = ("stale", "names")
     STALE_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     stale: bool
-    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stale: _Optional[bool] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMachinesResponse(_message.Message):
     __slots__ = ("at", "machines")
@@ -690,6 +1003,134 @@ class TaintMachinesResponse(_message.Message):
     at: At
     changed_count: int
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., changed_count: _Optional[int] = ...) -> None: ...
+
+class SetEligibilityRequest(_message.Message):
+    __slots__ = ("names", "eligibility", "deadline_us")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    eligibility: Eligibility
+    deadline_us: int
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., eligibility: _Optional[_Union[Eligibility, str]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+
+class SetEligibilityResponse(_message.Message):
+    __slots__ = ("at", "machines")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    machines: _containers.RepeatedCompositeFieldContainer[Machine]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ...) -> None: ...
+
+class Quota(_message.Message):
+    __slots__ = ("owner", "band", "is_set", "limit", "used")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    IS_SET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    band: Band
+    is_set: bool
+    limit: Resources
+    used: Resources
+    def __init__(self, owner: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., is_set: _Optional[bool] = ..., limit: _Optional[_Union[Resources, _Mapping]] = ..., used: _Optional[_Union[Resources, _Mapping]] = ...) -> None: ...
+
+class ListQuotasRequest(_message.Message):
+    __slots__ = ("owner", "stale")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    stale: bool
+    def __init__(self, owner: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+
+class ListQuotasResponse(_message.Message):
+    __slots__ = ("at", "quotas")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    quotas: _containers.RepeatedCompositeFieldContainer[Quota]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ...) -> None: ...
+
+class SetQuotaRequest(_message.Message):
+    __slots__ = ("owner", "band", "cpu_milli", "memory_bytes", "disk_bytes")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    band: Band
+    cpu_milli: int
+    memory_bytes: int
+    disk_bytes: int
+    def __init__(self, owner: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ...) -> None: ...
+
+class SetQuotaResponse(_message.Message):
+    __slots__ = ("at", "quota")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    quota: Quota
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
+
+class CapAmounts(_message.Message):
+    __slots__ = ("cpu_milli", "memory_bytes", "jobs")
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    cpu_milli: int
+    memory_bytes: int
+    jobs: int
+    def __init__(self, cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., jobs: _Optional[int] = ...) -> None: ...
+
+class Cap(_message.Message):
+    __slots__ = ("scheduler", "is_set", "limit", "used", "is_known")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    IS_SET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    IS_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    scheduler: str
+    is_set: bool
+    limit: CapAmounts
+    used: CapAmounts
+    is_known: bool
+    def __init__(self, scheduler: _Optional[str] = ..., is_set: _Optional[bool] = ..., limit: _Optional[_Union[CapAmounts, _Mapping]] = ..., used: _Optional[_Union[CapAmounts, _Mapping]] = ..., is_known: _Optional[bool] = ...) -> None: ...
+
+class ListCapsRequest(_message.Message):
+    __slots__ = ("stale",)
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    stale: bool
+    def __init__(self, stale: _Optional[bool] = ...) -> None: ...
+
+class ListCapsResponse(_message.Message):
+    __slots__ = ("at", "caps")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CAPS_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    caps: _containers.RepeatedCompositeFieldContainer[Cap]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., caps: _Optional[_Iterable[_Union[Cap, _Mapping]]] = ...) -> None: ...
+
+class SetCapsRequest(_message.Message):
+    __slots__ = ("scheduler", "cpu_milli", "memory_bytes", "jobs")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    CPU_MILLI_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    scheduler: str
+    cpu_milli: int
+    memory_bytes: int
+    jobs: int
+    def __init__(self, scheduler: _Optional[str] = ..., cpu_milli: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., jobs: _Optional[int] = ...) -> None: ...
+
+class SetCapsResponse(_message.Message):
+    __slots__ = ("at", "cap")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    cap: Cap
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., cap: _Optional[_Union[Cap, _Mapping]] = ...) -> None: ...
 
 class SchedulerStatistics(_message.Message):
     __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")

@@ -90,6 +90,31 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.FromString,
                 _registered_method=True)
+        self.SetEligibility = channel.unary_unary(
+                '/omegacell.api.v1.Cell/SetEligibility',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.FromString,
+                _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/omegacell.api.v1.Cell/ListQuotas',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasResponse.FromString,
+                _registered_method=True)
+        self.SetQuota = channel.unary_unary(
+                '/omegacell.api.v1.Cell/SetQuota',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaResponse.FromString,
+                _registered_method=True)
+        self.ListCaps = channel.unary_unary(
+                '/omegacell.api.v1.Cell/ListCaps',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsResponse.FromString,
+                _registered_method=True)
+        self.SetCaps = channel.unary_unary(
+                '/omegacell.api.v1.Cell/SetCaps',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsResponse.FromString,
+                _registered_method=True)
         self.ListSchedulers = channel.unary_unary(
                 '/omegacell.api.v1.Cell/ListSchedulers',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListSchedulersRequest.SerializeToString,
@@ -114,6 +139,16 @@ class CellStub:
                 '/omegacell.api.v1.Cell/FetchPayload',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.FromString,
+                _registered_method=True)
+        self.PlanJobs = channel.unary_unary(
+                '/omegacell.api.v1.Cell/PlanJobs',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.FromString,
+                _registered_method=True)
+        self.ExplainTask = channel.unary_unary(
+                '/omegacell.api.v1.Cell/ExplainTask',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.FromString,
                 _registered_method=True)
 
 
@@ -189,6 +224,39 @@ class CellServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetEligibility(self, request, context):
+        """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQuotas(self, request, context):
+        """What owners may ask for in each band, and what they do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQuota(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCaps(self, request, context):
+        """What the jobs of schedulers may hold, and what they do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCaps(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSchedulers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -217,6 +285,20 @@ class CellServicer:
 
     def FetchPayload(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanJobs(self, request, context):
+        """What submitting jobs would do, computed on a fork of the cell; nothing is appended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainTask(self, request, context):
+        """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -279,6 +361,31 @@ def add_CellServicer_to_server(servicer, server):
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.TaintMachinesResponse.SerializeToString,
             ),
+            'SetEligibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetEligibility,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.SerializeToString,
+            ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasResponse.SerializeToString,
+            ),
+            'SetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQuota,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'ListCaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCaps,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsResponse.SerializeToString,
+            ),
+            'SetCaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCaps,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsResponse.SerializeToString,
+            ),
             'ListSchedulers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSchedulers,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListSchedulersRequest.FromString,
@@ -303,6 +410,16 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.FetchPayload,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.SerializeToString,
+            ),
+            'PlanJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanJobs,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.SerializeToString,
+            ),
+            'ExplainTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTask,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -614,6 +731,141 @@ class Cell:
             _registered_method=True)
 
     @staticmethod
+    def SetEligibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/SetEligibility',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetEligibilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/ListQuotas',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListQuotasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/SetQuota',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/ListCaps',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ListCapsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/SetCaps',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.SetCapsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListSchedulers(request,
             target,
             options=(),
@@ -738,6 +990,60 @@ class Cell:
             '/omegacell.api.v1.Cell/FetchPayload',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.FetchPayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/PlanJobs',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.PlanJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/ExplainTask',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.ExplainTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

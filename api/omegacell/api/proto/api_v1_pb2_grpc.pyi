@@ -57,6 +57,14 @@ class CellStub:
     GetMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]
     LoseMachine: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]
     TaintMachines: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]
+    SetEligibility: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]
+    """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListQuotasRequest, _api_v1_pb2.ListQuotasResponse]
+    """What owners may ask for in each band, and what they do."""
+    SetQuota: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetQuotaRequest, _api_v1_pb2.SetQuotaResponse]
+    ListCaps: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListCapsRequest, _api_v1_pb2.ListCapsResponse]
+    """What the jobs of schedulers may hold, and what they do."""
+    SetCaps: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SetCapsRequest, _api_v1_pb2.SetCapsResponse]
     ListSchedulers: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]
     History: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]
     """Transactions with their outcomes, newest first."""
@@ -64,6 +72,10 @@ class CellStub:
     """Refused claims, newest first."""
     CellStatus: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.CellStatusRequest, _api_v1_pb2.CellStatusResponse]
     FetchPayload: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.FetchPayloadRequest, _api_v1_pb2.FetchPayloadResponse]
+    PlanJobs: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.PlanJobsRequest, _api_v1_pb2.PlanJobsResponse]
+    """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+    ExplainTask: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.ExplainTaskRequest, _api_v1_pb2.ExplainTaskResponse]
+    """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 @_typing.type_check_only
 class CellAsyncStub(CellStub):
@@ -83,6 +95,14 @@ class CellAsyncStub(CellStub):
     GetMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.GetMachineRequest, _api_v1_pb2.GetMachineResponse]  # type: ignore[assignment]
     LoseMachine: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.LoseMachineRequest, _api_v1_pb2.LoseMachineResponse]  # type: ignore[assignment]
     TaintMachines: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.TaintMachinesRequest, _api_v1_pb2.TaintMachinesResponse]  # type: ignore[assignment]
+    SetEligibility: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetEligibilityRequest, _api_v1_pb2.SetEligibilityResponse]  # type: ignore[assignment]
+    """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+    ListQuotas: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListQuotasRequest, _api_v1_pb2.ListQuotasResponse]  # type: ignore[assignment]
+    """What owners may ask for in each band, and what they do."""
+    SetQuota: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetQuotaRequest, _api_v1_pb2.SetQuotaResponse]  # type: ignore[assignment]
+    ListCaps: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListCapsRequest, _api_v1_pb2.ListCapsResponse]  # type: ignore[assignment]
+    """What the jobs of schedulers may hold, and what they do."""
+    SetCaps: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SetCapsRequest, _api_v1_pb2.SetCapsResponse]  # type: ignore[assignment]
     ListSchedulers: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ListSchedulersRequest, _api_v1_pb2.ListSchedulersResponse]  # type: ignore[assignment]
     History: _aio.UnaryStreamMultiCallable[_api_v1_pb2.HistoryRequest, _api_v1_pb2.HistoryResponse]  # type: ignore[assignment]
     """Transactions with their outcomes, newest first."""
@@ -90,6 +110,10 @@ class CellAsyncStub(CellStub):
     """Refused claims, newest first."""
     CellStatus: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.CellStatusRequest, _api_v1_pb2.CellStatusResponse]  # type: ignore[assignment]
     FetchPayload: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.FetchPayloadRequest, _api_v1_pb2.FetchPayloadResponse]  # type: ignore[assignment]
+    PlanJobs: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.PlanJobsRequest, _api_v1_pb2.PlanJobsResponse]  # type: ignore[assignment]
+    """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+    ExplainTask: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.ExplainTaskRequest, _api_v1_pb2.ExplainTaskResponse]  # type: ignore[assignment]
+    """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 class CellServicer(metaclass=_abc_1.ABCMeta):
     """What users ask of a cell."""
@@ -174,6 +198,44 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_api_v1_pb2.TaintMachinesResponse, _abc.Awaitable[_api_v1_pb2.TaintMachinesResponse]]: ...
 
     @_abc_1.abstractmethod
+    def SetEligibility(
+        self,
+        request: _api_v1_pb2.SetEligibilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetEligibilityResponse, _abc.Awaitable[_api_v1_pb2.SetEligibilityResponse]]:
+        """Cordon, drain or open machines, all of them or none. A drain goes on by itself; GetMachine says how far it came."""
+
+    @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _api_v1_pb2.ListQuotasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ListQuotasResponse, _abc.Awaitable[_api_v1_pb2.ListQuotasResponse]]:
+        """What owners may ask for in each band, and what they do."""
+
+    @_abc_1.abstractmethod
+    def SetQuota(
+        self,
+        request: _api_v1_pb2.SetQuotaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetQuotaResponse, _abc.Awaitable[_api_v1_pb2.SetQuotaResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListCaps(
+        self,
+        request: _api_v1_pb2.ListCapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ListCapsResponse, _abc.Awaitable[_api_v1_pb2.ListCapsResponse]]:
+        """What the jobs of schedulers may hold, and what they do."""
+
+    @_abc_1.abstractmethod
+    def SetCaps(
+        self,
+        request: _api_v1_pb2.SetCapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.SetCapsResponse, _abc.Awaitable[_api_v1_pb2.SetCapsResponse]]: ...
+
+    @_abc_1.abstractmethod
     def ListSchedulers(
         self,
         request: _api_v1_pb2.ListSchedulersRequest,
@@ -209,6 +271,22 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.FetchPayloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.FetchPayloadResponse, _abc.Awaitable[_api_v1_pb2.FetchPayloadResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PlanJobs(
+        self,
+        request: _api_v1_pb2.PlanJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.PlanJobsResponse, _abc.Awaitable[_api_v1_pb2.PlanJobsResponse]]:
+        """What submitting jobs would do, computed on a fork of the cell; nothing is appended."""
+
+    @_abc_1.abstractmethod
+    def ExplainTask(
+        self,
+        request: _api_v1_pb2.ExplainTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.ExplainTaskResponse, _abc.Awaitable[_api_v1_pb2.ExplainTaskResponse]]:
+        """Why a task waits, or why it is where it is, and what would make it fit; computed on forks, nothing is appended."""
 
 def add_CellServicer_to_server(servicer: CellServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

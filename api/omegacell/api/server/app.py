@@ -28,9 +28,11 @@ from omegacell.api.server.auth import TokenCheck
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.jobs import JobCalls
 from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_sweeper
+from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.service import CellService
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
@@ -140,7 +142,9 @@ async def serve(
         overview = OverviewCalls(host, lambda: keeper.waiting_for_operator)
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
-        service = CellService(JobCalls(host, admission, hub, desk.text_of), MachineCalls(host, desk), overview)
+        jobs = JobCalls(host, admission, hub, desk.text_of)
+        planning = PlanningCalls(host, admission, overview)
+        service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))

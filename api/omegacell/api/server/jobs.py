@@ -10,6 +10,7 @@ import grpc
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
+from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import (
@@ -233,7 +234,9 @@ class JobCalls:
 
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
-            refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted")
+            is_over = outcome.reason is Reason.QUOTA_EXCEEDED
+            details = word_quota(self._host.cell, request.spec, outcome) if is_over else ""
+            refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal
         result = pb.SubmitResult(job_id=outcome.value, change=outcome.detail, revision=outcome.revision)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What users ask of machines: list, get, declare lost; and the output that machines keep of tasks."""
+"""What users ask of machines: list, get, cordon and drain, declare lost; and the output that machines keep of tasks."""
 
 import asyncio
 import time
@@ -14,15 +14,17 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import ExitNote
 from omegacell.api.rule_text import parse_taint
 from omegacell.api.server.agents import AgentDesk
+from omegacell.api.server.drains import view_drains
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.link_columns import find_active
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import find_job, find_task, view_at, view_resources
 from omegacell.core.cell import Cell
 from omegacell.core.commands import LoseMachines, SetTaints
+from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import TaskState
-from omegacell.core.units import BAND_COUNT, JobId
+from omegacell.core.units import BAND_COUNT, MAX_QUANTITY, JobId
 from omegacell.core.validate_placement import check_taints
 from omegacell.store.proposer import Proposal
 
@@ -47,10 +49,10 @@ class MachineCalls:
         if not request.stale:
             await self._host.refresh()
         at = view_at(self._host.cell)
-        count = self._host.cell.machines.count
-        for first in range(0, max(1, count), MACHINES_PER_PART):
-            rows = range(first, min(count, first + MACHINES_PER_PART))
-            yield pb.ListMachinesResponse(at=at, machines=[view_machine(self._host.cell, row) for row in rows])
+        wanted = self._rows_of(request.names) if request.names else range(self._host.cell.machines.count)
+        for first in range(0, max(1, len(wanted)), MACHINES_PER_PART):
+            rows = wanted[first : first + MACHINES_PER_PART]
+            yield pb.ListMachinesResponse(at=at, machines=view_machines(self._host.cell, rows))
             await asyncio.sleep(0)
 
     async def get(self, request: pb.GetMachineRequest) -> pb.GetMachineResponse:
@@ -60,7 +62,7 @@ class MachineCalls:
         cell = self._host.cell
         row = self._row_of(request.name)
         return pb.GetMachineResponse(
-            at=view_at(cell), machine=view_machine(cell, row), tasks=view_machine_tasks(cell, row)
+            at=view_at(cell), machine=view_machines(cell, [row])[0], tasks=view_machine_tasks(cell, row)
         )
 
     async def lose(self, request: pb.LoseMachineRequest) -> pb.LoseMachineResponse:
@@ -92,6 +94,32 @@ class MachineCalls:
             raise refusal
         at = pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation)
         return pb.TaintMachinesResponse(at=at, changed_count=outcome.value)
+
+    async def set_eligibility(self, request: pb.SetEligibilityRequest) -> pb.SetEligibilityResponse:
+        """Cordon, drain or open machines; what is so already is left alone."""
+        if not request.names:
+            raise UsageError("no machine is named; expected at least one")
+        await self._host.refresh()
+        cell = self._host.cell
+        eligibility = _read_eligibility(request)
+        rows = self._rows_of(request.names)
+        is_draining = cell.machines.eligibility == Eligibility.DRAINING
+        keeps_deadline = eligibility is Eligibility.DRAINING and not request.HasField("deadline_us")
+        changing = [row for row in rows if not (keeps_deadline and is_draining[row])]
+        at = view_at(cell)
+        if changing:
+            has_deadline = request.HasField("deadline_us") and request.deadline_us >= 0
+            deadline_us = min(cell.elapsed + request.deadline_us, MAX_QUANTITY) if has_deadline else NO_DEADLINE
+            command = SetEligibility(machines=tuple(changing), eligibility=eligibility, deadline_us=deadline_us)
+            now_us = time.time_ns() // 1_000
+            outcome = await self._host.propose(
+                Proposal(commands=(command,), decided_from_us=now_us, decided_to_us=now_us)
+            )
+            refusal = find_refusal(outcome, "the machines were not changed")
+            if refusal is not None:
+                raise refusal
+            at = pb.At(revision=outcome.revision, incarnation=cell.incarnation)
+        return pb.SetEligibilityResponse(at=at, machines=view_machines(self._host.cell, rows))
 
     async def read_log(self, request: pb.LogsRequest) -> AsyncIterator[pb.LogsResponse]:
         """Return the output of a task's attempt, from the machine that keeps it."""
@@ -130,6 +158,16 @@ class MachineCalls:
             raise not_found(f"machine {name[:80]!r}", "`omega machine list` shows those there are")
         return row
 
+    def _rows_of(self, names: Sequence[str]) -> list[int]:
+        """Return the rows of machines by name, ascending, each once."""
+        known = {name: self._host.cell.machines.row_of(name) for name in names}
+        missing = [name[:80] for name, row in known.items() if row is None]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            what = ", ".join(repr(name) for name in missing[:3]) + more
+            raise not_found(f"machine {what}", "`omega machine list` shows those there are")
+        return sorted(row for row in known.values() if row is not None)
+
     def _find_attempt(self, request: pb.LogsRequest) -> tuple[int, agent.AttemptKey, int]:
         """Return the machine of an attempt, its key, and the note about how it ended."""
         cell = self._host.cell
@@ -156,7 +194,24 @@ class MachineCalls:
         return machine, agent.AttemptKey(job_id=job, index=request.index, attempt=wanted), note
 
 
-def view_machine(cell: Cell, row: int) -> pb.Machine:
+def _read_eligibility(request: pb.SetEligibilityRequest) -> Eligibility:
+    try:
+        eligibility = Eligibility(request.eligibility)
+    except ValueError as error:
+        raise UsageError(f"eligibility {request.eligibility}: expected 0 to {len(Eligibility) - 1}") from error
+    if request.HasField("deadline_us") and eligibility is not Eligibility.DRAINING:
+        raise UsageError(f"a deadline for machines that are to be {eligibility.name.lower()}; only a drain has one")
+    return eligibility
+
+
+def view_machines(cell: Cell, rows: Sequence[int]) -> list[pb.Machine]:
+    """Return machines, those that drain with how far they have come. Cost: O(tasks of the cell) when any drains."""
+    draining = [row for row in rows if cell.machines.eligibility[row] == Eligibility.DRAINING]
+    drains = view_drains(cell, draining)
+    return [view_machine(cell, row, drain=drains.get(row)) for row in rows]
+
+
+def view_machine(cell: Cell, row: int, *, drain: pb.DrainProgress | None = None) -> pb.Machine:
     """Return a machine."""
     machines = cell.machines
     allocated = machines.allocated[row]
@@ -187,6 +242,8 @@ def view_machine(cell: Cell, row: int) -> pb.Machine:
             )
             for offer, free in machines.devices.offers(row)
         ],
+        eligibility=cast("pb.Eligibility", int(machines.eligibility[row])),
+        drain=drain,
     )
 
 

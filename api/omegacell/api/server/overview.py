@@ -43,6 +43,11 @@ class OverviewCalls:
         self._has_reached_back = False
         host.listeners.append(self._on_folded)
 
+    @property
+    def recorder(self) -> Recorder:
+        """What is remembered of the log; `reach_back` makes it reach as far as the log does."""
+        return self._recorder
+
     async def schedulers(self, request: pb.ListSchedulersRequest) -> pb.ListSchedulersResponse:
         """Return what each scheduler did since the cell began."""
         if not request.stale:
@@ -57,7 +62,7 @@ class OverviewCalls:
         query = wire_figures.read_history_query(request)
         rows = self._recorder.history(query)
         if len(rows) < query.limit:
-            await self._reach_back()
+            await self.reach_back()
             rows = self._recorder.history(query)
         at, oldest = view_at(self._host.cell), self._recorder.oldest_revision
         for first in range(0, max(1, min(len(rows), MAX_ROWS)), ROWS_PER_PART):
@@ -71,7 +76,7 @@ class OverviewCalls:
         query = wire_figures.read_conflict_query(request)
         rows = self._recorder.conflicts(query)
         if len(rows) < query.limit:
-            await self._reach_back()
+            await self.reach_back()
             rows = self._recorder.conflicts(query)
         at, oldest = view_at(self._host.cell), self._recorder.oldest_revision
         for first in range(0, max(1, min(len(rows), MAX_ROWS)), ROWS_PER_PART):
@@ -131,7 +136,7 @@ class OverviewCalls:
     def _on_folded(self, folded: Folded) -> None:
         self._recorder.record(self._host.cell, folded.applied)
 
-    async def _reach_back(self) -> None:
+    async def reach_back(self) -> None:
         """Fold what the log keeps from before this server began, once, the first time that somebody asks."""
         async with self._reaching_back:
             if self._has_reached_back or not self._began_at:

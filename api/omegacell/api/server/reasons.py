@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.limit_words import word_cap
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack
+from omegacell.core.commands import Lack, Unplaced
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Reason, name_dimension
@@ -22,6 +23,7 @@ from omegacell.schedulers.shares import live_instances, owner_of
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
+    Reason.MACHINE_CORDONED: ("is cordoned or draining", "are cordoned or draining"),
     Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
     Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
     Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),
@@ -49,19 +51,35 @@ def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
         is_decided = bool(cell.jobs.first_decided_at_us[row])
         waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
         return pb.PendingReason(summary=absence or waits, task_count=pending)
-    lacks = sorted(why.lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
-    return pb.PendingReason(
-        summary=absence or why.note or _word_lacks(lacks, cell.jobs.spec_of(row)),
-        task_count=pending,
-        lacks=[
-            pb.Lack(
-                reason=_name_of_reason(lack.reason),
-                dimension=name_dimension(lack.reason, lack.dimension, cell.jobs.spec_of(row)),
-                machine_count=lack.machine_count,
-            )
-            for lack in lacks
-        ],
-    )
+    reason = view_unplaced(cell, row, why, task_count=pending)
+    reason.summary = absence or reason.summary
+    return reason
+
+
+def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> pb.PendingReason:
+    """Return what a scheduler said of tasks that it found no place for, the nearest machines first."""
+    lacks, spec = nearest_first(said.lacks), cell.jobs.spec_of(row)
+    capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
+    held = (word_cap(cell, row, task_count=task_count) or "waits to be tried again") if capped else ""
+    summary = held or said.note or word_lacks(lacks, spec)
+    return pb.PendingReason(summary=summary, task_count=task_count, lacks=view_lacks(lacks, spec))
+
+
+def nearest_first(lacks: Sequence[Lack]) -> list[Lack]:
+    """Return reasons in the order of how near their machines come to taking the task."""
+    return sorted(lacks, key=lambda lack: (-lack.reason, -lack.machine_count))
+
+
+def view_lacks(lacks: Sequence[Lack], spec: JobSpec) -> list[pb.Lack]:
+    """Return machines counted by reason."""
+    return [
+        pb.Lack(
+            reason=_name_of_reason(lack.reason),
+            dimension=name_dimension(lack.reason, lack.dimension, spec),
+            machine_count=lack.machine_count,
+        )
+        for lack in lacks
+    ]
 
 
 def find_absence(cell: Cell, row: int) -> str:
@@ -102,7 +120,8 @@ def _scheduler_of(cell: Cell, row: int) -> str:
     return cell.jobs.spec_of(row).scheduler
 
 
-def _word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
+def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
+    """Return what the nearest machines lack as a sentence; the nearest stand first."""
     if not lacks:
         return "no machine is in the cell"
     nearest = lacks[0]

@@ -19,6 +19,7 @@ _CODES: Final = {
     Reason.UNKNOWN_MACHINE: grpc.StatusCode.NOT_FOUND,
     Reason.JOB_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
     Reason.LIMIT: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.QUOTA_EXCEEDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.SUSPENDED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.DEFECT: grpc.StatusCode.INTERNAL,
     Reason.NO_GENESIS: grpc.StatusCode.UNAVAILABLE,
@@ -31,7 +32,7 @@ _SENTENCES: Final = {
     Reason.JOB_STOPPING: "it is stopping; wait until it has ended, or use --replace to run it anew",
     Reason.UNKNOWN_JOB: "there is no such job; `omega job list` shows those there are",
     Reason.UNKNOWN_MACHINE: "there is no such machine; `omega machine list` shows those there are",
-    Reason.LIMIT: "the cell holds as many tasks or machines as it may",
+    Reason.LIMIT: "the cell holds as many tasks, machines, quotas or caps as it may",
     Reason.DEFECT: "the cell met a fault of its own in judging it; nothing was changed: please report it",
 }
 
@@ -50,14 +51,17 @@ class RefusalError(OmegaError):
         self.reason = reason
 
 
-def find_refusal(outcome: Outcome, what: str) -> RefusalError | None:
-    """Return why the cell did not do what was asked (``what`` begins the sentence); None when it did."""
+def find_refusal(outcome: Outcome, what: str, *, details: str = "") -> RefusalError | None:
+    """Return why the cell did not do what was asked (``what`` begins the sentence); None when it did.
+
+    ``details`` are said instead of what is usually said of the reason.
+    """
     if outcome.status is Status.COMMITTED:
         return None
     if outcome.status is Status.MALFORMED:
         return RefusalError(grpc.StatusCode.INTERNAL, f"{what}: revision {outcome.revision} was voided or is malformed")
     reason = outcome.reason
-    sentence = _SENTENCES.get(reason, f"the cell refused it ({reason.name})")
+    sentence = details or _SENTENCES.get(reason, f"the cell refused it ({reason.name})")
     code = _CODES.get(reason, grpc.StatusCode.FAILED_PRECONDITION)
     return RefusalError(code, f"{what}: {sentence}", reason=reason.name)
 

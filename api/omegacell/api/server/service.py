@@ -10,8 +10,10 @@ import grpc
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.proto.api_v1_pb2_grpc import CellServicer
 from omegacell.api.server.jobs import JobCalls
+from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
+from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.refusals import abort
 from omegacell.core.errors import OmegaError
 
@@ -53,13 +55,24 @@ class CellService(CellServicer):
     Args:
         jobs: Answers for jobs.
         machines: Answers for machines.
+        limits: Answers for quotas and caps.
         overview: Answers for the rest.
+        planning: Answers what if, and why.
     """
 
-    def __init__(self, jobs: JobCalls, machines: MachineCalls, overview: OverviewCalls) -> None:
+    def __init__(
+        self,
+        jobs: JobCalls,
+        machines: MachineCalls,
+        limits: LimitCalls,
+        overview: OverviewCalls,
+        planning: PlanningCalls,
+    ) -> None:
         self._jobs = jobs
+        self._limits = limits
         self._machines = machines
         self._overview = overview
+        self._planning = planning
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.SubmitJobResponse:
         """Submit a job."""
@@ -116,6 +129,26 @@ class CellService(CellServicer):
         """Mark machines."""
         return await _answer(self._machines.taint(request), context)
 
+    async def SetEligibility(self, request: pb.SetEligibilityRequest, context: Any) -> pb.SetEligibilityResponse:
+        """Cordon, drain or open machines."""
+        return await _answer(self._machines.set_eligibility(request), context)
+
+    async def ListQuotas(self, request: pb.ListQuotasRequest, context: Any) -> pb.ListQuotasResponse:
+        """Return quotas of owners."""
+        return await _answer(self._limits.quotas(request), context)
+
+    async def SetQuota(self, request: pb.SetQuotaRequest, context: Any) -> pb.SetQuotaResponse:
+        """Set a quota."""
+        return await _answer(self._limits.set_quota(request), context)
+
+    async def ListCaps(self, request: pb.ListCapsRequest, context: Any) -> pb.ListCapsResponse:
+        """Return caps of schedulers."""
+        return await _answer(self._limits.caps(request), context)
+
+    async def SetCaps(self, request: pb.SetCapsRequest, context: Any) -> pb.SetCapsResponse:
+        """Set a scheduler's cap."""
+        return await _answer(self._limits.set_caps(request), context)
+
     async def ListSchedulers(self, request: pb.ListSchedulersRequest, context: Any) -> pb.ListSchedulersResponse:
         """Return figures of schedulers."""
         return await _answer(self._overview.schedulers(request), context)
@@ -133,3 +166,11 @@ class CellService(CellServicer):
     async def CellStatus(self, request: pb.CellStatusRequest, context: Any) -> pb.CellStatusResponse:
         """Return the cell at a glance."""
         return await _answer(self._overview.status(request), context)
+
+    async def PlanJobs(self, request: pb.PlanJobsRequest, context: Any) -> pb.PlanJobsResponse:
+        """Return what submitting jobs would do."""
+        return await _answer(self._planning.plan(request), context)
+
+    async def ExplainTask(self, request: pb.ExplainTaskRequest, context: Any) -> pb.ExplainTaskResponse:
+        """Return why a task waits, or why it is where it is."""
+        return await _answer(self._planning.explain(request), context)

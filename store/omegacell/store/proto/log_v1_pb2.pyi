@@ -65,6 +65,18 @@ class Effect(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EFFECT_NO_PLACE: _ClassVar[Effect]
     EFFECT_PREFER_NOT: _ClassVar[Effect]
 
+class EvictCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVICT_CAUSE_OPERATOR: _ClassVar[EvictCause]
+    EVICT_CAUSE_UNHEALTHY: _ClassVar[EvictCause]
+    EVICT_CAUSE_DRAIN: _ClassVar[EvictCause]
+
+class Eligibility(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ELIGIBILITY_OPEN: _ClassVar[Eligibility]
+    ELIGIBILITY_CORDONED: _ClassVar[Eligibility]
+    ELIGIBILITY_DRAINING: _ClassVar[Eligibility]
+
 class ReportKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPORT_KIND_STARTED: _ClassVar[ReportKind]
@@ -114,6 +126,12 @@ OPERATOR_GLOB: Operator
 OPERATOR_NOT_GLOB: Operator
 EFFECT_NO_PLACE: Effect
 EFFECT_PREFER_NOT: Effect
+EVICT_CAUSE_OPERATOR: EvictCause
+EVICT_CAUSE_UNHEALTHY: EvictCause
+EVICT_CAUSE_DRAIN: EvictCause
+ELIGIBILITY_OPEN: Eligibility
+ELIGIBILITY_CORDONED: Eligibility
+ELIGIBILITY_DRAINING: Eligibility
 REPORT_KIND_STARTED: ReportKind
 REPORT_KIND_EXITED: ReportKind
 REPORT_KIND_HEALTHY: ReportKind
@@ -154,7 +172,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +192,9 @@ class Command(_message.Message):
     REINCARNATE_FIELD_NUMBER: _ClassVar[int]
     ACTIVATE_RULES_FIELD_NUMBER: _ClassVar[int]
     SET_TAINTS_FIELD_NUMBER: _ClassVar[int]
+    SET_ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    SET_QUOTA_FIELD_NUMBER: _ClassVar[int]
+    SET_CAPS_FIELD_NUMBER: _ClassVar[int]
     place: Place
     evict: Evict
     unplaced: Unplaced
@@ -193,7 +214,10 @@ class Command(_message.Message):
     reincarnate: Reincarnate
     activate_rules: ActivateRules
     set_taints: SetTaints
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ...) -> None: ...
+    set_eligibility: SetEligibility
+    set_quota: SetQuota
+    set_caps: SetCaps
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -360,7 +384,7 @@ class DeviceRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., where: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -379,6 +403,8 @@ class JobSpec(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -397,7 +423,9 @@ class JobSpec(_message.Message):
     payload: bytes
     placement: PlacementRules
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ...) -> None: ...
+    max_unavailable: int
+    is_health_checked: bool
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -421,6 +449,24 @@ class ForgetJob(_message.Message):
     job: int
     def __init__(self, job: _Optional[int] = ...) -> None: ...
 
+class SetQuota(_message.Message):
+    __slots__ = ("owner", "band", "amounts")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    band: Band
+    amounts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, owner: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., amounts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class SetCaps(_message.Message):
+    __slots__ = ("scheduler", "amounts")
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    scheduler: str
+    amounts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, scheduler: _Optional[str] = ..., amounts: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Place(_message.Message):
     __slots__ = ("job", "indices", "machines")
     JOB_FIELD_NUMBER: _ClassVar[int]
@@ -432,14 +478,16 @@ class Place(_message.Message):
     def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ...) -> None: ...
 
 class Evict(_message.Message):
-    __slots__ = ("job", "indices", "attempts")
+    __slots__ = ("job", "indices", "attempts", "cause")
     JOB_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     job: int
     indices: bytes
     attempts: bytes
-    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ...) -> None: ...
+    cause: EvictCause
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ..., cause: _Optional[_Union[EvictCause, str]] = ...) -> None: ...
 
 class Lack(_message.Message):
     __slots__ = ("reason", "dimension", "machine_count")
@@ -532,6 +580,16 @@ class SetTaints(_message.Message):
     add: _containers.RepeatedCompositeFieldContainer[Taint]
     remove: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, machines: _Optional[_Iterable[int]] = ..., add: _Optional[_Iterable[_Union[Taint, _Mapping]]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetEligibility(_message.Message):
+    __slots__ = ("machines", "eligibility", "deadline_us")
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBILITY_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedScalarFieldContainer[int]
+    eligibility: Eligibility
+    deadline_us: int
+    def __init__(self, machines: _Optional[_Iterable[int]] = ..., eligibility: _Optional[_Union[Eligibility, str]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class Report(_message.Message):
     __slots__ = ("machines", "epochs", "jobs", "indices", "attempts", "kinds", "exit_codes", "signals", "notes", "at_us")

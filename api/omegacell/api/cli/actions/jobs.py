@@ -138,10 +138,12 @@ def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
 
 def _pending(detail: JobDetail) -> Table:
     assert detail.pending is not None
+    job = detail.job
+    name = job.name if job.is_current else f"#{job.job_id}"
     rows = [
         (f"{lack.reason.lower()} {lack.dimension}".strip(), str(lack.machine_count)) for lack in detail.pending.lacks
     ]
-    title = f"{detail.pending.task_count} pending: {detail.pending.summary}"
+    title = f"{detail.pending.task_count} pending: {detail.pending.summary}; `omega explain {name}` tells more"
     return Table(columns=("WHY NOT", "MACHINES"), rows=rows, right=frozenset({"MACHINES"}), title=title, empty="")
 
 

@@ -3,24 +3,29 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn, write
 from omegacell.core.errors import UsageError
 from omegacell.core.units import Atomicity, Detection
+from omegacell.simulator.cells import CellName, SyntheticCell, make_cell
 from omegacell.simulator.compat.ablation import Effect, Load, Move, compare_product, find_effects
 from omegacell.simulator.compat.golden import compare_file
 from omegacell.simulator.compat.loaded import Deviation, LoadedInput, RowComparison, compare_row, read_input
-from omegacell.simulator.metrics import Metrics
+from omegacell.simulator.paths import Measured
+from omegacell.simulator.paths import Path as RunPath
+from omegacell.simulator.paths import simulate as run_simulation
 from omegacell.simulator.settings import Architecture, CellShape, DecisionTime, Setup
-from omegacell.simulator.simulation import Simulation
 from omegacell.simulator.workloads import Kind, Workload, read_jobs
 
 EQUAL = "equal"
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +128,38 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Options of `omega lab run`; ``*_s`` are seconds for a job and for each of its tasks."""
+class Source:
+    """Where the jobs of `omega lab run` come from: files, or a synthetic cell."""
 
-    workload: Path
+    workload: Path | None
     prefill: Path | None
-    shape: tuple[int, float, float]
+    cell: str | None
+
+    def read(self, *, seconds: float, seed: int) -> SyntheticCell:
+        """Return the jobs, what stands in the cell before, and the shape of a cell that they are for.
+
+        Raises:
+            UsageError: neither or both are named, there is no such cell, or a file is not what it must be.
+        """
+        if (self.workload is None) == (self.cell is None) or (self.cell is not None and self.prefill is not None):
+            raise UsageError("name --workload, with --prefill or without, or --cell: either files or a synthetic cell")
+        if self.workload is not None:
+            prefill = _read_prefill(self.prefill)
+            return SyntheticCell(shape=CellShape(machines=300), jobs=read_jobs(self.workload), prefill=prefill)
+        name = _choose(CellName, self.cell or "", "--cell")
+        return make_cell(name, seconds=seconds, seed=seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of `omega lab run`; ``*_s`` are seconds for a job and for each of its tasks.
+
+    ``shape`` is machines (None for as many as the source's cell has), CPUs and GB of memory.
+    """
+
+    source: Source
+    path: str
+    shape: tuple[int | None, float, float]
     architecture: str
     schedulers: tuple[int, int]
     batch_s: tuple[float, float]
@@ -138,20 +169,15 @@ class RunOptions:
     seconds: float
     seed: int
 
-    def setup(self) -> Setup:
-        """Return what the simulator is told.
+    def setup(self, machines: int) -> Setup:
+        """Return what the simulator is told, with so many machines unless the options say how many.
 
         Raises:
             UsageError: there is no such architecture.
         """
-        try:
-            architecture = Architecture(self.architecture)
-        except ValueError as error:
-            known = ", ".join(each.value for each in Architecture)
-            raise UsageError(f"--architecture {self.architecture!r}: expected one of {known}") from error
         return Setup(
-            architecture=architecture,
-            shape=_shape_of(self.shape),
+            architecture=_choose(Architecture, self.architecture, "--architecture"),
+            shape=CellShape(machines=self.shape[0] or machines, cpus=self.shape[1], memory_gb=self.shape[2]),
             decision={
                 Kind.BATCH: DecisionTime(job_s=self.batch_s[0], task_s=self.batch_s[1]),
                 Kind.SERVICE: DecisionTime(job_s=self.service_s[0], task_s=self.service_s[1]),
@@ -165,10 +191,15 @@ class RunOptions:
 
 
 def simulate(options: RunOptions, form: Format) -> None:
-    """Simulate a cell and show what was measured."""
-    setup = options.setup()
-    metrics = Simulation(setup, read_jobs(options.workload), _read_prefill(options.prefill)).run()
-    show(_metrics_facts(metrics), form, *_metrics_tables(metrics))
+    """Simulate a cell and show what was measured, on which path, and how fast.
+
+    Raises:
+        UsageError: an option is not what it must be, or the compiled path is asked for and cannot take the run.
+    """
+    path = _choose(RunPath, options.path, "--path")
+    given = options.source.read(seconds=options.seconds, seed=options.seed)
+    measured = run_simulation(options.setup(given.shape.machines), given.jobs, given.prefill, path=path)
+    show(_run_facts(measured), form, *_metrics_tables(measured))
 
 
 def faults(
@@ -212,6 +243,19 @@ def faults(
     )
 
 
+def _choose(kind: type[_Choice], text: str, option: str) -> _Choice:
+    """Return the member of an enum whose value an option names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return kind(text)
+    except ValueError as error:
+        known = ", ".join(str(each.value) for each in kind)
+        raise UsageError(f"{option} {text!r}: expected one of {known}") from error
+
+
 def _shape_of(shape: tuple[int, float, float]) -> CellShape:
     machines, cpus, memory_gb = shape
     return CellShape(machines=machines, cpus=cpus, memory_gb=memory_gb)
@@ -236,14 +280,20 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}" if abs(value) < 1_000 else f"{value:.0f}"
 
 
-def _metrics_facts(metrics: Metrics) -> dict[str, object]:
-    facts = asdict(metrics)
+def _run_facts(measured: Measured) -> dict[str, object]:
+    facts = asdict(measured.metrics)
     facts["schedulers"] = list(facts["schedulers"])
     facts["workloads"] = [each | {"kind": each["kind"].value.lower()} for each in facts["workloads"]]
-    return facts
+    return facts | {
+        "path": measured.path.value,
+        "cpu_s": measured.cpu_s,
+        "compile_s": measured.compile_s,
+        "tasks_per_cpu_s": measured.tasks_per_cpu_s,
+    }
 
 
-def _metrics_tables(metrics: Metrics) -> list[Table]:
+def _metrics_tables(measured: Measured) -> list[Table]:
+    metrics = measured.metrics
     schedulers = [
         (
             each.name,
@@ -270,7 +320,12 @@ def _metrics_tables(metrics: Metrics) -> list[Table]:
         ("tasks placed", str(metrics.tasks_placed)),
         ("transactions", str(metrics.transactions)),
         ("mean CPU in use", f"{metrics.mean_utilisation:.4f}"),
+        ("path", measured.path.value),
+        ("simulated in", f"{measured.cpu_s:.2f} CPU-seconds"),
+        ("speed", f"{measured.tasks_per_cpu_s:,.0f} tasks per CPU-second"),
     ]
+    if measured.path is RunPath.COMPILED:
+        whole.append(("compiled or loaded in", f"{measured.compile_s:.2f} CPU-seconds, not counted above"))
     return [
         Table(columns=names, rows=schedulers, right=frozenset(names[1:])),
         Table(columns=kinds, rows=workloads, right=frozenset(kinds[1:])),

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from omegacell.api.cli.actions.drains import describe, describe_deadline
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, size
 from omegacell.api.records import Machine, Resources
+from omegacell.core.drains import Eligibility
 from omegacell.core.errors import UsageError
 
 
@@ -16,13 +18,14 @@ def list_machines(form: Format, *, cell: str | None) -> None:
         found = client.machines()
     has_devices = any(machine.devices for machine in found.machines)
     columns = (
-        *("MACHINE", "STATE", "CONTACT", "CPU", "USED", "MEMORY", "USED MEMORY", "DRIVERS"),
+        *("MACHINE", "STATE", "WORK", "CONTACT", "CPU", "USED", "MEMORY", "USED MEMORY", "DRIVERS"),
         *(("FREE DEVICES",) if has_devices else ()),
     )
     rows = [
         (
             machine.name,
             machine.state.name.lower(),
+            describe(machine),
             _contact(machine),
             f"{machine.capacity.cpu_milli / 1000:g}",
             f"{machine.allocated.cpu_milli / 1000:g}",
@@ -35,7 +38,9 @@ def list_machines(form: Format, *, cell: str | None) -> None:
     ]
     facts = {"at": plain(found.at), "machines": [plain(machine) for machine in found.machines]}
     right = frozenset({"CPU", "USED", "MEMORY", "USED MEMORY"})
-    show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no machines"))
+    is_all_open = all(machine.eligibility is Eligibility.OPEN for machine in found.machines)
+    least = ("WORK", "CONTACT") if is_all_open else ("CONTACT", "DRIVERS")
+    show(facts, form, Table(columns=columns, rows=rows, right=right, empty="no machines", least=least))
 
 
 def show_status(name: str, form: Format, *, cell: str | None) -> None:
@@ -46,6 +51,8 @@ def show_status(name: str, form: Format, *, cell: str | None) -> None:
     ports = f"{machine.port_first}-{machine.port_last}, {machine.port_free} free" if machine.port_last else "none"
     head = [
         ("state", machine.state.name.lower()),
+        ("work", describe(machine)),
+        *((("deadline", describe_deadline(machine.drain)),) if machine.drain is not None else ()),
         ("contact", _contact(machine)),
         ("row, epoch", f"{machine.row}, {machine.epoch}"),
         ("drivers", ", ".join(machine.drivers) or "none"),
@@ -72,11 +79,14 @@ def show_status(name: str, form: Format, *, cell: str | None) -> None:
         )
         for device in machine.devices
     ]
+    blocks = machine.drain.blocks if machine.drain is not None else ()
+    stays = [(block.job, str(block.task_count), block.hold.name.lower(), block.summary) for block in blocks]
     tasks = [(f"{task.job}/{task.index}", str(task.attempt), task.state.name.lower()) for task in found.tasks]
     show(
         {"at": plain(found.at), "machine": plain(machine), "tasks": [plain(task) for task in found.tasks]},
         form,
         Table(columns=("MACHINE", machine.name), rows=head),
+        Table(columns=("STAYS", "TASKS", "FOR", "WHY"), rows=stays, right=frozenset({"TASKS"}), empty=""),
         Table(columns=("ROOM", "CPU", "MEMORY", "DISK"), rows=room, right=frozenset({"CPU", "MEMORY", "DISK"})),
         *(
             [Table(columns=("DEVICE", "COUNT", "FREE", "ATTRIBUTES"), rows=devices, right=frozenset({"COUNT", "FREE"}))]

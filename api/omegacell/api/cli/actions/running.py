@@ -37,7 +37,7 @@ class RunOptions:
 
 def run(files: Sequence[str], options: RunOptions) -> None:
     """Submit the jobs of all files, once all of them are right, and wait for them."""
-    submissions = _load(files, replace=options.replace)
+    submissions = load(files, replace=options.replace)
     with open_client(options.cell) as client:
         submitted = list(client.submit_many(submissions))
         _check_taken(submitted, submissions)
@@ -55,7 +55,8 @@ def run(files: Sequence[str], options: RunOptions) -> None:
         _check_result(client, jobs)
 
 
-def _load(files: Sequence[str], *, replace: bool) -> list[Submission]:
+def load(files: Sequence[str], *, replace: bool) -> list[Submission]:
+    """Return the jobs of all files, once all of them are right."""
     from omegacell.api.spec import load_jobs
 
     submissions = [each for file in files for each in load_jobs(file, replace=replace)]

@@ -233,11 +233,15 @@ def restore(source: Path, destination: Path, form: Format) -> None:
 
 def migrate(source: str, destination: str, form: Format) -> None:
     """Copy a store to another engine, with its history."""
+    from omegacell.store.migration import check_quiet
     from omegacell.store.migration import migrate as move
 
     for text in (source, destination):
         _check_down(text)
-    migrated = move(find_store(source), destination)
+    url = find_store(source)
+    if url.startswith("etcd:"):  # a local cell has a process to look for; this one may run anywhere
+        check_quiet(url)
+    migrated = move(url, destination)
     facts = {"source": hide_password(source), "destination": hide_password(destination), **plain(migrated)}
     rows = [(name, str(value)) for name, value in facts.items()]
     show(facts, form, Table(columns=("STORE", "MIGRATED"), rows=rows))

@@ -9,7 +9,7 @@ from omegacell.api.cli.commands.root import app
 from omegacell.api.cli.options import CellOption, OutputOption, StateOption
 from omegacell.api.cli.output import Format
 
-machine_app = make_group("List and look at machines; give up a lost one.")
+machine_app = make_group("List and look at machines; take them out of service; give up a lost one.")
 app.add_typer(machine_app, name="machine")
 scheduler_app = make_group("List schedulers; run one of your own beside the cell.")
 app.add_typer(scheduler_app, name="scheduler")
@@ -17,11 +17,12 @@ cell_app = make_group("Look at the cell as a whole.")
 app.add_typer(cell_app, name="cell")
 
 MachineArgument = Annotated[str, typer.Argument(help="The machine's name.", metavar="MACHINE")]
+MachinesArgument = Annotated[list[str], typer.Argument(help="The machines' names.", metavar="MACHINE...")]
 
 
 @machine_app.command("list", epilog=examples("omega machine list"))
 def list_machines(output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
-    """List machines: state, what they have, and how much of it is taken."""
+    """List machines: state, whether they are offered work, what they have, and how much of it is taken."""
     from omegacell.api.cli.actions import machines
 
     machines.list_machines(output, cell=cell)
@@ -29,15 +30,79 @@ def list_machines(output: OutputOption = Format.TABLE, cell: CellOption = None) 
 
 @machine_app.command("status", epilog=examples("omega machine status node-1"))
 def machine_status(machine: MachineArgument, output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
-    """Show a machine: resources, drivers, attributes, ports, devices, and the tasks on it."""
+    """Show a machine: resources, drivers, attributes, ports, devices, tasks, and what keeps its drain."""
     from omegacell.api.cli.actions import machines
 
     machines.show_status(machine, output, cell=cell)
 
 
+@machine_app.command("cordon", epilog=examples("omega machine cordon node-1 node-2"))
+def machine_cordon(names: MachinesArgument, output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
+    """Offer machines no new work; what runs there goes on.
+
+    A machine that drains stops doing so, and keeps what it still has. It stays cordoned over restarts, until
+    `omega machine uncordon`.
+    """
+    from omegacell.api.cli.actions import drains
+    from omegacell.core.drains import Eligibility
+
+    drains.set_eligibility(names, Eligibility.CORDONED, output, cell=cell)
+
+
+@machine_app.command("uncordon", epilog=examples("omega machine uncordon node-1"))
+def machine_uncordon(names: MachinesArgument, output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
+    """Offer machines work again; a drain ends, and what it has not moved stays."""
+    from omegacell.api.cli.actions import drains
+    from omegacell.core.drains import Eligibility
+
+    drains.set_eligibility(names, Eligibility.OPEN, output, cell=cell)
+
+
+@machine_app.command(
+    "drain",
+    epilog=examples(
+        "omega machine drain node-1",
+        "omega machine drain node-1 node-2 --deadline 10m",
+        "omega machine drain node-1 --no-wait && omega machine status node-1",
+    ),
+)
+def machine_drain(
+    names: MachinesArgument,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            "--deadline",
+            help="After so long (10m, 1h30m) evict what is left, whatever jobs allow; `none` takes a deadline away. By"
+            " default what drains already keeps its deadline, and the others have none.",
+            metavar="TIME",
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Whether to wait until nothing is left.")] = True,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", help="Stop waiting after so many seconds; the drain goes on.", min=0.0, metavar="SECONDS"
+        ),
+    ] = None,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Move all work off machines, and wait until nothing is left there.
+
+    They are offered no new work. What runs there is evicted, at a bounded rate, and placed elsewhere: no job has more
+    tasks unavailable because of it than its max_unavailable allows (services: 1 unless they say otherwise). The drain
+    is kept in the cell: it goes on after Ctrl-C and over restarts, and the same command again waits on. Exits with 1
+    when the time is over, or when the drain can never finish, and says which job keeps it.
+    """
+    from omegacell.api.cli.actions import drains
+
+    options = drains.DrainOptions(deadline=deadline, wait=wait, timeout_s=timeout, form=output, cell=cell)
+    drains.drain(names, options)
+
+
 @machine_app.command("lost", epilog=examples("omega machine lost node-1"))
 def machine_lost(
-    names: Annotated[list[str], typer.Argument(help="The machines' names.", metavar="MACHINE...")],
+    names: MachinesArgument,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`omega run`, `omega job ...`, `omega logs`."""
+"""`omega run`, `omega job ...`, `omega logs`, `omega explain`."""
 
 from typing import Annotated
 
@@ -75,6 +75,25 @@ def logs(
     action.logs(task, action.LogOptions(follow=follow, attempt=attempt, stderr=stderr, cell=cell))
 
 
+@app.command("explain", epilog=examples("omega explain web", "omega explain web/2", "omega explain sums -o json"))
+def explain(
+    task: Annotated[
+        str, typer.Argument(help="A job, by name or id; or one of its tasks, JOB/INDEX.", metavar="JOB[/INDEX]")
+    ],
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Explain why a task waits, or why it is where it is.
+
+    For what waits: what stands in the way now, the machines by reason, those that come nearest and what each lacks, the
+    smallest changes that would make it fit, what would be evicted, and which claims it lost to whom. For what runs: who
+    placed it at which revision, and which machines had room then and have it now.
+    """
+    from omegacell.api.cli.actions import explaining
+
+    explaining.explain(task, output, cell=cell)
+
+
 @job_app.command("list", epilog=examples("omega job list", "omega job list -o json"))
 def list_jobs(output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
     """List the jobs of the cell, newest first."""
@@ -106,6 +125,39 @@ def status(
     from omegacell.api.cli.actions import jobs
 
     jobs.show_status(job, output, limit=tasks, cell=cell)
+
+
+@job_app.command(
+    "plan",
+    epilog=examples(
+        "omega job plan web.yaml", "omega job plan --replace batch.yaml web.yaml", "generate-jobs | omega job plan -"
+    ),
+)
+def plan(
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Job files, YAML or JSON, with one or more jobs each; - for stdin.", metavar="FILE..."),
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Plan as `omega run --replace` would: in the place of another spec.")
+    ] = False,
+    tasks: Annotated[
+        int,
+        typer.Option("--tasks", help="Show at most so many tasks of each job; 0 for all.", min=0, metavar="N"),
+    ] = 20,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> int:
+    """Show what `omega run` would do with job files, without doing it.
+
+    The jobs are submitted to a fork of the cell and placed there by their schedulers: which fields differ, which tasks
+    are kept, added, moved, restarted, stopped or evicted, and which would wait, and why. Where tasks land may come out
+    otherwise, because schedulers choose among machines at random and others commit meanwhile. Exits with 0 when nothing
+    would change, 1 when something would, 255 when it cannot be planned or would be refused.
+    """
+    from omegacell.api.cli.actions import planning
+
+    return planning.plan(files, planning.PlanOptions(replace=replace, task_limit=tasks, form=output, cell=cell))
 
 
 @job_app.command("stop", epilog=examples("omega job stop web", "omega job stop web --detach"))

@@ -65,11 +65,16 @@ def golden(
     "run",
     epilog=examples(
         "omega lab run --workload JOBS.csv.gz --machines 300 --seconds 7200 --batch-schedulers 4",
+        "omega lab run --cell c --seconds 86400 --batch-schedulers 3",
         "omega lab run --workload JOBS.csv --architecture two_level --t-job-service 10 -o json",
     ),
 )
 def run(
-    workload: Annotated[Path, typer.Option("--workload", help=WORKLOAD_HELP, metavar="FILE")],
+    workload: Annotated[Path | None, typer.Option("--workload", help=WORKLOAD_HELP, metavar="FILE")] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option("--cell", help="A synthetic cell instead of files: c, 12,500 machines.", metavar="NAME"),
+    ] = None,
     prefill: PrefillOption = None,
     architecture: Annotated[
         str,
@@ -77,7 +82,10 @@ def run(
             "--architecture", help="monolithic_single, monolithic_multi, two_level or shared_state.", metavar="NAME"
         ),
     ] = "shared_state",
-    machines: MachinesOption = 300,
+    machines: Annotated[
+        int | None,
+        typer.Option("--machines", help="Machines; 300, or as many as the synthetic cell has.", min=1, metavar="N"),
+    ] = None,
     cpus: CpusOption = 4.0,
     memory_gb: MemoryOption = 16.0,
     seconds: SecondsOption = 86_400.0,
@@ -102,17 +110,21 @@ def run(
     coarse: Annotated[bool, typer.Option("--coarse", help="A claim conflicts when its machine changed.")] = False,
     gang: Annotated[bool, typer.Option("--gang", help="A transaction is granted whole or not at all.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="All random numbers follow from it.", min=0, metavar="N")] = 0,
+    path: Annotated[
+        str,
+        typer.Option("--path", help="production, compiled, or auto: compiled where it can be.", metavar="PATH"),
+    ] = "auto",
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Simulate a cell: the real judge, loop and schedulers, in virtual time.
 
-    Shows wait, busyness and conflict fraction as the Omega paper defines them. One seed gives one run.
+    Shows wait, busyness and conflict fraction as the Omega paper defines them. One seed gives one run, on either path.
     """
     from omegacell.api.cli.actions import lab
 
     options = lab.RunOptions(
-        workload=workload,
-        prefill=prefill,
+        source=lab.Source(workload=workload, prefill=prefill, cell=cell),
+        path=path,
         shape=(machines, cpus, memory_gb),
         architecture=architecture,
         schedulers=(batch_schedulers, service_schedulers),

@@ -1,0 +1,114 @@
+"""In what two jobs differ, field by field, in the words of job files.
+
+A field of `JobSpec` that the table here does not know is shown under its own name, so a new one is never left out.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, Final
+
+from omegacell.api.planning.words import amount, span
+from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.units import RESOURCE_NAMES
+
+TEXT_LENGTH: Final = 200
+
+NO_PAYLOAD: Final = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A field that differs, as text; empty where it is not there."""
+
+    field: str
+    before: str
+    after: str
+
+
+def find_differences(
+    before: JobSpec, after: JobSpec, *, payloads: tuple[bytes, bytes] = (NO_PAYLOAD, NO_PAYLOAD)
+) -> tuple[Difference, ...]:
+    """Return the fields in which two jobs differ, in the order of the spec, then what their tasks run.
+
+    >>> from dataclasses import replace
+    >>> from omegacell.schedulers.testing import make_spec
+    >>> spec = make_spec("a", count=3, memory_bytes=2 << 30)
+    >>> smaller = replace(spec, count=2, resources=(100, 3 << 29, 0))
+    >>> [(each.field, each.before, each.after) for each in find_differences(spec, smaller)]
+    [('count', '3', '2'), ('resources.memory', '2 GiB', '1.5 GiB')]
+    """
+    olds, news = _texts_of(before, payloads[0]), _texts_of(after, payloads[1])
+    names = [*olds, *(name for name in news if name not in olds)]
+    return tuple(
+        Difference(field=name, before=olds.get(name, ""), after=news.get(name, ""))
+        for name in names
+        if olds.get(name) != news.get(name)
+    )
+
+
+def _texts_of(spec: JobSpec, payload: bytes) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for field in fields(spec):
+        write = _FIELDS.get(field.name, _plain)
+        texts.update(write(field.name, getattr(spec, field.name)))
+    if payload:
+        texts.update(_leaves("task", json.loads(payload)))
+    return texts
+
+
+def _plain(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    yield name, _text(value)
+
+
+def _named(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, _text(value))])
+
+
+def _lasting(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, span(value))])
+
+
+def _resources(_: str, value: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    for name, quantity in zip(RESOURCE_NAMES, value, strict=True):
+        yield f"resources.{name.split('_')[0]}", amount(name, quantity)
+
+
+def _ports(_: str, value: tuple[Port, ...]) -> Iterator[tuple[str, str]]:
+    for port in value:
+        yield f"ports.{port.name}", str(port.number or "any")
+
+
+def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
+    return iter(())
+
+
+_FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = {
+    "band": _named("priority.band"),
+    "priority": _named("priority.number"),
+    "resources": _resources,
+    "ports": _ports,
+    "is_gang": _named("gang"),
+    "max_restarts": _named("restarts.max"),
+    "restart_delay_us": _lasting("restarts.delay"),
+    "grace_us": _lasting("grace"),
+    "payload": _nothing,
+}
+"""How fields of a spec are called and written in job files, where that is not their own name."""
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Give every value of a JSON document with its path; lists are one value."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(f"{path}.{key}", each)
+    else:
+        yield path, _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Enum):
+        return value.name.lower()
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 3]}..."

@@ -1,0 +1,312 @@
+"""Why a task waits, or why it is where it is: what a fork, the machines and the log say, as one answer.
+
+Everything here reads a copy of the cell that is this answer's own, off the event loop.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+
+from omegacell.api import wire_figures
+from omegacell.api.figures import ConflictRow
+from omegacell.api.grants import Grant
+from omegacell.api.history_words import count_of
+from omegacell.api.planning.fielddiff import find_differences
+from omegacell.api.planning.past import cell_at
+from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
+from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.limit_words import word_cap
+from omegacell.api.server.plan_views import view_differences, view_evicted
+from omegacell.api.server.planners import find_planner
+from omegacell.api.server.reasons import find_absence, nearest_first, view_lacks, word_lacks
+from omegacell.api.server.views import name_of_job, view_at
+from omegacell.core.cell import Cell
+from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.overlays import Overlay
+from omegacell.core.units import RESOURCE_NAMES, JobId
+from omegacell.schedulers.explaining import Choice, count_by_machine, find_choice, find_misses
+from omegacell.schedulers.feasibility import find_lacks, find_room
+from omegacell.schedulers.forking import Fork
+from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.planning import Holdings, find_evicted
+from omegacell.schedulers.relaxing import find_changes
+from omegacell.schedulers.runner import SystemClock
+from omegacell.schedulers.wishes import Wish
+from omegacell.store.log import Store
+
+MISSES_SHOWN: Final = 5
+MACHINES_SHOWN: Final = 20
+CHANGES_US: Final = 5_000_000
+"""After so long no further change is tried."""
+DECIDE_US: Final = 2_000_000
+HELD: Final = (TaskState.PLACED, TaskState.RUNNING)
+JOB_STATES: Final = (
+    TaskState.PENDING,
+    TaskState.RUNNING,
+    TaskState.PLACED,
+    TaskState.FAILED,
+    TaskState.STOPPED,
+    TaskState.SUCCEEDED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked, with all that an answer needs besides the cell's store.
+
+    Attributes:
+        cell: a copy of the cell.
+        row: of the job. index: the task; None for the job as a whole.
+        grants: of the task, the newest first.
+        conflicts: refused claims, the newest first, each with the grants that were made where it lost.
+        oldest_revision: how far back these two reach.
+    """
+
+    cell: Cell
+    row: int
+    index: int | None
+    grants: tuple[Grant, ...]
+    conflicts: tuple[tuple[ConflictRow, tuple[Grant, ...]], ...]
+    oldest_revision: int
+
+    @property
+    def spec(self) -> JobSpec:
+        """What the job asks for."""
+        return self.cell.jobs.spec_of(self.row)
+
+    @property
+    def task(self) -> int | None:
+        """The arena row of the task; None for the job as a whole."""
+        return None if self.index is None else int(self.cell.jobs.offset[self.row]) + self.index
+
+    @property
+    def state(self) -> TaskState:
+        """The task's state; of a job as a whole the first of `JOB_STATES` in which any of its tasks is."""
+        if self.task is not None:
+            return TaskState(int(self.cell.tasks.state[self.task]))
+        counts = self.cell.jobs.counts[self.row]
+        return next(state for state in JOB_STATES if counts[state])
+
+
+def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
+    """Return the answer. Cost: some dozens of O(cell), and the log since the checkpoint before the task's decision."""
+    cell, row, spec = question.cell, question.row, question.spec
+    names = cell.machines.names
+    room = find_room(Overlay(cell), spec, cell=cell)
+    answer = pb.ExplainTaskResponse(
+        at=view_at(cell),
+        job=spec.name,
+        job_id=int(cell.jobs.id[row]),
+        index=question.index,
+        state=cast("pb.TaskState", question.state),
+        counts=cell.jobs.counts[row].tolist(),
+        pending_count=int(cell.jobs.counts[row, TaskState.PENDING]),
+        machine_count=cell.machines.count,
+        fitting_count=int(np.count_nonzero(room)),
+        oldest_revision=question.oldest_revision,
+        conflicts=[_view_lost(cell, *lost) for lost in question.conflicts],
+        machines=[
+            pb.MachineShare(machine=names[machine], task_count=count)
+            for machine, count in count_by_machine(cell, row)[:MACHINES_SHOWN]
+        ],
+    )
+    if question.state is TaskState.PENDING:
+        _explain_pending(answer, question)
+    if question.task is not None:
+        answer.attempts.extend(_view_attempts(question))
+        if question.state in HELD:
+            _explain_place(answer, question, store)
+    answer.summary = _summarise(answer, question)
+    return answer
+
+
+# --- why it waits
+
+
+def _explain_pending(answer: pb.ExplainTaskResponse, question: Question) -> None:
+    cell, spec = question.cell, question.spec
+    clock = SystemClock()
+    lacks = nearest_first(find_lacks(Overlay(cell), spec, cell=cell))
+    answer.lacks.extend(view_lacks(lacks, spec))
+    for miss in find_misses(cell, spec, limit=MISSES_SHOWN):
+        shortages = [
+            pb.Shortage(dimension=RESOURCE_NAMES[each.dimension], asked=each.asked, free=each.free)
+            for each in miss.shortages
+        ]
+        answer.misses.append(
+            pb.NearMiss(
+                machine=cell.machines.names[miss.machine],
+                reason=miss.reason.name,
+                message=describe_miss(cell, spec, miss),
+                shortages=shortages,
+            )
+        )
+    until_us = clock.monotonic_us() + CHANGES_US
+    changes = find_changes(Wish.of(cell, question.row, clock=clock), until_us=until_us)
+    answer.is_cut_off = changes.is_cut_off
+    for wish in changes.wishes:
+        steps = [
+            pb.ChangeStep(kind=step.kind.name, name=step.name, before=step.before, after=step.after)
+            for step in wish.steps
+        ]
+        answer.changes.append(
+            pb.FittingChange(
+                message=describe_steps(wish.steps),
+                steps=steps,
+                fit_count=wish.fit_count(),
+                fields=view_differences(find_differences(spec, wish.spec)),
+            )
+        )
+    _plan_decision(answer, question, clock)
+
+
+def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: SystemClock) -> None:
+    """Let the job's scheduler decide on a fork: where it would go now, and what would give way."""
+    cell, spec = question.cell, question.spec
+    planner = find_planner(spec)
+    before = Holdings.of(cell)
+    fork = Fork(cell.clone(), clock=clock)
+    job = JobId(int(cell.jobs.id[question.row]))
+    fork.decide(job, planner.make(), until_us=clock.monotonic_us() + DECIDE_US)
+    tasks, offset = fork.cell.tasks, int(cell.jobs.offset[question.row])
+    extent = slice(offset, offset + int(cell.jobs.extent[question.row]))
+    fresh = np.flatnonzero((tasks.machine[extent] >= 0) & (cell.tasks.machine[extent] < 0))
+    chosen = [index for index in fresh.tolist() if question.index in (None, index)]
+    answer.planned_by = planner.name
+    if chosen:
+        answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
+    evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
+    answer.evicted.extend(view_evicted(cell, evicted))
+
+
+# --- why it is where it is
+
+
+def _view_attempts(question: Question) -> Iterable[pb.AttemptOrigin]:
+    """Join the attempts that the cell remembers with the grants of the log, from the newest on.
+
+    Every grant began one attempt, so they run in step; where machines differ, the log was not read without a gap.
+    """
+    cell, task = question.cell, question.task
+    assert task is not None, "attempts are a task's"
+    tasks = cell.tasks
+    attempts = list(tasks.past.get(task, ()))
+    last = int(tasks.attempt[task])
+    if last and (not attempts or attempts[-1].attempt != last):
+        attempts.append(tasks.last_attempt(task))
+    for attempt in reversed(attempts):
+        place = last - attempt.attempt
+        grant = question.grants[place] if place < len(question.grants) else None
+        if grant is not None and grant.machine_of(question.index or 0) != attempt.machine:
+            grant = None
+        yield pb.AttemptOrigin(
+            attempt=attempt.attempt,
+            machine=cell.machines.names[attempt.machine] if attempt.machine >= 0 else "",
+            state=cast("pb.TaskState", attempt.state),
+            author=grant.author if grant is not None else "",
+            revision=grant.revision if grant is not None else 0,
+            seen=grant.seen if grant is not None else 0,
+            placed_at_us=attempt.placed_at_us,
+        )
+
+
+def _explain_place(answer: pb.ExplainTaskResponse, question: Question, store: Store) -> None:
+    cell, spec, task = question.cell, question.spec, question.task
+    assert task is not None, "a place is a task's"
+    machine = int(cell.tasks.machine[task])
+    answer.now.CopyFrom(_view_choice(cell, find_choice(_without(cell, task), spec, machine)))
+    grant = question.grants[0] if question.grants else None
+    if grant is None or grant.machine_of(question.index or 0) != machine:
+        answer.then_unknown = f"the log reaches back to revision {question.oldest_revision}"
+        return
+    past, why_not = cell_at(store, grant.seen, below=grant.cursor)
+    if past is None:
+        answer.then_unknown = why_not
+        return
+    answer.then.CopyFrom(_view_choice(past, find_choice(past, spec, machine)))
+
+
+def _without(cell: Cell, task: int) -> Cell:
+    """Return a fork in which a task has given back what it holds."""
+    fork = Fork(cell.clone(), clock=SystemClock())
+    fork.end_tasks(np.array([task], np.int64))
+    return fork.cell
+
+
+def _view_choice(cell: Cell, choice: Choice) -> pb.MachineChoice:
+    return pb.MachineChoice(
+        revision=cell.revision,
+        machine_count=choice.machine_count,
+        fitting_count=choice.fitting_count,
+        lighter_count=choice.lighter_count,
+        others=[cell.machines.names[row] for row in choice.others],
+    )
+
+
+# --- what it lost
+
+
+def _view_lost(cell: Cell, row: ConflictRow, grants: tuple[Grant, ...]) -> pb.LostClaim:
+    machine = cell.machines.row_of(row.machine)
+    taken = [(grant.job, int(np.count_nonzero(grant.machines == machine))) for grant in grants]
+    job, count = next(((job, count) for job, count in taken if count), (0, 0))
+    return pb.LostClaim(
+        conflict=wire_figures.write_conflict(row),
+        taken_by_job=name_of_job(cell, JobId(job)) if job else "",
+        taken_count=count,
+    )
+
+
+# --- the answer in a sentence
+
+
+def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
+    state = question.state
+    if state is TaskState.PENDING:
+        return _summarise_pending(answer, question)
+    if question.task is None:
+        held = sum(answer.counts[each] for each in HELD)
+        machine_count = len(count_by_machine(question.cell, question.row))
+        return f"{count_of(held, 'task')} on {count_of(machine_count, 'machine')}" if held else "its tasks are at rest"
+    origin = answer.attempts[0] if answer.attempts else None
+    if state not in HELD:
+        return f"{state.name.lower()}" + (f" on {origin.machine}" if origin is not None else "")
+    assert origin is not None, "a task that holds a machine has an attempt"
+    if not origin.author:
+        return f"on {origin.machine}; the log does not reach back to when it was placed"
+    seen = f"{origin.author} placed it on {origin.machine} at revision {origin.revision}, having seen {origin.seen}"
+    if not answer.HasField("then"):
+        return seen
+    then = answer.then
+    if then.fitting_count == 1:
+        return f"{seen}: the only one of {then.machine_count} machines that had room"
+    rank = "the least loaded" if not then.lighter_count else f"{then.lighter_count} of them less loaded"
+    return f"{seen}: {then.fitting_count} of {then.machine_count} machines had room, {rank}"
+
+
+def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> str:
+    cell, row, spec = question.cell, question.row, question.spec
+    absence = find_absence(cell, row)
+    if absence:
+        return absence
+    capped = word_cap(cell, row, task_count=int(cell.jobs.counts[row, TaskState.PENDING]))
+    if capped:
+        return capped
+    wish = Wish.of(cell, row, clock=SystemClock())
+    if wish.fit_count():
+        now_us = time.time_ns() // 1_000
+        due, held_us = find_due(cell, row, elapsed=cell.elapsed, wall_us=now_us, limit=wish.pending)
+        is_held = question.index is not None and question.index not in due
+        if held_us is not None and (is_held or not len(due)):
+            return describe_hold(held_us)
+        said = cell.jobs.why[row]
+        words = f"; the scheduler said: {said.note}" if said is not None and said.note else ""
+        machines = "1 machine has" if answer.fitting_count == 1 else f"{answer.fitting_count} machines have"
+        return f"{machines} room: it waits for scheduler {spec.scheduler!r}{words}"
+    if spec.is_gang and answer.fitting_count:
+        fitting = int(np.minimum(wish.room(), wish.pending).sum())
+        return f"a gang of {wish.count} tasks, and room for {fitting}"
+    return word_lacks(nearest_first(find_lacks(Overlay(cell), spec, cell=cell)), spec)

@@ -1,0 +1,66 @@
+"""One waiting job in a `Backlog`: where it stands, and with which others it finds room."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+from omegacell.core.jobs import JobSpec
+from omegacell.core.overlays import Overlay
+from omegacell.core.units import JobId
+from omegacell.schedulers.feasibility import Shape, shape_of, shape_on
+
+Queue: TypeAlias = tuple[Shape, int]
+"""Jobs that find room together: their shape, and the number of tasks of a gang, 0 for others."""
+
+
+class Standing(IntEnum):
+    """Where an entry stands."""
+
+    READY = 0
+    DECIDING = 1
+    DELAYED = 2
+    PARKED = 3
+    ELSEWHERE = 4
+    CAPPED = 5
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """A job that has pending tasks.
+
+    Attributes:
+        job, spec: which.
+        count: its pending tasks as last read.
+        standing: where it stands; stamp: changes with it, so that old heap items are known.
+        due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
+        queue: the one in which it was last parked.
+        conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
+        said_at_us: when the reason of its waiting was last appended, 0 for never.
+    """
+
+    job: JobId
+    spec: JobSpec
+    count: int
+    standing: Standing = Standing.READY
+    stamp: int = 0
+    due_us: int = 0
+    queue: Queue | None = None
+    conflicts: int = 0
+    misses: int = 0
+    failures: int = 0
+    said_at_us: int = 0
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Priority first, then age: the smallest goes first."""
+        return -self.spec.band, -self.spec.priority, self.job
+
+
+def queue_of(entry: Entry) -> Queue:
+    """Return the queue in which a job is parked."""
+    return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
+
+
+def queue_on(overlay: Overlay, entry: Entry) -> Queue:
+    """Return the queue of a job as the cell is now: a job from which another must stay apart has one of its own."""
+    return shape_on(overlay, entry.spec), entry.count if entry.spec.is_gang else 0

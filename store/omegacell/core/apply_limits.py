@@ -1,0 +1,140 @@
+"""Judging and writing quotas and caps: the commands that set them, a submit under a quota, claims under a cap.
+
+What they count is in `quotas` and `caps`. Both bind only what is asked for from then on: a limit that is lowered below
+what is used stops nothing, and grants nothing more until use has fallen.
+"""
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.caps import Cap, find_held
+from omegacell.core.cell import Cell
+from omegacell.core.commands import Place
+from omegacell.core.conflicts import Base, Judged
+from omegacell.core.jobs import JobSpec
+from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.lives import Stamp
+from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
+from omegacell.core.quotas import Quota, count_share, find_usage
+from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT, UNLIMITED
+from omegacell.core.verdicts import Verdict, refuse
+
+_MAX_SHORTAGE: Final = (1 << 63) - 1
+"""An outcome has 64 bits for a shortage; a million tasks can ask for more."""
+
+
+def judge_set_quota(cell: Cell, command: SetQuota, *, stamp: Stamp) -> Verdict:
+    """Judge a `SetQuota`: granted, unless there are too many."""
+    key = (command.owner, int(command.band))
+    known = cell.quotas.rows.get(key)
+    if all(amount == UNLIMITED for amount in command.amounts):
+        return Verdict(write=None if known is None else partial(cell.quotas.rows.__delitem__, key))
+    if known is None and len(cell.quotas.rows) >= MAX_QUOTAS:
+        return refuse(Reason.LIMIT)
+    if known is not None and known.amounts == command.amounts:
+        return Verdict()
+    return Verdict(write=partial(_write_quota, cell, command, stamp=stamp))
+
+
+def _write_quota(cell: Cell, command: SetQuota, *, stamp: Stamp) -> None:
+    key = (command.owner, int(command.band))
+    quota = cell.quotas.rows.get(key)
+    if quota is None:
+        usage = find_usage(cell.jobs).get(key, [0] * RESOURCE_COUNT)
+        quota = cell.quotas.rows[key] = Quota(amounts=command.amounts, usage=usage)
+    quota.amounts = command.amounts
+    quota.touch(revision=stamp.revision, floor=stamp.floor)
+
+
+def judge_set_caps(cell: Cell, command: SetCaps, *, stamp: Stamp) -> Verdict:
+    """Judge a `SetCaps`: granted, unless there are too many."""
+    known = cell.caps.rows.get(command.scheduler)
+    if known is None and len(cell.caps.rows) >= MAX_CAPS:
+        return refuse(Reason.LIMIT)
+    if command.amounts == (known.amounts if known is not None else (UNLIMITED,) * len(command.amounts)):
+        return Verdict()
+    return Verdict(write=partial(_write_caps, cell, command, stamp=stamp))
+
+
+def _write_caps(cell: Cell, command: SetCaps, *, stamp: Stamp) -> None:
+    cell.touched.uncapped[command.scheduler] = None
+    if all(amount == UNLIMITED for amount in command.amounts):
+        del cell.caps.rows[command.scheduler]
+        return
+    cap = cell.caps.rows.get(command.scheduler)
+    if cap is None:
+        usage = find_held(cell.jobs, command.scheduler)
+        cap = cell.caps.rows[command.scheduler] = Cap(amounts=command.amounts, usage=usage)
+    cap.amounts = command.amounts
+    cap.touch(revision=stamp.revision, floor=stamp.floor)
+
+
+def find_quota_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return the refusal of a spec that takes its owner above a quota, or None. Pure.
+
+    What the job of that name in ``job_row`` counts already is given back first, if it is of the same owner and band.
+    """
+    quota = cell.quotas.find(spec.owner, spec.band)
+    if quota is None:
+        return None
+    more = [amount * spec.count for amount in spec.resources]
+    if job_row is not None:
+        old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
+        if (old.owner, old.band) == (spec.owner, spec.band):
+            more = [asked - had * share for asked, had in zip(more, old.resources, strict=True)]
+    excess = quota.find_excess(more)
+    if excess is None:
+        return None
+    dimension, shortage = excess
+    return Verdict(
+        reason=Reason.QUOTA_EXCEEDED,
+        is_conflict=quota.effective_changed_at(floor=stamp.floor) > seen,
+        granted=0,
+        value=min(shortage, _MAX_SHORTAGE),
+        detail=dimension,
+    )
+
+
+def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, base: Base) -> Judged:
+    """Judge the claims of one `Place` of a known job once more, now under the cap of its scheduler. Pure.
+
+    Claims are judged in order. From the one on that the cap does not take, all are refused: they ask for the same. The
+    cap comes before what a machine lacks, so they are refused for it even where no machine would have had room.
+    """
+    job_row = cell.jobs.row_of(place.job)
+    assert job_row is not None, f"job {place.job} was judged and is not there"
+    cap = cell.caps.rows.get(cell.jobs.spec_of(job_row).scheduler)
+    if cap is None:
+        return judged
+    room = overlay.caps.room(job_row)
+    count = len(place.indices)
+    reasons = np.zeros(count, np.uint8) if judged.reasons is None else judged.reasons
+    granted = np.flatnonzero(reasons == Reason.NONE)[:room]
+    if len(granted) < room or not count:
+        return judged
+    first = int(granted[room - 1]) + 1 if room else 0
+    is_capped = (reasons == Reason.NONE) | (reasons > Reason.CAP_EXCEEDED)
+    is_capped[:first] = False
+    earlier = set(place.indices[granted].tolist())
+    for at in (np.flatnonzero(reasons[first:] == Reason.CLAIMED_TWICE) + first).tolist():
+        index = int(place.indices[at])
+        is_capped[at] = index not in earlier and not overlay.is_claimed(int(cell.jobs.offset[job_row]) + index)
+    after = overlay.caps.fork()
+    after.take(job_row, room)
+    dimension, shortage = after.find_lack(job_row)
+    is_changed = cap.effective_changed_at(floor=base.floor) > base.seen
+    return Judged(
+        reasons=np.where(is_capped, np.uint8(Reason.CAP_EXCEEDED), reasons),
+        is_conflict=np.where(is_capped, np.uint8(is_changed), _or_zeros(judged.is_conflict, count)),
+        dimensions=np.where(is_capped, np.int32(dimension), _or_zeros(judged.dimensions, count, -1)).astype(np.int32),
+        shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), _or_zeros(judged.shortages, count)),
+        taken_at=np.where(is_capped, np.int64(0), _or_zeros(judged.taken_at, count)),
+    )
+
+
+def _or_zeros(column: NDArray[np.integer] | None, count: int, fresh: int = 0) -> NDArray[np.integer]:
+    return np.full(count, fresh, np.int64) if column is None else column
