@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,18 @@ def test_a_hard_spread_is_even(scheduler: type[Scheduler]) -> None:
     job = test.submit("web", count=10, placement=rules)
     test.run(scheduler())
     assert sorted(zones_of(test, job).values()) == [3, 3, 4]
+
+
+@pytest.mark.parametrize("attributes", [("zone",), ("zone", "rack")])
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_gang_is_spread_in_one_decision(scheduler: type[Scheduler], attributes: tuple[str, ...]) -> None:
+    """Ten tasks over three zones with a skew of one, though five machines take one each at first: all at once."""
+    test = zoned(*"aaabc", cpu_milli=4_000)
+    rules = PlacementRules(spreads=tuple(Spread(attribute=each, max_skew=2) for each in attributes))
+    job = test.submit("web", count=10, is_gang=True, placement=rules)
+    test.run(scheduler())
+    assert sum(zones_of(test, job).values()) == 10
+    assert max(zones_of(test, job).values()) - min(zones_of(test, job).values()) <= 2
 
 
 @pytest.mark.parametrize("scheduler", BOTH)
@@ -169,6 +182,7 @@ def test_what_a_scheduler_claims_under_any_rules_is_granted(seed: int) -> None:
         scheduler: Scheduler = rng.choice(BOTH)()
         test.run(scheduler)
     cell = test.operator.cell
+    assert [each.statistics.failures for each in test.instances] == [0] * 4, "what it claims, its own copy grants"
     assert sum(author.claims_disagreed + author.claims_conflicted for author in cell.authors.rows) == 0
     check(cell)
     assert np.all(cell.machines.free >= 0)
@@ -181,7 +195,9 @@ def test_a_spread_is_dealt_as_far_as_it_goes(seed: int) -> None:
     None: asked one by one afterwards, no machine with room left takes another task.
     """
     rng = random.Random(seed)
-    test = zoned(*(rng.choice("abcde") for _ in range(rng.randint(1, 25))), cpu_milli=rng.choice((300, 900)))
+    test = zoned(
+        *(rng.choice(("a", "b", "c", "d", "")) for _ in range(rng.randint(1, 25))), cpu_milli=rng.choice((300, 900))
+    )
     spread = Spread(attribute=rng.choice(("zone", "rack", MACHINE)), max_skew=rng.randint(1, 4))
     rules = PlacementRules(spreads=(spread,), max_per_machine=rng.choice((0, 0, 2)))
     job = JobId(0)
@@ -190,7 +206,8 @@ def test_a_spread_is_dealt_as_far_as_it_goes(seed: int) -> None:
         test.run(BatchScheduler())
     group = group_of(job, count=rng.randint(2, 40), rules=rules)
     view = Tentative(test.operator.cell).view()
-    room = view.room(group)
+    filled = replace(rules, spreads=())
+    room = view.room(group_of(job, count=group.count, rules=filled))
     order = np.random.default_rng(seed).permutation(np.flatnonzero(room))
     [domains] = view.crowd(group).spreads
     taken = take_evenly(domains, order, room[order], group.count)

@@ -9,6 +9,8 @@ one where several rules bind tasks to each other, on whole columns where a singl
 floats and only order machines; nothing here decides what fits. All functions are pure.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,15 +42,18 @@ def choose(cell: CellView, group: TaskGroup, *, room: NDArray[np.int64], first: 
         Machine rows, a row several times where it takes several tasks. Cost: O(machines) for one task, for more
         O(machines log(machines) + tasks).
     """
+    rules, name = group.spec.placement, group.spec.name
+    hard = sum(bool(each.max_skew) for each in rules.spreads)
+    is_bound = hard > 1 or any(each.job == name and not each.weight for each in rules.neighbours)
+    if group.count > 1 and (hard or is_bound):
+        # a machine that takes none now, or one, may take more once others of these tasks are elsewhere
+        room = cell.room(_unbind(group))
     candidates = np.flatnonzero(room)
     if not len(candidates):
         return candidates
     scores = find_scores(cell, group).take(candidates)
     if group.count == 1:
         return candidates[_find_best(cell, group, candidates, scores=scores, first=first.take(candidates))]
-    rules, name = group.spec.placement, group.spec.name
-    hard = sum(bool(each.max_skew) for each in rules.spreads)
-    is_bound = hard > 1 or any(each.job == name and not each.weight for each in rules.neighbours)
     best = _sort(scores, first.take(candidates), count=None if is_bound or rules.spreads else group.count)
     order, scores = candidates.take(best), scores.take(best)
     is_even = hard == 1 and not is_bound
@@ -63,6 +68,14 @@ def choose(cell: CellView, group: TaskGroup, *, room: NDArray[np.int64], first: 
         [domains] = cell.crowd(group).spreads
         return take_evenly(domains, order, room.take(order), group.count)
     return waves(order, room.take(order), group.count)  # what a machine takes alone is all that binds it
+
+
+def _unbind(group: TaskGroup) -> TaskGroup:
+    """Return a group without the hard rules that bind its tasks to each other across machines."""
+    rules, name = group.spec.placement, group.spec.name
+    spreads = tuple(each for each in rules.spreads if each.weight)
+    neighbours = tuple(each for each in rules.neighbours if each.weight or each.job != name)
+    return replace(group, spec=replace(group.spec, placement=replace(rules, spreads=spreads, neighbours=neighbours)))
 
 
 def is_indifferent(cell: CellView, group: TaskGroup) -> bool:
@@ -113,7 +126,7 @@ def take_evenly(domains: Domains, order: Rows, room: NDArray[np.int64], count: i
 
     Args:
         domains: the spread.
-        order: machine rows, best first, distinct, each of a domain.
+        order: machine rows, best first, distinct; those of no domain are left out.
         room: how many tasks each of them takes.
         count: how many tasks there are.
 
@@ -121,6 +134,8 @@ def take_evenly(domains: Domains, order: Rows, room: NDArray[np.int64], count: i
         Machine rows. Each claim keeps the skew after those before it: before the first domain gets a task more, every
         other one that can has as many. Cost: O(machines log(machines) + tasks).
     """
+    has_domain = domains.codes.take(order) > 0
+    order, room = order[has_domain], room[has_domain]
     codes = domains.codes.take(order)
     by_domain = np.argsort(_narrow(codes), kind="stable")
     numbers = np.bincount(codes, minlength=len(domains.counts))
