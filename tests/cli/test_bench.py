@@ -36,6 +36,28 @@ def test_commit(omega: Omega, tmp_path: Path) -> None:
     assert list(tmp_path.glob("bench-*")) == []
 
 
+def test_schedule(omega: Omega) -> None:
+    """Decisions are measured for both schedulers, one task and many, three sets of rules; all were granted."""
+    said = omega("bench", "schedule", "--machines", "400", "--seconds", "0.02", "--tasks", "50", "-o", "json")
+    facts = json.loads(said.out)
+    cases = facts["cases"]
+    kinds = {(case["scheduler"], case["tasks"], case["rules"]) for case in cases}
+    rules = ("plain", "constraints", "all rules")
+    assert kinds == {(name, tasks, each) for name in ("batch", "service") for tasks in (1, 50) for each in rules}
+    assert all(0 < case["place_p50_ms"] <= case["place_p99_ms"] for case in cases)
+    assert all(case["step_p50_ms"] > 0 and case["judge_p50_ms"] > 0 and case["samples"] >= 5 for case in cases)
+    assert {case["place_ratio"] for case in cases if case["rules"] == "plain"} == {1.0}
+    assert "none yet" in facts["preemption"]
+    assert "service: 50 at once, all rules" in said.err
+
+
+def test_a_cell_too_small_for_the_schedule_bench(omega: Omega) -> None:
+    """A job that does not fit is an error that says what to do, not a figure."""
+    said = omega("bench", "schedule", "--machines", "100", "--seconds", "0.02", "--tasks", "10000")
+    assert (said.code, said.out) == (ExitCode.FAILED, "")
+    assert "choose more --machines" in said.err
+
+
 @pytest.mark.parametrize("bench", ["commit", "throughput", "latency", "idle"])
 def test_memory_is_refused(bench: str, omega: Omega) -> None:
     """Figures of durable things are refused on a file system in memory."""

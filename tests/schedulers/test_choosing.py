@@ -2,19 +2,32 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from omegacell.core.commands import SetTaints
+from omegacell.core.commands import Place, SetTaints
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.invariants import check
-from omegacell.core.placement import MACHINE, Affinity, Effect, Neighbour, PlacementRules, Spread, Taint
+from omegacell.core.outcomes import Reason
+from omegacell.core.placement import (
+    MACHINE,
+    NO_RULES,
+    Affinity,
+    Effect,
+    Neighbour,
+    PlacementRules,
+    Spread,
+    Taint,
+)
 from omegacell.core.units import JobId
 from omegacell.schedulers.batch import BatchScheduler
-from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.choosing import choose, take_evenly
+from omegacell.schedulers.interface import Scheduler, TaskGroup
 from omegacell.schedulers.service import ServiceScheduler
-from omegacell.schedulers.testing import TestCell
+from omegacell.schedulers.testing import TestCell, make_spec
+from omegacell.schedulers.view import Tentative
 from tests.support.history_placement import draw_placement
 
 BOTH: list[type[BatchScheduler] | type[ServiceScheduler]] = [BatchScheduler, ServiceScheduler]
@@ -44,6 +57,18 @@ def test_a_hard_spread_is_even(scheduler: type[Scheduler]) -> None:
     job = test.submit("web", count=10, placement=rules)
     test.run(scheduler())
     assert sorted(zones_of(test, job).values()) == [3, 3, 4]
+
+
+@pytest.mark.parametrize("attributes", [("zone",), ("zone", "rack")])
+@pytest.mark.parametrize("scheduler", BOTH)
+def test_a_gang_is_spread_in_one_decision(scheduler: type[Scheduler], attributes: tuple[str, ...]) -> None:
+    """Ten tasks over three zones with a skew of one, though five machines take one each at first: all at once."""
+    test = zoned(*"aaabc", cpu_milli=4_000)
+    rules = PlacementRules(spreads=tuple(Spread(attribute=each, max_skew=2) for each in attributes))
+    job = test.submit("web", count=10, is_gang=True, placement=rules)
+    test.run(scheduler())
+    assert sum(zones_of(test, job).values()) == 10
+    assert max(zones_of(test, job).values()) - min(zones_of(test, job).values()) <= 2
 
 
 @pytest.mark.parametrize("scheduler", BOTH)
@@ -157,9 +182,95 @@ def test_what_a_scheduler_claims_under_any_rules_is_granted(seed: int) -> None:
         scheduler: Scheduler = rng.choice(BOTH)()
         test.run(scheduler)
     cell = test.operator.cell
+    assert [each.statistics.failures for each in test.instances] == [0] * 4, "what it claims, its own copy grants"
     assert sum(author.claims_disagreed + author.claims_conflicted for author in cell.authors.rows) == 0
     check(cell)
     assert np.all(cell.machines.free >= 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_spread_is_dealt_as_far_as_it_goes(seed: int) -> None:
+    """Tasks dealt over domains keep the skew one after the other, use no machine beyond its room, and none is left out.
+
+    None: asked one by one afterwards, no machine with room left takes another task.
+    """
+    rng = random.Random(seed)
+    test = zoned(
+        *(rng.choice(("a", "b", "c", "d", "")) for _ in range(rng.randint(1, 25))), cpu_milli=rng.choice((300, 900))
+    )
+    spread = Spread(attribute=rng.choice(("zone", "rack", MACHINE)), max_skew=rng.randint(1, 4))
+    rules = PlacementRules(spreads=(spread,), max_per_machine=rng.choice((0, 0, 2)))
+    job = JobId(0)
+    for name in ("filler", "web"):
+        job = test.submit(name, count=rng.randint(1, 12), placement=rules if name == "web" else NO_RULES)
+        test.run(BatchScheduler())
+    group = group_of(job, count=rng.randint(2, 40), rules=rules)
+    view = Tentative(test.operator.cell).view()
+    filled = replace(rules, spreads=())
+    room = view.room(group_of(job, count=group.count, rules=filled))
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(room))
+    [domains] = view.crowd(group).spreads
+    taken = take_evenly(domains, order, room[order], group.count)
+    assert len(taken) <= group.count
+    assert np.all(np.bincount(taken, minlength=len(room)) <= room)
+    crowd = view.crowd(group)
+    for row in taken.tolist():
+        assert crowd.reason(row) == Reason.NONE, f"{taken.tolist()} of {spread}"
+        crowd.add(row)
+    if len(taken) < group.count:
+        left = room - np.bincount(taken, minlength=len(room))
+        assert not [row for row in np.flatnonzero(left > 0).tolist() if crowd.reason(row) == Reason.NONE]
+
+
+def test_a_task_more_goes_to_the_zone_with_the_fewest() -> None:
+    """One task alone is spread too, by a rule and by a wish, and within the zone it goes where it rather is."""
+    for spread in (Spread(attribute="zone", max_skew=1), Spread(attribute="zone", weight=50)):
+        test = zoned(*"aaabbbaaaabb")
+        rack = Constraint(attribute="rack", operator=Operator.EQUAL, values=("r4",))
+        rules = PlacementRules(spreads=(spread,), affinities=(Affinity(constraint=rack, weight=5),))
+        job = test.submit("web", count=3, placement=rules)
+        for number in range(3):
+            group = group_of(job, count=1, rules=rules)
+            view = Tentative(test.operator.cell).view()
+            first = np.zeros(view.machine_count)
+            [row] = choose(view, group, room=view.room(group), first=first).tolist()
+            assert view.attributes(row)["rack"] == "r4", f"task {number} of {spread}"
+            test.operator.must(Place(job=job, indices=np.array([number], np.int32), machines=np.array([row], np.int32)))
+        assert sorted(zones_of(test, job).values()) == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_order_asked_for_decides_among_equals(count: int) -> None:
+    """Of machines that a wish says the same of, those are taken that the scheduler's own order has first."""
+    test = zoned(*"aabbb")
+    wish = Affinity(constraint=Constraint(attribute="zone", operator=Operator.EQUAL, values=("b",)), weight=1)
+    group = group_of(JobId(9), count=count, rules=PlacementRules(affinities=(wish,)))
+    view = Tentative(test.operator.cell).view()
+    first = np.array([0.0, 1.0, 30_000.5, 7.25, 7.0])
+    assert choose(view, group, room=view.room(group), first=first).tolist() == [4, 3, 2][:count]
+
+
+def test_a_sample_is_enough_for_a_job_that_ranks_no_machines() -> None:
+    """Of 400 machines, half in a zone, the batch scheduler takes distinct ones there, and unwelcome ones last."""
+    test = zoned(*("ab" * 200), cpu_milli=4_000)
+    rows = tuple(range(0, 360, 2))
+    test.operator.must(SetTaints(machines=rows, add=(Taint(key="old", effect=Effect.PREFER_NOT),)))
+    for number in range(10):
+        job = test.submit(f"few-{number}", count=10, placement=in_zone("a"))
+        test.run(BatchScheduler())
+        cell = test.operator.cell
+        taken = cell.machines_of_row(cell.jobs.row_of(job)).tolist()
+        assert len(set(taken)) == 10, "one on each before a second on any"
+        assert not set(taken) & set(rows), "there is room on welcome machines"
+        assert zones_of(test, job) == {"a": 10}
+
+
+def group_of(job: JobId, *, count: int, rules: PlacementRules) -> TaskGroup:
+    """Give pending tasks of the job ``web``."""
+    spec = make_spec("web", count=count, placement=rules)
+    return TaskGroup(
+        number=0, job=job, spec=spec, indices=np.arange(count, dtype=np.int32), attempts=np.zeros(count, np.int32)
+    )
 
 
 def in_zone(zone: str) -> PlacementRules:

@@ -11,7 +11,7 @@ from math import gcd
 import numpy as np
 
 from omegacell.core.placement import NO_RULES
-from omegacell.schedulers.choosing import choose
+from omegacell.schedulers.choosing import choose, is_indifferent
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
@@ -26,17 +26,27 @@ class BatchScheduler:
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put as many tasks as fit on random machines, one on each before a second on any.
 
-        Cost: O(tasks) when there is room, O(machines) when there is little, or the job has placement rules.
+        Cost: O(tasks) when there is room, O(machines) when there is little, or the job has rules that rank machines.
         """
         [group] = pending
         if group.spec.placement is NO_RULES and not cell.is_crowded(group):
             machines = self._first_fit(group, cell, ctx.rng)
         else:
-            machines = choose(cell, group, room=cell.room(group), first=ctx.rng.random(cell.machine_count))
+            machines = self._fit_by_rules(group, cell, ctx.rng)
         if group.spec.is_gang and len(machines) < group.count:
             ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
             return NOTHING
         return Placement.of(group, machines)
+
+    def _fit_by_rules(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
+        """Fit a job with placement rules: when none of them ranks machines, a sample will do here too."""
+        wanted = 2 * group.count + SPARE
+        if wanted < cell.machine_count and is_indifferent(cell, group):
+            sample = sample_rows(cell.machine_count, wanted, rng)
+            room = cell.room(group, sample) * cell.is_welcome(group).take(sample)
+            if np.count_nonzero(room) >= group.count:
+                return waves(sample, room, group.count)
+        return choose(cell, group, room=cell.room(group), first=rng.random(cell.machine_count))
 
     def _first_fit(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
         wanted = 2 * group.count + SPARE

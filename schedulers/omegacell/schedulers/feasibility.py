@@ -20,6 +20,7 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import MAX_DIMENSIONS
+from omegacell.schedulers.classes import classes_of
 
 Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str]
 """What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules; the name where other tasks matter."""
@@ -48,8 +49,16 @@ def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[
 def find_room(
     overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer] | None = None, *, cell: Cell
 ) -> NDArray[np.int64]:
-    """Return how many tasks of one shape to offer each machine: what fits there, and 0 where it is silent."""
-    room = overlay.room(spec, rows)
+    """Return how many tasks of one shape to offer each machine: what fits there, and 0 where it is silent.
+
+    Of all machines of a cell without tentative claims, only those are asked that changed since the last time.
+    """
+    if rows is None and overlay.is_untouched:
+        room = classes_of(cell).room(cell, spec).copy()
+        if overlay.is_crowded(spec):
+            np.minimum(room, overlay.crowd_of(spec).limits(), out=room)
+    else:
+        room = overlay.room(spec, rows)
     if cell.machines.is_any_silent:
         room[find_silent(cell, rows)] = 0
     return room

@@ -28,11 +28,12 @@ class ServiceScheduler:
         [group] = pending
         room = cell.room(group)
         candidates = np.flatnonzero(room)
-        if group.spec.is_gang and int(np.minimum(room, group.count).sum()) < group.count:
+        is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
+        if group.spec.is_gang and is_plain and int(np.minimum(room, group.count).sum()) < group.count:
             ctx.explain(group, f"a gang of {group.count} tasks, and room for {int(room.sum())}")
             return NOTHING
         held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
-        if group.spec.placement is not NO_RULES or cell.is_crowded(group):
+        if group.spec.placement is not NO_RULES or not is_plain:
             loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
             loads[candidates] += held * (LOAD_STEPS + 2)
             return self._answer(group, choose(cell, group, room=room, first=loads), ctx)

@@ -20,6 +20,7 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
 from omegacell.core.units import Band, JobId
+from omegacell.schedulers.classes import classes_of
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
 
 _Item = TypeVar("_Item", bound=np.generic)
@@ -139,6 +140,13 @@ class CellView:
     def is_welcome(self, group: Shaped) -> NDArray[np.bool_]:
         """Return which machines have no taint that asks schedulers to place a group elsewhere if they can."""
         return self._cell.machines.index.tolerated(group.spec.placement, effect=Effect.PREFER_NOT)
+
+    def wishes(self, group: Shaped) -> NDArray[np.float64]:
+        """Return what a group's wishes about machines say of each, higher is better: ``(machines,)``, read-only.
+
+        The weights of the wishes that it meets, and less than any of them for a taint as of `is_welcome`.
+        """
+        return classes_of(self._cell).scores(self._cell, group.spec.placement)
 
     def machines_of_job(self, name: str) -> NDArray[np.int64]:
         """Return the machine of each placed or running task of the job of a name; a row may stand several times."""

@@ -51,6 +51,11 @@ class Overlay:
         view.flags.writeable = False
         return view
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it has no tentative claims, and shows the cell itself."""
+        return not self._is_private
+
     def room(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """Return how many tasks of this shape each machine takes now, ``(rows,)`` int64; 0 where none fits.
 

@@ -82,6 +82,28 @@ def fold(
 
 
 @bench_app.command(
+    "schedule", epilog=examples("omega bench schedule", "omega bench schedule --machines 1000 --seconds 1 -o json")
+)
+def schedule(
+    machines: Annotated[
+        int, typer.Option("--machines", help="Machines in the cell.", min=100, max=100_000, metavar="N")
+    ] = 10_000,
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", help="How long each kind of decision is measured.", min=0.01, metavar="SECONDS"),
+    ] = 2.0,
+    tasks: Annotated[
+        int, typer.Option("--tasks", help="Tasks of the large job.", min=2, max=10_000, metavar="N")
+    ] = 1_000,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Measure one decision of the built-in schedulers, with and without placement rules, and judging its claims."""
+    from omegacell.api.bench import schedule as bench
+
+    bench.run(bench.ScheduleOptions(machines=machines, seconds=seconds, tasks=tasks), output)
+
+
+@bench_app.command(
     "throughput", epilog=examples("omega bench throughput", "omega bench throughput --jobs 50 --machines 500")
 )
 def throughput(

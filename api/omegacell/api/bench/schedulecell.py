@@ -1,0 +1,198 @@
+"""The cell of `omega bench schedule`: machines in zones and racks, some of them tainted, about 60 % of them taken.
+
+It is a real cell in memory, changed only through `apply`. Everything in it follows from one seed. What is measured on
+it stands in `schedule`.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from omegacell.api.bench.cellmaking import DRIVER, Author, genesis
+from omegacell.api.cli.exits import CommandError
+from omegacell.core.apply import apply
+from omegacell.core.cell import Cell
+from omegacell.core.commands import (
+    Command,
+    Inventory,
+    Place,
+    RegisterMachine,
+    Report,
+    ReportKind,
+    SetTaints,
+    SubmitJob,
+    Transaction,
+)
+from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.outcomes import Outcome
+from omegacell.core.placement import NO_RULES, Affinity, Effect, PlacementRules, Spread, Taint
+from omegacell.core.units import Band, JobId, Role, SessionId
+from omegacell.schedulers.view import Tentative
+
+SEED: Final = 1
+FILL_PERCENT: Final = 60
+ZONES: Final = 3
+RACK: Final = 40
+"""Machines in a rack."""
+
+CAPACITY: Final = (32_000, 128 << 30, 1 << 40)
+TASK: Final = (100, 256 << 20, 0)
+FILLERS: Final = ((1_000, 2 << 30, 0), (2_000, 12 << 30, 0), (4_000, 8 << 30, 0), (6_000, 16 << 30, 1 << 30))
+TASKS_PER_FILLER: Final = 1_000
+MOST_FILLERS: Final = 4_000
+
+CONSTRAINTS: Final = (
+    Constraint(attribute="arch", operator=Operator.EQUAL, values=("amd64",)),
+    Constraint(attribute="kernel", operator=Operator.VERSION_GREATER_OR_EQUAL, values=("5.15",)),
+    Constraint(attribute="rack", operator=Operator.NOT_GLOB, values=("r9*",)),
+)
+WISHES: Final = (
+    Affinity(constraint=Constraint(attribute="disk", operator=Operator.EQUAL, values=("ssd",)), weight=50),
+    Affinity(constraint=Constraint(attribute="rack", operator=Operator.GLOB, values=("r1*",)), weight=-20),
+)
+
+
+def rules_of(tasks: int, machines: int) -> dict[str, PlacementRules]:
+    """Return the placement rules that are measured by name, for a job of so many tasks."""
+    per_machine = max(2, -(-8 * tasks // machines))
+    return {
+        "plain": NO_RULES,
+        "constraints": PlacementRules(constraints=CONSTRAINTS),
+        "all rules": PlacementRules(
+            constraints=CONSTRAINTS,
+            max_per_machine=per_machine,
+            spreads=(Spread(attribute="zone", max_skew=1),),
+            affinities=WISHES,
+        ),
+    }
+
+
+class BenchCell:
+    """A cell, and who changes it: the API that takes jobs and reports, and one scheduler."""
+
+    def __init__(self, machines: int) -> None:
+        """Make machines, and place tasks until the cell is as full as it should be."""
+        self.cell = Cell()
+        self.rng = np.random.default_rng(SEED)
+        self._api = Author("api-0", role=Role.API)
+        self._scheduler = Author("batch-0")
+        begin = Transaction(session=SessionId(1), seq=1, seen=self.cell.revision, commands=(genesis(),))
+        apply(self.cell, begin)
+        for command in _machines(machines, self.rng):
+            self.must(command)
+        self._fill()
+        self.cell.drain_delta()
+
+    def must(self, command: Command) -> Outcome:
+        """Change the cell as an API server does; what is refused ends the bench."""
+        outcome = apply(self.cell, self._api.write(command, seen=self.cell.revision))
+        if outcome.reason or len(outcome.refusals):
+            raise CommandError(f"the cell of the bench refused {type(command).__name__}: {outcome.reason.name}")
+        return outcome
+
+    def submit(self, spec: JobSpec) -> JobId:
+        """Submit a job and return its id."""
+        return JobId(self.must(SubmitJob(spec=spec, submitted_at_us=1)).value)
+
+    def write(self, place: Place) -> Transaction:
+        """Return the transaction in which the scheduler claims machines."""
+        return self._scheduler.write(place, seen=self.cell.revision)
+
+    def end(self, job: JobId) -> None:
+        """Let all tasks of a job that run succeed, so that the cell stays as full as it was."""
+        cell = self.cell
+        row = cell.jobs.row_of(job)
+        assert row is not None, "the bench submitted it"
+        first = int(cell.jobs.offset[row])
+        extent = cell.tasks.machine[first : first + int(cell.jobs.extent[row])]
+        indices = np.flatnonzero(extent >= 0)
+        machines, count = extent[indices].astype(np.int32), len(indices)
+        if not count:
+            return
+        self.must(
+            Report(
+                machines=machines,
+                epochs=cell.machines.epoch[machines].astype(np.int32),
+                jobs=np.full(count, job, np.int64),
+                indices=indices.astype(np.int32),
+                attempts=cell.tasks.attempt[first + indices].astype(np.int32),
+                kinds=np.full(count, ReportKind.EXITED, np.uint8),
+                exit_codes=np.zeros(count, np.int32),
+                signals=np.zeros(count, np.uint8),
+                notes=np.zeros(count, np.uint8),
+                at_us=np.full(count, 1, np.int64),
+            )
+        )
+
+    def _fill(self) -> None:
+        """Place jobs of several shapes on random machines, one task on each at a time."""
+        machines = self.cell.machines
+        limit = int(machines.capacity[:, 0].sum()) * FILL_PERCENT // 100
+        for number in range(MOST_FILLERS):
+            taken = int(machines.capacity[:, 0].sum() - machines.free[:, 0].sum())
+            resources = FILLERS[number % len(FILLERS)]
+            count = min(TASKS_PER_FILLER, machines.count // 4, (limit - taken) // resources[0])
+            if count < 1:
+                return
+            spec = make_job(f"filler-{number}", count, NO_RULES, resources=resources)
+            job = self.submit(spec)
+            room = Tentative(self.cell).overlay.room(spec)
+            rows = self.rng.permutation(np.flatnonzero(room))[:count]
+            indices = np.arange(len(rows), dtype=np.int32)
+            outcome = apply(self.cell, self.write(Place(job=job, indices=indices, machines=rows.astype(np.int32))))
+            assert outcome.granted == count, "there is room for a task on four machines of ten, and more"
+        raise CommandError(f"{MOST_FILLERS} jobs did not fill the cell of the bench: choose fewer --machines")
+
+
+def make_job(
+    name: str, count: int, rules: PlacementRules, *, scheduler: str = "batch", resources: tuple[int, ...] = TASK
+) -> JobSpec:
+    """Return a job of the bench."""
+    is_service = scheduler == "service"
+    return JobSpec(
+        name=name,
+        owner="bench",
+        kind=Kind.SERVICE if is_service else Kind.BATCH,
+        scheduler=scheduler,
+        band=Band.PRODUCTION if is_service else Band.BATCH,
+        priority=0,
+        count=count,
+        resources=resources,
+        driver=DRIVER,
+        placement=rules,
+    )
+
+
+def _machines(count: int, rng: np.random.Generator) -> Iterator[Command]:
+    """Yield what makes machines that are up: three zones, racks of `RACK`, a few taints."""
+    none32, none64 = np.empty(0, np.int32), np.empty(0, np.int64)
+    is_ssd, is_arm = rng.random(count) < 0.5, rng.random(count) < 0.1
+    kernels = rng.choice(np.array(("5.10.0", "5.15.3", "6.1.0")), count)
+    for row in range(count):
+        attributes = (
+            ("arch", "arm64" if is_arm[row] else "amd64"),
+            ("disk", "ssd" if is_ssd[row] else "hdd"),
+            ("kernel", str(kernels[row])),
+            ("rack", f"r{row // RACK}"),
+            ("zone", f"z{row // RACK % ZONES}"),
+        )
+        yield RegisterMachine(
+            name=f"m{row}",
+            boot_id="boot",
+            capacity=CAPACITY,
+            drivers=(DRIVER,),
+            attributes=attributes,
+            port_first=20_000,
+            port_last=29_999,
+        )
+        yield Inventory(machine=row, epoch=1, jobs=none64, indices=none32, attempts=none32)
+    marks = rng.permutation(count)
+    kept, unloved = np.sort(marks[: count // 50]), np.sort(marks[count // 50 : count // 20])
+    for rows, taint in (
+        (kept, Taint(key="dedicated", value="gpu")),
+        (unloved, Taint(key="old", effect=Effect.PREFER_NOT)),
+    ):
+        if len(rows):
+            yield SetTaints(machines=tuple(rows.tolist()), add=(taint,))
