@@ -46,6 +46,8 @@ def parse_constraint(text: str) -> Constraint:
         raise ValueError(
             f"{text!r}: {SYMBOLS[operator]!r} compares whole numbers; for versions write 'version >= 5.10'"
         )
+    if SYMBOLS[operator].startswith("version") and not values[0].removeprefix("v")[:1].isdigit():
+        raise ValueError(f"{text!r}: expected a version that begins with a number, such as 5.10")
     return Constraint(attribute=attribute, operator=operator, values=values)
 
 
@@ -76,7 +78,7 @@ def parse_toleration(text: str) -> Toleration:
     Toleration(key='dedicated', value='gpu')
     """
     key, equals, value = (part.strip() for part in text.partition("="))
-    if not key or (key == "*" and equals):
+    if not key or " " in key or (key == "*" and equals):
         raise ValueError(f"{text!r}: expected KEY, KEY = VALUE, or '*' for every taint")
     return Toleration(key=key, value=value if equals else None)
 
@@ -116,4 +118,6 @@ def _parse_value(text: str, rest: str) -> str:
     value = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == '"' else rest
     if not value:
         raise ValueError(f"{text!r}: expected a value at the end")
+    if rest[0] in "=<>!~":
+        raise ValueError(f"{text!r}: {rest[0]!r} does not belong to the operator; expected {CONSTRAINT_EXPECTED}")
     return value

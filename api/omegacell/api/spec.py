@@ -289,6 +289,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
+    "dataclass_exact_type": "expected a text, such as 'zone = a'",
     "string_too_long": "expected at most {max_length} characters",
     "too_long": "expected at most {max_length} entries",
 }

@@ -63,6 +63,8 @@ Duration = Annotated[int, *_quantity(parse_duration, DURATION_EXPECTED, example=
 
 
 def _parse_unlimited(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+        raise ValueError('expected at least 0, or "unlimited"')
     return -1 if value == "unlimited" else value
 
 

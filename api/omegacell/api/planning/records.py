@@ -66,6 +66,7 @@ class PlannedJob:
         tasks: those tasks, by index.
         pending: why tasks of it would wait.
         is_cut_off: time was over before all of its tasks were decided on.
+        warnings: what it asks for that no machine has, a sentence each.
     """
 
     name: str
@@ -79,6 +80,7 @@ class PlannedJob:
     tasks: tuple[PlannedTask, ...]
     pending: PendingReason | None
     is_cut_off: bool
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:

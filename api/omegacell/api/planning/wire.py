@@ -81,6 +81,7 @@ def _read_job(message: pb.PlannedJob, names: tuple[str, ...]) -> records.Planned
         tasks=tasks,
         pending=read_pending(message.pending) if message.HasField("pending") else None,
         is_cut_off=message.is_cut_off,
+        warnings=tuple(message.warnings),
     )
 
 

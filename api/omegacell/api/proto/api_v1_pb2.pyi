@@ -632,7 +632,7 @@ class PlannedTasks(_message.Message):
     def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class PlannedJob(_message.Message):
-    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off")
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -644,6 +644,7 @@ class PlannedJob(_message.Message):
     TASKS_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     change: Change
     reason: str
@@ -655,7 +656,8 @@ class PlannedJob(_message.Message):
     tasks: PlannedTasks
     pending: PendingReason
     is_cut_off: bool
-    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EvictedTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "machine")

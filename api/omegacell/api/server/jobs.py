@@ -7,6 +7,7 @@ from typing import Final
 
 import grpc
 
+from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
@@ -235,7 +236,7 @@ class JobCalls:
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
             is_over = outcome.reason is Reason.QUOTA_EXCEEDED
-            details = word_quota(self._host.cell, request.spec, outcome) if is_over else ""
+            details = word_quota(self._host.cell, wire.read_spec(request.spec), outcome) if is_over else ""
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal

@@ -1,19 +1,19 @@
 """Quotas and caps that stand in the way, in words: what is used of how much, and what was asked."""
 
 from omegacell.api.limit_text import word_amount
-from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
+from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Outcome
-from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, UNLIMITED, Band
+from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, UNLIMITED
 
 
-def word_quota(cell: Cell, spec: pb.JobSpec, outcome: Outcome) -> str:
+def word_quota(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     """Say what a submit that was refused for its owner's quota asks for, what is used, and by how much it is over."""
     dimension, shortage = outcome.detail, outcome.value
-    asked = (spec.resources.cpu_milli, spec.resources.memory_bytes, spec.resources.disk_bytes)[dimension] * spec.count
+    asked = spec.resources[dimension] * spec.count
     quota = cell.quotas.find(spec.owner, spec.band)
-    name, band = RESOURCE_NAMES[dimension], Band(spec.band).name.lower()
+    name, band = RESOURCE_NAMES[dimension], spec.band.name.lower()
     have = ""
     if quota is not None and quota.amounts[dimension] != UNLIMITED:
         limit, used = quota.amounts[dimension], quota.usage[dimension]

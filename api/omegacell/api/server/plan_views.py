@@ -6,11 +6,13 @@ from typing import cast
 from omegacell.api.planning.fielddiff import Difference, find_differences
 from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import view_pending, view_unplaced
 from omegacell.api.server.refusals import find_refusal
 from omegacell.api.server.views import find_job, name_of_job
+from omegacell.api.server.warnings import find_warnings
 from omegacell.core.cell import Cell
-from omegacell.core.outcomes import Change
+from omegacell.core.outcomes import Change, Reason
 from omegacell.core.units import JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
 
@@ -35,8 +37,11 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
             waits=[bool(each) for each in tasks.waits.tolist()],
         ),
         is_cut_off=plan.is_cut_off,
+        warnings=find_warnings(cell, plan.spec),
     )
-    refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted")
+    is_over = plan.outcome.reason is Reason.QUOTA_EXCEEDED
+    details = word_quota(cell, plan.spec, plan.outcome) if is_over else ""
+    refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted", details=details)
     if refusal is not None:
         message.reason, message.message = refusal.reason or "MALFORMED", str(refusal)
     pending = _view_pending(cell, plan)

@@ -8,7 +8,7 @@ from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.actions.running import load
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, Table, show
+from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.api.errors import ExitCode
 from omegacell.api.planning.records import Plan, PlanAction, PlannedJob, PlannedTask
 from omegacell.api.records import Change
@@ -42,6 +42,9 @@ def plan(files: Sequence[str], options: PlanOptions) -> int:
         submissions = load(files, replace=options.replace)
         with open_client(options.cell, timeout_s=TIMEOUT_S) as client:
             found = client.plan(submissions)
+        for job in found.jobs:
+            for warning in job.warnings:
+                warn(f"{job.name}: warning: {warning}")
         show(plain(found) | {"is_change": found.is_change}, options.form, *_tables(found, options.task_limit))
         _check_taken(found)
     return ExitCode.FAILED if found.is_change else ExitCode.OK
@@ -120,6 +123,7 @@ _CHANGES = {
     Change.UNCHANGED: "unchanged",
     Change.SCALED: "would be scaled",
     Change.REPLACED: "would be replaced",
+    Change.ADJUSTED: "would be adjusted, its tasks left alone",
 }
 
 
