@@ -20,7 +20,7 @@ machine list|machine status|machine lost|machine taint
 scheduler list|scheduler run
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate
-bench commit|bench fold|bench throughput|bench latency|bench idle
+bench commit|bench fold|bench throughput|bench latency|bench idle|bench packing
 lab golden|lab run|lab faults
 """
 
