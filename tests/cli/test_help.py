@@ -21,7 +21,7 @@ scheduler list|scheduler run|scheduler caps list|scheduler caps set|scheduler ca
 quota list|quota show|quota set|quota remove
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate
-bench commit|bench fold|bench schedule|bench throughput|bench latency|bench idle
+bench commit|bench fold|bench schedule|bench throughput|bench latency|bench idle|bench packing
 lab golden|lab run|lab faults
 """
 

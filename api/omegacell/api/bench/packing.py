@@ -1,0 +1,291 @@
+"""`omega bench packing`: how few machines each scoring policy needs, against a bound, and how often it conflicts.
+
+Every figure but the seconds follows from seeds. Two processes do the work, because it is the same on any number.
+"""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from omegacell.api.bench.host import describe_host
+from omegacell.api.cli.exits import CommandError
+from omegacell.api.cli.facts import plain
+from omegacell.api.cli.output import Format, Table, show, warn
+from omegacell.core.errors import UsageError
+from omegacell.schedulers.registry import load_class
+from omegacell.simulator.packing.bound import check_scipy, find_bound, make_programme
+from omegacell.simulator.packing.compaction import PERCENT, SEEDS, Compaction, percentile
+from omegacell.simulator.packing.herding import RUN_S, SCHEDULERS, Herding, measure_herding
+from omegacell.simulator.packing.packing import find_picky
+from omegacell.simulator.packing.workload import SEED, Problem, make_problem
+
+_OWN: Final = "omegacell.schedulers.policies:"
+POLICIES: Final[dict[str, str]] = {
+    "random-first-fit": f"{_OWN}RandomFirstFit",
+    "worst-fit": f"{_OWN}WorstFit",
+    "best-fit": f"{_OWN}BestFit",
+    "dot-product": f"{_OWN}DotProduct",
+    "e-pvm": f"{_OWN}EnhancedPvm",
+    "hybrid": f"{_OWN}Hybrid",
+    "hybrid-noisy": f"{_OWN}NoisyHybrid",
+    "hybrid-sampled": f"{_OWN}SampledHybrid",
+    "batch": "batch",
+    "service": "service",
+}
+"""The policies by the name that the command takes, with what loads them."""
+
+MACHINES: Final = 2_000
+QUICK_MACHINES: Final = 200
+QUICK_RUN_S: Final = 20.0
+QUICK_SEEDS: Final = 3
+HERDING_SEEDS: Final = 3
+WORKERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackingOptions:
+    """What is packed; the names are those of the command."""
+
+    policies: tuple[str, ...]
+    seeds: int
+    is_quick: bool
+
+    @classmethod
+    def of(cls, policies: Sequence[str] | None, seeds: int | None, *, is_quick: bool) -> Self:
+        """Fill in what was not said: all policies, and 11 seeds, or 3 for a quick look."""
+        names = tuple(dict.fromkeys(policies or POLICIES))
+        return cls(policies=names, seeds=seeds or (QUICK_SEEDS if is_quick else SEEDS), is_quick=is_quick)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFigures:
+    """What one policy came to.
+
+    Attributes:
+        policy: its name.
+        machines, machines_min, machines_max: needed, by seed: the 90th percentile, the least and the most.
+        over_bound_percent: of the percentile over that of the bound.
+        conflict_fraction, conflict_fraction_min, conflict_fraction_max: of four schedulers, by seed: mean, least, most.
+        refused_percent: of their claims, the mean.
+        seconds: of processor time for all of it.
+    """
+
+    policy: str
+    machines: int
+    machines_min: int
+    machines_max: int
+    over_bound_percent: float
+    conflict_fraction: float
+    conflict_fraction_min: float
+    conflict_fraction_max: float
+    refused_percent: float
+    seconds: float
+
+
+def run(options: PackingOptions, form: Format) -> None:
+    """Measure, and print the table.
+
+    Raises:
+        UsageError: a policy is not known, or scipy is not installed.
+    """
+    check_scipy()
+    for policy in options.policies:
+        _load(policy)
+    problem = _problem(options.is_quick)
+    bounds, figures = measure(options, problem)
+    host = plain(describe_host(None))
+    bound = percentile(bounds)
+    workload = {
+        "machines": len(problem.machines),
+        "jobs": len(problem.jobs),
+        "tasks": problem.task_count,
+        "full_percent": [round(100 * share, 1) for share in problem.fullness()],
+        "digest": problem.digest,
+    }
+    show(
+        {
+            "bench": "packing",
+            "workload": workload,
+            "seeds": options.seeds,
+            "bound": {"machines": bound, "machines_min": min(bounds), "machines_max": max(bounds)},
+            "policies": [plain(each) for each in figures],
+            "host": host,
+        },
+        form,
+        _table(bounds, figures),
+        Table(columns=("ON", "THIS MACHINE"), rows=[(k.replace("_", " "), str(v)) for k, v in host.items() if v]),
+    )
+
+
+def measure(options: PackingOptions, problem: Problem) -> tuple[list[int], list[PolicyFigures]]:
+    """Return the bound of each seed, and the figures of each policy, those that need least machines first."""
+    started = time.monotonic()
+    bounds: dict[int, int] = {}
+    needed: dict[str, dict[int, int]] = {policy: {} for policy in options.policies}
+    herds: dict[str, list[Herding]] = {policy: [] for policy in options.policies}
+    seconds = dict.fromkeys(options.policies, 0.0)
+    with _workers() as pool:
+        for seed, (bound, _) in _each(pool, {s: (_bound, options.is_quick, s) for s in range(1, options.seeds + 1)}):
+            bounds[seed] = bound
+        bounds = dict(sorted(bounds.items()))
+        warn(f"bound: {percentile(list(bounds.values()))} machines ({time.monotonic() - started:.0f} s)")
+        first, *others = bounds
+        for policy in options.policies:
+            herd_seeds = 1 if options.is_quick else HERDING_SEEDS
+            work: dict[Any, tuple[Any, ...]] = {
+                ("machines", first): (_compact, options.is_quick, policy, first, (bounds[first], 0))
+            }
+            work |= {("herd", seed): (_herd, options.is_quick, policy, seed) for seed in range(1, herd_seeds + 1)}
+            for (part, _), (answer, took) in _each(pool, work):
+                seconds[policy] += took
+                if part == "machines":
+                    needed[policy][first] = answer
+                else:
+                    herds[policy].append(answer)
+            # the other orders need about as many: what the first needed is a good place to begin to search
+            near = needed[policy][first]
+            work = {s: (_compact, options.is_quick, policy, s, (bounds[s], near)) for s in others}
+            for seed, (answer, took) in _each(pool, work):
+                seconds[policy] += took
+                needed[policy][seed] = answer
+            needs = percentile(list(needed[policy].values()))
+            herd = sum(each.fraction for each in herds[policy]) / len(herds[policy])
+            warn(f"{policy}: {needs} machines, conflict fraction {herd:.3f} ({time.monotonic() - started:.0f} s)")
+    least = percentile(list(bounds.values()))
+    figures = [
+        _figures(policy, list(needed[policy].values()), least, herds[policy], seconds[policy])
+        for policy in options.policies
+    ]
+    return list(bounds.values()), sorted(figures, key=lambda each: (each.machines, each.policy))
+
+
+def _figures(policy: str, needed: list[int], bound: int, herds: list[Herding], seconds: float) -> PolicyFigures:
+    machines, fractions = percentile(needed), [each.fraction for each in herds]
+    return PolicyFigures(
+        policy=policy,
+        machines=machines,
+        machines_min=min(needed),
+        machines_max=max(needed),
+        over_bound_percent=round(100 * (machines / bound - 1), 2),
+        conflict_fraction=round(sum(fractions) / len(fractions), 4),
+        conflict_fraction_min=round(min(fractions), 4),
+        conflict_fraction_max=round(max(fractions), 4),
+        refused_percent=round(100 * sum(each.refused for each in herds) / len(herds), 2),
+        seconds=round(seconds, 1),
+    )
+
+
+def _table(bounds: list[int], figures: list[PolicyFigures]) -> Table:
+    rows = [("LP bound", f"{percentile(bounds)} ({min(bounds)}-{max(bounds)})", "0.0 %", "-", "-", "-")]
+    rows += [
+        (
+            each.policy,
+            f"{each.machines} ({each.machines_min}-{each.machines_max})",
+            f"{each.over_bound_percent:.1f} %",
+            f"{each.conflict_fraction:.3f}",
+            f"{each.refused_percent:.1f} %",
+            f"{each.seconds:.0f}",
+        )
+        for each in figures
+    ]
+    machines, conflicts = f"MACHINES P{PERCENT} (RANGE)", f"CONFLICTS OF {SCHEDULERS}"
+    columns = ("POLICY", machines, "OVER BOUND", conflicts, "REFUSED CLAIMS", "CPU SECONDS")
+    return Table(columns=columns, rows=rows, right=frozenset(columns[1:]))
+
+
+# --- what the processes do ---
+
+
+_KEPT: Final[dict[Any, Any]] = {}
+"""What a process has made once and needs again: problems and programmes."""
+
+
+def _kept(key: object, make: Callable[[], Any]) -> Any:
+    if key not in _KEPT:
+        _KEPT[key] = make()
+    return _KEPT[key]
+
+
+def _problem(is_quick: bool) -> Problem:
+    size = QUICK_MACHINES if is_quick else MACHINES
+    problem: Problem = _kept(("problem", size), lambda: make_problem(seed=SEED, machines=size))
+    return problem
+
+
+def _compaction(is_quick: bool, seed: int) -> Compaction:
+    problem = _problem(is_quick)
+    picky = _kept(("picky", is_quick), lambda: find_picky(problem.machines, problem.jobs))
+    return Compaction(problem=problem, picky=picky, seed=seed)
+
+
+def _bound(is_quick: bool, seed: int) -> int:
+    compaction = _compaction(is_quick, seed)
+    programme = _kept(("programme", is_quick), lambda: make_programme(compaction.problem, compaction.picky))
+    bound = find_bound(programme, compaction.order)
+    if bound is None:
+        raise CommandError("the workload does not fit into any number of clones of the cell")
+    return bound
+
+
+def _compact(is_quick: bool, policy: str, seed: int, search: tuple[int, int]) -> int:
+    at_least, near = search
+    return _compaction(is_quick, seed).find_machines(_load(policy), at_least=at_least, near=near)
+
+
+def _herd(is_quick: bool, policy: str, seed: int) -> Herding:
+    return measure_herding(_load(policy), seed=seed, run_s=QUICK_RUN_S if is_quick else RUN_S)
+
+
+def _load(policy: str) -> Any:
+    """Return the class of a policy: one of `POLICIES`, or a plug-in's ``module:Class`` or file.
+
+    Raises:
+        PluginError: a plug-in cannot be loaded.
+        UsageError: there is none of that name.
+    """
+    if policy not in POLICIES and ":" not in policy and not policy.endswith(".py"):
+        raise UsageError(
+            f"--policy {policy}: there is no such policy; there are {', '.join(POLICIES)}, or module:Class"
+        )
+    return load_class(POLICIES.get(policy, policy))
+
+
+def _timed(act: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    began = time.process_time()
+    answer = act(*arguments)
+    return answer, time.process_time() - began
+
+
+def _workers() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it does, however that ended: it would go on for minutes."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _each(pool: ProcessPoolExecutor, work: dict[Any, tuple[Any, ...]]) -> Iterator[tuple[Any, tuple[Any, float]]]:
+    """Do work by its keys, and yield what comes of it as it comes."""
+    futures: dict[Future[tuple[Any, float]], Any] = {pool.submit(_timed, *call): key for key, call in work.items()}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise CommandError("a process of the bench was killed; is there enough memory?") from error
+    finally:
+        for future in futures:
+            future.cancel()
