@@ -30,7 +30,7 @@ from omegacell.simulator.packing.workload import (
     make_problem,
 )
 
-DIGEST = "99e1f9372149afb19dba3f4d1e189e3a"
+DIGEST = "3759f734095733704264b57fb3679b7b"
 
 
 @pytest.fixture(scope="module")

@@ -106,8 +106,14 @@ class Problem:
 
     @property
     def digest(self) -> str:
-        """Name this problem: equal digests, equal machines and jobs."""
-        return blake2b(repr((self.machines, self.jobs)).encode(), digest_size=16).hexdigest()
+        """Name this problem: equal digests, equal machines and jobs, as far as packing reads them."""
+        machines = [(machine.capacity, machine.attributes) for machine in self.machines]
+        jobs = [
+            (job.name, int(job.band), job.priority, job.count, job.resources, job.placement.max_per_machine)
+            + tuple(str(constraint) for constraint in job.placement.constraints)
+            for job in self.jobs
+        ]
+        return blake2b(repr((machines, jobs)).encode(), digest_size=16).hexdigest()
 
     def fullness(self) -> tuple[float, ...]:
         """Return what is asked for in all of each resource, as a share of what the cell has."""
