@@ -109,8 +109,10 @@ class Problem:
         """Name this problem: equal digests, equal machines and jobs, as far as packing reads them."""
         machines = [(machine.capacity, machine.attributes) for machine in self.machines]
         jobs = [
-            (job.name, int(job.band), job.priority, job.count, job.resources, job.placement.max_per_machine)
-            + tuple(str(constraint) for constraint in job.placement.constraints)
+            (
+                *(job.name, int(job.band), job.priority, job.count, job.resources, job.placement.max_per_machine),
+                *(str(constraint) for constraint in job.placement.constraints),
+            )
             for job in self.jobs
         ]
         return blake2b(repr((machines, jobs)).encode(), digest_size=16).hexdigest()
