@@ -1,6 +1,7 @@
 """What holds for every test: Hypothesis repeats itself, and the number of random histories is a flag."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,12 @@ settings.register_profile(
     "explore", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+# A shell starts what it runs in the background with SIGINT ignored, and every process below inherits that: Ctrl-C would
+# do nothing in the commands that tests start. (A handler becomes the default again in a new program.)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
