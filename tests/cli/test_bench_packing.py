@@ -16,7 +16,7 @@ def test_quick_figures(omega: Omega) -> None:
     assert said.code == ExitCode.OK, said.err
     facts = json.loads(said.out)
     assert facts["workload"]["machines"] == 200
-    assert max(facts["workload"]["full_percent"]) == pytest.approx(85, abs=0.2)
+    assert max(facts["workload"]["full_percent"]) == pytest.approx(85, abs=0.5)
     by_name = {row["policy"]: row for row in facts["policies"]}
     assert set(by_name) == {"hybrid", "best-fit"}
     for row in by_name.values():
