@@ -7,6 +7,7 @@ from omegacell.core.constraints import NUMERIC, WITH_SEVERAL, WITHOUT_VALUE, Con
 from omegacell.core.errors import MalformedError
 from omegacell.core.placement import MACHINE, MAX_WEIGHT, NO_RULES, Neighbour, PlacementRules, Spread, Taint
 from omegacell.core.units import MAX_NAME_LENGTH, MAX_TASKS_PER_JOB
+from omegacell.core.validate_values import check_range
 
 MAX_RULES: Final = 32
 """Constraints, tolerations, neighbours, spreads and affinities of one job, each; taints of one machine too."""
@@ -21,7 +22,7 @@ def check_placement(rules: PlacementRules) -> None:
     if rules is NO_RULES:
         return
     _check_text("pool", rules.pool, MAX_NAME_LENGTH)
-    _check_range("max_per_machine", rules.max_per_machine, 0, MAX_TASKS_PER_JOB)
+    check_range("max_per_machine", rules.max_per_machine, 0, MAX_TASKS_PER_JOB)
     lists = {
         "constraints": rules.constraints,
         "tolerations": rules.tolerations,
@@ -76,20 +77,20 @@ def _check_constraint(constraint: Constraint) -> None:
 def _check_neighbour(neighbour: Neighbour) -> None:
     _check_word("attribute", neighbour.attribute)
     _check_word("job", neighbour.job, MAX_NAME_LENGTH)
-    _check_range("weight", neighbour.weight, 0, MAX_WEIGHT)
+    check_range("weight", neighbour.weight, 0, MAX_WEIGHT)
 
 
 def _check_spread(spread: Spread) -> None:
     _check_word("attribute", spread.attribute)
-    _check_range("max_skew", spread.max_skew, 0, MAX_TASKS_PER_JOB)
+    check_range("max_skew", spread.max_skew, 0, MAX_TASKS_PER_JOB)
     if bool(spread.max_skew) == bool(spread.weight) or (spread.max_skew and spread.targets):
         raise MalformedError("a spread has either max_skew, or a weight and perhaps targets")
-    _check_range("weight", spread.weight, 0, MAX_WEIGHT)
+    check_range("weight", spread.weight, 0, MAX_WEIGHT)
     if len(spread.targets) > MAX_VALUES or len({value for value, _ in spread.targets}) != len(spread.targets):
         raise MalformedError(f"{len(spread.targets)} targets; expected at most {MAX_VALUES}, each once")
     for value, percent in spread.targets:
         _check_text("target", value, MAX_VALUE_LENGTH)
-        _check_range("target", percent, 0, 100)
+        check_range("target", percent, 0, 100)
     if sum(percent for _, percent in spread.targets) > 100:
         raise MalformedError("targets of a spread add up to more than 100 percent")
 
@@ -97,12 +98,7 @@ def _check_spread(spread: Spread) -> None:
 def _check_weight(weight: int, low: int) -> None:
     if not weight:
         raise MalformedError("a wish has the weight 0")
-    _check_range("weight", weight, low, MAX_WEIGHT)
-
-
-def _check_range(what: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise MalformedError(f"{what} is {value}; expected {low} to {high}")
+    check_range("weight", weight, low, MAX_WEIGHT)
 
 
 def _check_word(what: str, text: str, limit: int = MAX_VALUE_LENGTH) -> None:
