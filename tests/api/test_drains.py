@@ -16,9 +16,10 @@ from omegacell.api.proto.api_v1_pb2_grpc import CellStub
 from omegacell.api.records import Change
 from omegacell.api.server.app import begin_cell
 from omegacell.api.server.drains import view_drains
-from omegacell.core.commands import OpenSession, Report, ReportKind
+from omegacell.core.commands import OpenSession
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.jobs import Kind
+from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.units import SECOND_US, JobId, Role
 from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.testing import TestCell

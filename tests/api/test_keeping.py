@@ -16,7 +16,8 @@ from omegacell.api.server.host import CellHost
 from omegacell.api.server.keeping import sweep_payloads
 from omegacell.api.server.overview import OverviewCalls
 from omegacell.api.wire_figures import read_status
-from omegacell.core.commands import Command, OpenSession, RegisterMachine, Tick
+from omegacell.core.commands import Command, OpenSession
+from omegacell.core.machine_commands import RegisterMachine, Tick
 from omegacell.core.outcomes import Outcome, Reason
 from omegacell.core.units import TICK_PERIOD_US, Role
 from omegacell.store.engines import open_store

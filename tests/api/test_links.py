@@ -29,19 +29,16 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import (
     Command,
     Evict,
-    ExitNote,
     Genesis,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
-    ReportKind,
     StopJob,
     SubmitJob,
     Transaction,
 )
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, Kind, Port, Stopping, TaskState
+from omegacell.core.machine_commands import ExitNote, LoseMachines, RegisterMachine, ReportKind
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, Band, JobId, Revision, Role, SessionId

@@ -14,9 +14,9 @@ from omegacell.api.figures import HistoryQuery
 from omegacell.api.planning.records import FieldChange, PlanAction
 from omegacell.api.records import Change, Submission
 from omegacell.api.server.planners import BUILT_IN, Planner
-from omegacell.core.commands import Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.units import Role
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, TaskGroup

@@ -7,10 +7,10 @@ import pytest
 
 from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.words import describe_miss, describe_steps
-from omegacell.core.commands import SetTaints
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.placement import Neighbour, PlacementRules, Spread, Taint, Toleration
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.explaining import find_misses

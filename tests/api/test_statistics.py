@@ -11,9 +11,10 @@ from omegacell.api import history_words
 from omegacell.api.figures import KINDS, ConflictQuery, HistoryQuery
 from omegacell.api.server.app import begin_cell
 from omegacell.api.statistics import read_store
-from omegacell.core.commands import Command, Inventory, OpenSession, Place, RegisterMachine, SubmitJob, Unplaced
+from omegacell.core.commands import Command, OpenSession, Place, SubmitJob, Unplaced
 from omegacell.core.errors import StoreNotFoundError
 from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.machine_commands import Inventory, RegisterMachine
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import Band, JobId, Role
 from omegacell.store.engines import open_store

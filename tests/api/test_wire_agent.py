@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from omegacell.agent import messages as agent
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.wire_agent import DownReader, DownWriter, read_up, write_up
+from omegacell.api.wire_agent import read_up, write_up
+from omegacell.api.wire_agent_down import DownReader, DownWriter
 from omegacell.core.devices import DeviceOffer, Granted
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow, Revision

@@ -7,8 +7,9 @@ import pytest
 
 from omegacell.core import invariants
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, Evict, Place, Report, Transaction
+from omegacell.core.commands import Command, Evict, Place, Transaction
 from omegacell.core.jobs import TaskState
+from omegacell.core.machine_commands import Report
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, SessionId
 from tests.support.histories import Entry
 from tests.support.oracle_duel import find_difference, fold_entries

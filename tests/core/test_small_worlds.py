@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from omegacell.core import invariants
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, Evict, Place, RegisterMachine, SubmitJob, Transaction
+from omegacell.core.commands import Command, Evict, Place, SubmitJob, Transaction
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.machine_commands import RegisterMachine
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, SessionId

@@ -13,8 +13,9 @@ from omegacell.core import apply_tasks, snapshots, validate
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.columns import is_distinct, is_run, rows_of, span_of
-from omegacell.core.commands import Command, OpenSession, Report, ReportKind, Transaction
+from omegacell.core.commands import Command, OpenSession, Transaction
 from omegacell.core.jobs import JobSpec
+from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import encode
 from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending

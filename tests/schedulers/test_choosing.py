@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from omegacell.core.commands import Place, SetTaints
+from omegacell.core.commands import Place
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.invariants import check
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import (
     MACHINE,

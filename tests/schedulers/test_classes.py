@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import SetTaints
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import NO_RULES, Affinity, Effect, PlacementRules, Spread, Taint
 from omegacell.core.snapshots import digest

@@ -8,7 +8,8 @@ from omegacell.controllers.losses import Losses, find_losses
 from omegacell.controllers.sessions import SESSIONS_PER_STEP, find_expired
 from omegacell.controllers.ticks import Ticker
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, ExpireSession, ForgetJob, LoseMachines, OpenSession, Tick, Transaction
+from omegacell.core.commands import Command, ExpireSession, ForgetJob, OpenSession, Transaction
+from omegacell.core.machine_commands import LoseMachines, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import SECOND_US, SESSION_TTL_US, TICK_PERIOD_US, Revision, Role, SessionId

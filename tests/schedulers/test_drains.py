@@ -11,9 +11,10 @@ from omegacell.controllers.drains import EVICTIONS_PER_STEP, find_drains
 from omegacell.controllers.keeper import Keeper
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Evict, Report, ReportKind
+from omegacell.core.commands import Evict
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import Kind, Stopping, TaskState
+from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import SECOND_US, TICK_PERIOD_US, JobId, SessionId
 from omegacell.schedulers.batch import BatchScheduler

@@ -1,7 +1,7 @@
 """Machine by machine: which come nearest to taking a task, and which had room when one was chosen."""
 
-from omegacell.core.commands import LoseMachines
 from omegacell.core.jobs import Port
+from omegacell.core.machine_commands import LoseMachines
 from omegacell.core.outcomes import Reason
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.explaining import count_by_machine, find_choice, find_misses

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import ExpireSession, Place, Reincarnate, Renew, Tick, Transaction, Unplaced
+from omegacell.core.commands import (
+    ExpireSession,
+    Place,
+    Reincarnate,
+    Renew,
+    Transaction,
+    Unplaced,
+)
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Kind, TaskState
+from omegacell.core.machine_commands import Tick
 from omegacell.core.units import (
     MAX_REFUSED_IN_A_ROW,
     SECOND_US,

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import LoseMachines, StopJob, SubmitJob
+from omegacell.core.commands import StopJob, SubmitJob
 from omegacell.core.jobs import Kind, Port, TaskState
+from omegacell.core.machine_commands import LoseMachines
 from omegacell.core.outcomes import Change
 from omegacell.core.snapshots import digest
 from omegacell.core.units import Band, JobId

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omegacell.core import commands as core
+from omegacell.core import machine_commands as machines
 from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.errors import EntryTooLargeError, MalformedError
 from omegacell.core.jobs import JobSpec, Kind
@@ -92,8 +93,8 @@ def test_every_command_is_in_every_table() -> None:
 def test_column_enums_have_the_protos_numbers() -> None:
     """Values inside columns are the core's numbers, so they must be those that the proto documents."""
     for enum, wire, prefix in (
-        (core.ReportKind, pb.ReportKind, "REPORT_KIND"),
-        (core.ExitNote, pb.ExitNote, "EXIT_NOTE"),
+        (machines.ReportKind, pb.ReportKind, "REPORT_KIND"),
+        (machines.ExitNote, pb.ExitNote, "EXIT_NOTE"),
         (EvictCause, pb.EvictCause, "EVICT_CAUSE"),
         (Eligibility, pb.Eligibility, "ELIGIBILITY"),
     ):

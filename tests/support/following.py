@@ -7,17 +7,9 @@ import numpy as np
 
 from omegacell.core import snapshots
 from omegacell.core.cell import Cell
-from omegacell.core.commands import (
-    Inventory,
-    OpenSession,
-    Place,
-    RegisterMachine,
-    StopJob,
-    SubmitJob,
-    Tick,
-    Transaction,
-)
+from omegacell.core.commands import OpenSession, Place, StopJob, SubmitJob, Transaction
 from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Tick
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Band, JobId, Revision, Role, SessionId
 from omegacell.store.codec import GENESIS_SESSION, genesis_entry, to_append

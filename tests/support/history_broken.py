@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from omegacell.core.commands import Command, LoseMachines, OpenSession, Renew, SetTaints, SubmitJob
+from omegacell.core.commands import Command, OpenSession, Renew, SubmitJob
 from omegacell.core.drains import Eligibility, SetEligibility
+from omegacell.core.machine_commands import LoseMachines, SetTaints
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import JobId, Role
 from tests.support.history_commands import CommandWriter

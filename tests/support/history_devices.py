@@ -3,8 +3,9 @@
 import random
 from dataclasses import replace
 
-from omegacell.core.commands import Command, RegisterMachine, SubmitJob
+from omegacell.core.commands import Command, SubmitJob
 from omegacell.core.devices import DeviceOffer, DeviceRequest
+from omegacell.core.machine_commands import RegisterMachine
 
 T4 = (("memory", "16Gi"), ("model", "t4"))
 OFFERS = (

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from omegacell.core.commands import (
+from omegacell.core.drains import SetEligibility
+from omegacell.core.jobs import TaskState
+from omegacell.core.machine_commands import (
     ExitNote,
     Inventory,
     LoseMachines,
@@ -11,9 +13,7 @@ from omegacell.core.commands import (
     ReportKind,
     SetTaints,
     Tick,
-)  # fmt: skip
-from omegacell.core.drains import SetEligibility
-from omegacell.core.jobs import TaskState
+)
 from tests.support.history_devices import OFFERS
 from tests.support.history_drains import write_eligibility
 from tests.support.history_draws import Draws

@@ -2,8 +2,8 @@
 
 import random
 
-from omegacell.core.commands import SetTaints
 from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.placement import (
     NO_RULES,
     Affinity,

@@ -13,24 +13,26 @@ from omegacell.core.commands import (
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Transaction,
     Unplaced,
-)  # fmt: skip
+)
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.machine_commands import (
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    SetTaints,
+    Tick,
+)
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.store.codec import decode_entry

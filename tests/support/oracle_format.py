@@ -9,29 +9,31 @@ from omegacell.core.commands import (
     ActivateRules,
     Command,
     Evict,
-    ExitNote,
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
-    Report,
-    ReportKind,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Transaction,
     Unplaced,
-)  # fmt: skip
+)
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.machine_commands import (
+    ExitNote,
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    ReportKind,
+    SetTaints,
+    Tick,
+)
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import (
     CAP_COUNT,

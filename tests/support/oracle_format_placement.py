@@ -1,7 +1,7 @@
 """What is well formed about placement rules and taints, for the slow twin."""
 
-from omegacell.core.commands import SetTaints
 from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.placement import PlacementRules, Spread
 from omegacell.core.units import MAX_MACHINES, MAX_NAME_LENGTH, MAX_TASKS_PER_JOB
 

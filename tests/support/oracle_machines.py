@@ -1,6 +1,9 @@
 """How the slow twin registers, hears, loses and believes machines, and how time passes in it."""
 
-from omegacell.core.commands import (
+from omegacell.core.commands import Transaction
+from omegacell.core.drains import SetEligibility
+from omegacell.core.jobs import TaskState
+from omegacell.core.machine_commands import (
     Inventory,
     LoseMachines,
     RegisterMachine,
@@ -8,10 +11,7 @@ from omegacell.core.commands import (
     ReportKind,
     SetTaints,
     Tick,
-    Transaction,
-)  # fmt: skip
-from omegacell.core.drains import SetEligibility
-from omegacell.core.jobs import TaskState
+)
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
 from omegacell.core.units import MAX_DEVICE_KINDS, MAX_DRIVERS, MAX_MACHINES, SECOND_US, SILENT_TICKS_TO_LOSE

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from omegacell.core.commands import ExitNote
 from omegacell.core.jobs import Kind, Stopping, TaskState
+from omegacell.core.machine_commands import ExitNote
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from tests.support.oracle_state import NOWHERE, Job, State, Task
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from omegacell.core import commands as core
+from omegacell.core import machine_commands as on
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
@@ -123,8 +124,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     ),
     SetQuota: st.builds(SetQuota, owner=TEXT, band=st.sampled_from(Band), amounts=LIMITS),
     SetCaps: st.builds(SetCaps, scheduler=TEXT, amounts=LIMITS),
-    core.RegisterMachine: st.builds(
-        core.RegisterMachine,
+    on.RegisterMachine: st.builds(
+        on.RegisterMachine,
         name=TEXT,
         boot_id=TEXT,
         capacity=st.lists(UINT64, max_size=4).map(tuple),
@@ -134,12 +135,12 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         port_last=SINT64,
         devices=st.lists(st.builds(DeviceOffer, name=TEXT, count=UINT64, attributes=PAIRS), max_size=3).map(tuple),
     ),
-    core.Inventory: st.builds(core.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
-    core.LoseMachines: st.builds(
-        core.LoseMachines, machines=st.lists(UINT64, max_size=4).map(tuple), by_operator=st.booleans()
+    on.Inventory: st.builds(on.Inventory, machine=UINT64, epoch=UINT64, jobs=I64, indices=I32, attempts=I32),
+    on.LoseMachines: st.builds(
+        on.LoseMachines, machines=st.lists(UINT64, max_size=4).map(tuple), by_operator=st.booleans()
     ),
-    core.SetTaints: st.builds(
-        core.SetTaints,
+    on.SetTaints: st.builds(
+        on.SetTaints,
         machines=st.lists(UINT64, max_size=4).map(tuple),
         add=st.lists(st.builds(Taint, key=TEXT, value=TEXT, effect=st.sampled_from(Effect)), max_size=2).map(tuple),
         remove=TEXTS,
@@ -150,8 +151,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         eligibility=st.sampled_from(Eligibility),
         deadline_us=SINT64,
     ),
-    core.Report: st.builds(
-        core.Report,
+    on.Report: st.builds(
+        on.Report,
         machines=I32,
         epochs=I32,
         jobs=I64,
@@ -163,7 +164,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
         notes=U8,
         at_us=I64,
     ),
-    core.Tick: st.builds(core.Tick, after=UINT64, dt_us=UINT64, gained=I32, gained_epochs=I32, lost_contact=I32),
+    on.Tick: st.builds(on.Tick, after=UINT64, dt_us=UINT64, gained=I32, gained_epochs=I32, lost_contact=I32),
 }
 
 

@@ -18,30 +18,32 @@ from omegacell.core.commands import (
     CloseSession,
     Command,
     Evict,
-    ExitNote,
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
     Lack,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    ReportKind,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Unplaced,
-)  # fmt: skip
+)
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.machine_commands import (
+    ExitNote,
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    ReportKind,
+    SetTaints,
+    Tick,
+)
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints

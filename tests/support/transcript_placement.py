@@ -3,7 +3,7 @@
 import shlex
 
 from omegacell.api.rule_text import parse_constraint, parse_taint, parse_toleration, write_toleration
-from omegacell.core.commands import SetTaints
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.placement import NO_RULES, Affinity, Neighbour, PlacementRules, Spread
 
 

@@ -13,7 +13,8 @@ from omegacell.agent.messages import Down, Up
 from omegacell.api.grpc_errors import CHANNEL_OPTIONS, cause_of
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.proto.api_v1_pb2_grpc import AgentStub
-from omegacell.api.wire_agent import DownReader, write_up
+from omegacell.api.wire_agent import write_up
+from omegacell.api.wire_agent_down import DownReader
 from omegacell.core.errors import MalformedError, UsageError
 
 CONNECT_TIMEOUT_S: Final = 5.0

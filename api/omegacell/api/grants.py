@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from omegacell.core.commands import Evict, Int32s, Place
+from omegacell.core.columns import Int32s
+from omegacell.core.commands import Evict, Place
 from omegacell.core.outcomes import Status
 from omegacell.store.folding import Applied
 from omegacell.store.log import Cursor

@@ -13,21 +13,23 @@ from omegacell.core.commands import (
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
-    Report,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.machine_commands import (
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    SetTaints,
+    Tick,
+)
 
 KINDS: Final = {
     "Genesis": "genesis",

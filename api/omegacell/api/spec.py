@@ -6,16 +6,12 @@
 Three forms, two translators: the models of `spec_model` become the core's `JobSpec` and the agent's payload here.
 """
 
-import difflib
 import getpass
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, get_origin
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from omegacell.agent.payload import (
     ExecConfig,
@@ -26,10 +22,11 @@ from omegacell.agent.payload import (
     TaskPayload,
     encode_payload,
 )
-from omegacell.api.documents import Document, Path_, parse_documents, read_file
+from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
-from omegacell.api.spec_model import DEVICE_PATTERN, ExecPart, JobFile, json_schema
-from omegacell.api.spec_placement import NAME_PATTERN, rules_of
+from omegacell.api.spec_model import ExecPart, JobFile, json_schema
+from omegacell.api.spec_placement import rules_of
+from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
@@ -39,47 +36,7 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-MAX_PROBLEMS_SHOWN: Final = 20
 CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong in a job file.
-
-    Attributes:
-        source: the file; line and column: where, from 1.
-        field: the path of the field, as in ``task.exec.env``.
-        expected: what should be there.
-        found: what is, shortened.
-    """
-
-    source: str
-    line: int
-    column: int
-    field: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        found = f", found {self.found}" if self.found else ""
-        where = f"{self.field}: " if self.field else ""
-        return f"{self.source}:{self.line}:{self.column}: {where}{self.expected}{found}"
-
-
-class JobFileError(UsageError):
-    """A job file is readable and not right; one line a problem.
-
-    Attributes:
-        problems: in the order of the file.
-    """
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-        lines = [str(problem) for problem in self.problems[:MAX_PROBLEMS_SHOWN]]
-        if len(self.problems) > MAX_PROBLEMS_SHOWN:
-            lines.append(f"and {len(self.problems) - MAX_PROBLEMS_SHOWN} more")
-        super().__init__("\n".join(lines))
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -114,7 +71,7 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
     for document, submission in zip(documents, submissions, strict=True):
         if len(submission.payload) > MAX_PAYLOAD_BYTES:
             expected = f"expected at most {MAX_PAYLOAD_BYTES} bytes of command, environment and files"
-            problems.append(_problem(document, ("task",), expected, f"{len(submission.payload)}"))
+            problems.append(describe(document, ("task",), expected, f"{len(submission.payload)}"))
     if problems:
         raise JobFileError(problems)
     return submissions
@@ -231,20 +188,17 @@ def _exec_of(part: ExecPart, *, log_limit_bytes: int) -> ExecConfig:
     )
 
 
-# --- what is wrong, and where
-
-
 def _parse_document(document: Document) -> JobFile:
     value = document.value
     if not isinstance(value, dict):
         expected = "expected a job: name, count, task and so on (see `omega job schema`)"
-        raise JobFileError([_problem(document, (), expected, _show(value))])
+        raise JobFileError([describe(document, (), expected, show(value))])
     _take_texts(document)
     try:
         return JobFile.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise JobFileError([_problem_of(document, dict(detail)) for detail in details]) from error
+        raise JobFileError([translate_error(document, dict(detail)) for detail in details]) from error
 
 
 def _take_texts(document: Document) -> None:
@@ -264,135 +218,7 @@ def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Pro
     for document, job in zip(documents, jobs, strict=True):
         if job.name in seen:
             problems.append(
-                _problem(document, ("name",), "expected another name for each job of a file", repr(job.name))
+                describe(document, ("name",), "expected another name for each job of a file", repr(job.name))
             )
         seen.add(job.name)
     return problems
-
-
-def _problem(document: Document, path: Path_, expected: str, found: str) -> Problem:
-    mark = document.mark(path)
-    field = ".".join(str(step) for step in path)
-    return Problem(
-        source=document.source, line=mark.line, column=mark.column, field=field, expected=expected, found=found
-    )
-
-
-_EXPECTED: Final[Mapping[str, str]] = {
-    "string_type": "expected text (in quotes, if it looks like a number)",
-    "int_type": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "bool_type": "expected true or false",
-    "list_type": "expected a list",
-    "dict_type": "expected a mapping of names to values",
-    "model_type": "expected a mapping of fields",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than_equal": "expected at most {le}",
-    "literal_error": "expected {expected}",
-    "dataclass_exact_type": "expected a text, such as 'zone = a'",
-    "string_too_long": "expected at most {max_length} characters",
-    "too_long": "expected at most {max_length} entries",
-}
-_PATTERNS: Final[Mapping[str, str]] = {
-    NAME_PATTERN: "expected 1 to 63 lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit",
-    DEVICE_PATTERN: "expected names of lower-case letters, digits, '.', '_' and '-', joined by '/', such as nvidia/gpu",
-    r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
-    r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
-    r"^[^\x00]*$": "expected text without NUL characters",
-    r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
-    r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
-    r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$": "expected the name or number of a user",
-    r"^[!-~]([ -~]*[!-~])?$": "expected a word of printable ASCII characters, without spaces around it",
-    r"^/[!-~]*$": "expected a path that begins with '/', without spaces",
-}
-
-
-def _problem_of(document: Document, detail: dict[str, Any]) -> Problem:
-    path, is_key = _path_of(document, detail["loc"])
-    context = detail.get("ctx", {})
-    match detail["type"]:
-        case "missing":
-            return _problem(document, path, "missing; this field is required", "")
-        case "extra_forbidden":
-            mark = document.keys.get(path, document.mark(path))
-            field = ".".join(str(step) for step in path)
-            return Problem(
-                source=document.source,
-                line=mark.line,
-                column=mark.column,
-                field=field,
-                expected=_word_unknown(path),
-                found="",
-            )
-        case "value_error":
-            expected = str(context["error"])
-            is_about_parts = detail["loc"] == () or isinstance(_value_at(document, path), dict)
-            return _problem(document, path, expected, "" if is_about_parts else _show(_value_at(document, path)))
-        case "string_pattern_mismatch":
-            expected = _PATTERNS[context["pattern"]]
-        case kind:
-            expected = _EXPECTED.get(kind, f"expected something else ({detail['msg']})").format(**context)
-    return _problem(document, path, expected, _show(path[-1] if is_key else _value_at(document, path)))
-
-
-def _path_of(document: Document, location: tuple[str | int, ...]) -> tuple[Path_, bool]:
-    """Drop what pydantic adds to a path (names of union members, "[key]") and keep what stands in the file."""
-    is_key = bool(location) and location[-1] == "[key]"
-    path: list[str | int] = []
-    value = document.value
-    for place, step in enumerate(location):
-        is_entry = isinstance(value, dict) and step in value
-        is_place = isinstance(value, list) and isinstance(step, int) and step < len(value)
-        if is_entry or is_place:
-            value = value[step]
-        elif place < len(location) - 1 or not isinstance(value, dict) or is_key:
-            continue
-        path.append(step)
-    return tuple(path), is_key
-
-
-def _value_at(document: Document, path: Path_) -> object:
-    value = document.value
-    for step in path:
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-    return value
-
-
-def _word_unknown(path: Path_) -> str:
-    model: type[BaseModel] | None = JobFile
-    steps = iter(path[:-1])
-    for step in steps:
-        field = model.model_fields.get(str(step)) if model else None
-        model = _model_of(field) if field else None
-        if field and get_origin(field.annotation) is dict:
-            next(steps, None)  # a key that the user chose
-    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    if near:
-        return f"unknown field; did you mean {near[0]!r}?"
-    return f"unknown field; expected one of {', '.join(known)}"
-
-
-def _model_of(field: FieldInfo) -> type[BaseModel] | None:
-    choices = (field.annotation, *getattr(field.annotation, "__args__", ()))
-    for choice in choices:
-        for each in (choice, *getattr(choice, "__args__", ())):
-            if isinstance(each, type) and issubclass(each, BaseModel):
-                return each
-    return None
-
-
-def _show(value: object) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case _:
-            text = repr(value)
-            return text if len(text) <= 60 else f"{text[:57]}..."

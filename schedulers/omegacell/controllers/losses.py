@@ -11,7 +11,7 @@ import numpy as np
 
 from omegacell.core.apply_machines import LOSS_PERCENT, LOSS_WINDOW_US
 from omegacell.core.cell import Cell
-from omegacell.core.commands import LoseMachines
+from omegacell.core.machine_commands import LoseMachines
 from omegacell.core.machines import MachineState
 from omegacell.core.units import SILENT_TICKS_TO_LOSE
 

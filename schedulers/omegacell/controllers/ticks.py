@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Int32s, Tick
+from omegacell.core.columns import Int32s
+from omegacell.core.machine_commands import Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.units import SessionId
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import find_highest, find_lowest, is_zero
-from omegacell.core.commands import Int32s
+from omegacell.core.columns import Int32s, find_highest, find_lowest, is_zero
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import name_dimension
 from omegacell.core.overlays import Overlay

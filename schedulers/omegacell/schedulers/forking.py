@@ -17,20 +17,10 @@ from numpy.typing import NDArray
 from omegacell.core.apply import apply
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
-from omegacell.core.commands import (
-    Command,
-    Inventory,
-    OpenSession,
-    RegisterMachine,
-    Report,
-    ReportKind,
-    StopJob,
-    Tick,
-    Transaction,
-    Unplaced,
-)
+from omegacell.core.commands import Command, OpenSession, StopJob, Transaction, Unplaced
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId

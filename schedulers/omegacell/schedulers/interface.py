@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from omegacell.core.commands import Int32s
+from omegacell.core.columns import Int32s
 from omegacell.core.jobs import JobSpec
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId

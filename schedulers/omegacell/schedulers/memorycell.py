@@ -10,18 +10,11 @@ import numpy as np
 
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.commands import (
-    Command,
-    Genesis,
-    Inventory,
-    OpenSession,
-    RegisterMachine,
-    Tick,
-    Transaction,
-)
+from omegacell.core.commands import Command, Genesis, OpenSession, Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import InvariantError
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Tick
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import (
     FORMAT,

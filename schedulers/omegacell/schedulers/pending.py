@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import is_zero
-from omegacell.core.commands import Int32s
+from omegacell.core.columns import Int32s, is_zero
 from omegacell.core.jobs import TaskState
 from omegacell.core.units import SECOND_US, TICK_PERIOD_US
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Int32s, SubmitJob, Unplaced
+from omegacell.core.columns import Int32s
+from omegacell.core.commands import SubmitJob, Unplaced
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Change, Outcome, Status
 from omegacell.core.units import JobId

@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from omegacell.core.commands import Report, ReportKind, StopJob, SubmitJob
+from omegacell.core.commands import StopJob, SubmitJob
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.errors import InvariantError, PluginError
 from omegacell.core.invariants import check
 from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.snapshots import digest
 from omegacell.core.units import SECOND_US, Band, JobId, SessionId

@@ -14,24 +14,19 @@ from numpy.typing import NDArray
 
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.columns import span_of
+from omegacell.core.columns import Int32s, span_of
 from omegacell.core.commands import (
     Command,
     Genesis,
-    Int32s,
-    Inventory,
     OpenSession,
-    RegisterMachine,
-    Report,
-    ReportKind,
     StopJob,
     SubmitJob,
-    Tick,
     Transaction,
 )
 from omegacell.core.deltas import Delta, join
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import JobSpec
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, JobId, Role, SessionId
 from omegacell.simulator.settings import CellShape

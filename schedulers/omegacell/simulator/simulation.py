@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.core.commands import Int32s, Place
+from omegacell.core.columns import Int32s
+from omegacell.core.commands import Place
 from omegacell.core.jobs import JobSpec
 from omegacell.core.jobs import Kind as CoreKind
 from omegacell.core.units import Atomicity, Band, JobId

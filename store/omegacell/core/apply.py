@@ -54,18 +54,12 @@ from omegacell.core.commands import (
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Transaction,
     Unplaced,
 )
@@ -74,6 +68,14 @@ from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
+from omegacell.core.machine_commands import (
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    SetTaints,
+    Tick,
+)
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Revision

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Inventory, LoseMachines, RegisterMachine, SetTaints, Tick
 from omegacell.core.drains import SetEligibility
 from omegacell.core.jobs import TaskState
 from omegacell.core.lives import Rows, Stamp, end_all_as, end_attempts
+from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, SetTaints, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import Taint

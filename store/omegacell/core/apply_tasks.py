@@ -13,11 +13,12 @@ from omegacell.core.apply_limits import limit_claims
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
-from omegacell.core.commands import Evict, ExitNote, Place, Report, ReportKind, Unplaced
+from omegacell.core.commands import Evict, Place, Unplaced
 from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, find_refusals
 from omegacell.core.drains import EvictCause
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
+from omegacell.core.machine_commands import ExitNote, Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending, write_ending

@@ -12,6 +12,10 @@ from typing import ClassVar, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Int32s: TypeAlias = NDArray[np.int32]
+Int64s: TypeAlias = NDArray[np.int64]
+Bytes: TypeAlias = NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from omegacell.core.commands import Bytes, Int32s, Int64s
+from omegacell.core.columns import Bytes, Int32s, Int64s
 from omegacell.core.jobs import JobSpec
 from omegacell.core.quick import quick
 from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, Revision

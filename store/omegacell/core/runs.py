@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
 from omegacell.core.columns import are_equal, is_run, is_zero, span_of
-from omegacell.core.commands import Report, ReportKind
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Stamp, charge_all, give_back, return_grants, touch_job
+from omegacell.core.machine_commands import Report, ReportKind
 
 # plain integers: numpy asks an enum member for attributes that it does not have, at every use
 _PLACED: Final = int(TaskState.PLACED)

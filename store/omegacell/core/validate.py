@@ -16,23 +16,15 @@ from omegacell.core.commands import (
     CloseSession,
     Command,
     Evict,
-    ExitNote,
     ExpireSession,
     ForgetJob,
     Genesis,
-    Inventory,
-    LoseMachines,
     OpenSession,
     Place,
-    RegisterMachine,
     Reincarnate,
     Renew,
-    Report,
-    ReportKind,
-    SetTaints,
     StopJob,
     SubmitJob,
-    Tick,
     Transaction,
     Unplaced,
 )
@@ -40,6 +32,16 @@ from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import NO_LIMIT, JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.machine_commands import (
+    ExitNote,
+    Inventory,
+    LoseMachines,
+    RegisterMachine,
+    Report,
+    ReportKind,
+    SetTaints,
+    Tick,
+)
 from omegacell.core.outcomes import REASON_COUNT
 from omegacell.core.units import (
     CAP_COUNT,

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.core.commands import Bytes, Int32s, Int64s
+from omegacell.core.columns import Bytes, Int32s, Int64s
 from omegacell.core.errors import MalformedError
 
 # Native on every platform that numpy is fast on; elsewhere an array of this type still computes the same.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from omegacell.core import commands as core
+from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.limit_commands import SetCaps, SetQuota
@@ -231,7 +232,7 @@ def _read_unplaced(message: pb.Command) -> core.Unplaced:
 # --- machines -----------------------------------------------------------------------------------------------------
 
 
-def _write_report(message: pb.Command, command: core.Report) -> None:
+def _write_report(message: pb.Command, command: machines.Report) -> None:
     report = message.report
     report.SetInParent()
     report.machines = column_bytes(command.machines, INT32)
@@ -246,9 +247,9 @@ def _write_report(message: pb.Command, command: core.Report) -> None:
     report.at_us = column_bytes(command.at_us, INT64)
 
 
-def _read_report(message: pb.Command) -> core.Report:
+def _read_report(message: pb.Command) -> machines.Report:
     report = message.report
-    return core.Report(
+    return machines.Report(
         machines=read_int32s(report.machines),
         epochs=read_int32s(report.epochs),
         jobs=read_int64s(report.jobs),
@@ -262,7 +263,7 @@ def _read_report(message: pb.Command) -> core.Report:
     )
 
 
-def _write_tick(message: pb.Command, command: core.Tick) -> None:
+def _write_tick(message: pb.Command, command: machines.Tick) -> None:
     tick = message.tick
     tick.SetInParent()
     tick.after = command.after
@@ -272,9 +273,9 @@ def _write_tick(message: pb.Command, command: core.Tick) -> None:
     tick.lost_contact = column_bytes(command.lost_contact, INT32)
 
 
-def _read_tick(message: pb.Command) -> core.Tick:
+def _read_tick(message: pb.Command) -> machines.Tick:
     tick = message.tick
-    return core.Tick(
+    return machines.Tick(
         after=tick.after,
         dt_us=tick.dt_us,
         gained=read_int32s(tick.gained),
@@ -299,13 +300,13 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
-    core.RegisterMachine: write_register_machine,
-    core.Inventory: write_inventory,
-    core.LoseMachines: write_lose_machines,
-    core.SetTaints: write_set_taints,
+    machines.RegisterMachine: write_register_machine,
+    machines.Inventory: write_inventory,
+    machines.LoseMachines: write_lose_machines,
+    machines.SetTaints: write_set_taints,
     SetEligibility: write_set_eligibility,
-    core.Report: _write_report,
-    core.Tick: _write_tick,
+    machines.Report: _write_report,
+    machines.Tick: _write_tick,
 }
 """How each command is written into an empty message."""
 

@@ -1,6 +1,6 @@
 """Translates the commands about machines between the core and the persistent format; a part of `codec_commands`."""
 
-from omegacell.core import commands as core
+from omegacell.core import machine_commands as machines
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.store.codec_columns import INT32, INT64, EnumTable, column_bytes, read_int32s, read_int64s
@@ -9,7 +9,7 @@ from omegacell.store.proto import log_v1_pb2 as pb
 _ELIGIBILITIES = EnumTable(Eligibility, pb.Eligibility, "ELIGIBILITY")
 
 
-def write_register_machine(message: pb.Command, command: core.RegisterMachine) -> None:
+def write_register_machine(message: pb.Command, command: machines.RegisterMachine) -> None:
     """Write a registration."""
     machine = message.register_machine
     machine.SetInParent()
@@ -27,10 +27,10 @@ def write_register_machine(message: pb.Command, command: core.RegisterMachine) -
             offer.attributes.add(name=name, value=value)
 
 
-def read_register_machine(message: pb.Command) -> core.RegisterMachine:
+def read_register_machine(message: pb.Command) -> machines.RegisterMachine:
     """Read a registration."""
     machine = message.register_machine
-    return core.RegisterMachine(
+    return machines.RegisterMachine(
         name=machine.name,
         boot_id=machine.boot_id,
         capacity=tuple(machine.capacity),
@@ -47,7 +47,7 @@ def _read_offer(message: pb.DeviceOffer) -> DeviceOffer:
     return DeviceOffer(name=message.name, count=message.count, attributes=attributes)
 
 
-def write_inventory(message: pb.Command, command: core.Inventory) -> None:
+def write_inventory(message: pb.Command, command: machines.Inventory) -> None:
     """Write an inventory."""
     inventory = message.inventory
     inventory.SetInParent()
@@ -58,10 +58,10 @@ def write_inventory(message: pb.Command, command: core.Inventory) -> None:
     inventory.attempts = column_bytes(command.attempts, INT32)
 
 
-def read_inventory(message: pb.Command) -> core.Inventory:
+def read_inventory(message: pb.Command) -> machines.Inventory:
     """Read an inventory."""
     inventory = message.inventory
-    return core.Inventory(
+    return machines.Inventory(
         machine=inventory.machine,
         epoch=inventory.epoch,
         jobs=read_int64s(inventory.jobs),
@@ -70,7 +70,7 @@ def read_inventory(message: pb.Command) -> core.Inventory:
     )
 
 
-def write_lose_machines(message: pb.Command, command: core.LoseMachines) -> None:
+def write_lose_machines(message: pb.Command, command: machines.LoseMachines) -> None:
     """Write the loss of machines."""
     lose = message.lose_machines
     lose.SetInParent()
@@ -78,10 +78,10 @@ def write_lose_machines(message: pb.Command, command: core.LoseMachines) -> None
     lose.by_operator = command.by_operator
 
 
-def read_lose_machines(message: pb.Command) -> core.LoseMachines:
+def read_lose_machines(message: pb.Command) -> machines.LoseMachines:
     """Read the loss of machines."""
     lose = message.lose_machines
-    return core.LoseMachines(machines=tuple(lose.machines), by_operator=lose.by_operator)
+    return machines.LoseMachines(machines=tuple(lose.machines), by_operator=lose.by_operator)
 
 
 def write_set_eligibility(message: pb.Command, command: SetEligibility) -> None:

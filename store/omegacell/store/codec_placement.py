@@ -1,8 +1,8 @@
 """Translates placement rules and taints between the core and the persistent format."""
 
-from omegacell.core.commands import SetTaints
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.errors import MalformedError
+from omegacell.core.machine_commands import SetTaints
 from omegacell.core.placement import (
     NO_RULES,
     Affinity,

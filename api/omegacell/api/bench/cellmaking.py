@@ -8,14 +8,13 @@ import numpy as np
 from omegacell.core.commands import (
     Command,
     Genesis,
-    Inventory,
     OpenSession,
     Place,
-    RegisterMachine,
     SubmitJob,
     Transaction,
 )
 from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.machine_commands import Inventory, RegisterMachine
 from omegacell.core.units import (
     FORMAT,
     RESOURCE_NAMES,

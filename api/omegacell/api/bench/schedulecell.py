@@ -13,19 +13,10 @@ from omegacell.api.bench.cellmaking import DRIVER, Author, genesis
 from omegacell.api.cli.exits import CommandError
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.commands import (
-    Command,
-    Inventory,
-    Place,
-    RegisterMachine,
-    Report,
-    ReportKind,
-    SetTaints,
-    SubmitJob,
-    Transaction,
-)
+from omegacell.core.commands import Command, Place, SubmitJob, Transaction
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, SetTaints
 from omegacell.core.outcomes import Outcome
 from omegacell.core.placement import NO_RULES, Affinity, Effect, PlacementRules, Spread, Taint
 from omegacell.core.units import Band, JobId, Role, SessionId

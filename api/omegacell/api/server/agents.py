@@ -34,7 +34,8 @@ from omegacell.api.server.link_events import (
     Tell,
 )
 from omegacell.api.server.links import Links
-from omegacell.api.wire_agent import DownWriter, read_up
+from omegacell.api.wire_agent import read_up
+from omegacell.api.wire_agent_down import DownWriter
 from omegacell.controllers.ticks import Ticker
 from omegacell.core.errors import MalformedError, OmegaError
 from omegacell.core.units import SECOND_US

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from omegacell.agent import messages as agent
 from omegacell.core.cell import Cell
-from omegacell.core.commands import ExitNote, Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, OnPartition, Stopping, TaskState
+from omegacell.core.machine_commands import ExitNote, Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.units import Revision
 
 Rows = NDArray[np.int64]

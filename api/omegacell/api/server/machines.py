@@ -20,10 +20,10 @@ from omegacell.api.server.link_columns import find_active
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import find_job, find_task, view_at, view_resources
 from omegacell.core.cell import Cell
-from omegacell.core.commands import LoseMachines, SetTaints
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import TaskState
+from omegacell.core.machine_commands import LoseMachines, SetTaints
 from omegacell.core.units import BAND_COUNT, MAX_QUANTITY, JobId
 from omegacell.core.validate_placement import check_taints
 from omegacell.store.proposer import Proposal
