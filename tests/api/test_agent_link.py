@@ -7,7 +7,7 @@ import pytest
 from omegacell.agent import messages as agent
 from omegacell.agent.link import LinkLostError
 from omegacell.api.agent_link import GrpcConnector, GrpcLink
-from omegacell.api.records import MachineState
+from omegacell.api.records_machines import MachineState
 from omegacell.core.errors import UsageError
 from tests.api.serving import LIMIT_S, TOKEN, Served
 

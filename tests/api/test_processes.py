@@ -14,7 +14,8 @@ import pytest
 
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, UnreachableError
-from omegacell.api.records import Health, Job, JobState, LogStream, MachineState, Submission
+from omegacell.api.records import Health, Job, JobState, LogStream, Submission
+from omegacell.api.records_machines import MachineState
 from omegacell.api.spec import parse_jobs
 from omegacell.core.jobs import TaskState
 from tests.api.serving import SIMULATED, TOKEN, job, store_url

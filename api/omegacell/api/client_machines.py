@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from omegacell.api import records, wire
+from omegacell.api import records, records_machines, wire
 from omegacell.api.connection import Connection
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.drains import Eligibility
@@ -12,7 +12,7 @@ from omegacell.core.drains import Eligibility
 class MachineClient(Connection):
     """The calls about machines; the rest is in `client.Client`."""
 
-    def machines(self, names: Sequence[str] = (), *, stale: bool = False) -> records.MachineList:
+    def machines(self, names: Sequence[str] = (), *, stale: bool = False) -> records_machines.MachineList:
         """Return the cell's machines, or those of some names, all as of one revision, by row.
 
         Raises:
@@ -21,9 +21,9 @@ class MachineClient(Connection):
         request = pb.ListMachinesRequest(stale=stale, names=names)
         parts = list(self._stream(self._stub.ListMachines, request, timeout_s=self._timeout_s))
         machines = tuple(wire.read_machine(machine) for part in parts for machine in part.machines)
-        return records.MachineList(at=wire.read_at(parts[-1].at), machines=machines)
+        return records_machines.MachineList(at=wire.read_at(parts[-1].at), machines=machines)
 
-    def machine(self, name: str, *, stale: bool = False) -> records.MachineDetail:
+    def machine(self, name: str, *, stale: bool = False) -> records_machines.MachineDetail:
         """Return a machine with what it runs.
 
         Raises:
@@ -50,7 +50,7 @@ class MachineClient(Connection):
 
     def set_eligibility(
         self, names: Sequence[str], eligibility: Eligibility, *, deadline_us: int | None = None
-    ) -> records.MachineList:
+    ) -> records_machines.MachineList:
         """Cordon, drain or open machines, all of them or none; return them, by row. A drain goes on by itself.
 
         Args:
@@ -66,4 +66,4 @@ class MachineClient(Connection):
         request = pb.SetEligibilityRequest(names=names, eligibility=wanted, deadline_us=deadline_us)
         answer = self._call(self._stub.SetEligibility, request)
         machines = tuple(wire.read_machine(machine) for machine in answer.machines)
-        return records.MachineList(at=wire.read_at(answer.at), machines=machines)
+        return records_machines.MachineList(at=wire.read_at(answer.at), machines=machines)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from omegacell.api.records import At, MachineDevice, MachineState, Resources
+from omegacell.api.records import At, Resources
+from omegacell.api.records_machines import MachineDevice, MachineState
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Status
 

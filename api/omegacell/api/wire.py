@@ -6,7 +6,7 @@ Both directions of a message stand next to each other where both are needed. Not
 from collections.abc import Iterable
 from typing import cast
 
-from omegacell.api import records
+from omegacell.api import records, records_machines
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.core.devices import DeviceRequest
@@ -228,12 +228,12 @@ def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
     )
 
 
-def read_machine(message: pb.Machine) -> records.Machine:
+def read_machine(message: pb.Machine) -> records_machines.Machine:
     """Return a machine."""
-    return records.Machine(
+    return records_machines.Machine(
         row=message.row,
         name=message.name,
-        state=records.MachineState(message.state),
+        state=records_machines.MachineState(message.state),
         epoch=message.epoch,
         capacity=read_resources(message.capacity),
         allocated=read_resources(message.allocated),
@@ -255,9 +255,9 @@ def read_machine(message: pb.Machine) -> records.Machine:
     )
 
 
-def read_device(message: pb.MachineDevice) -> records.MachineDevice:
+def read_device(message: pb.MachineDevice) -> records_machines.MachineDevice:
     """Return devices of one kind."""
-    return records.MachineDevice(
+    return records_machines.MachineDevice(
         name=message.name,
         count=message.count,
         free=message.free,
@@ -265,11 +265,11 @@ def read_device(message: pb.MachineDevice) -> records.MachineDevice:
     )
 
 
-def read_drain(message: pb.DrainProgress) -> records.DrainProgress:
+def read_drain(message: pb.DrainProgress) -> records_machines.DrainProgress:
     """Return how far a drain has come."""
     blocks = tuple(
-        records.DrainBlock(
-            hold=records.DrainHold(block.hold),
+        records_machines.DrainBlock(
+            hold=records_machines.DrainHold(block.hold),
             job=block.job,
             job_id=JobId(block.job_id),
             task_count=block.task_count,
@@ -278,15 +278,15 @@ def read_drain(message: pb.DrainProgress) -> records.DrainProgress:
         )
         for block in message.blocks
     )
-    return records.DrainProgress(
+    return records_machines.DrainProgress(
         task_count=message.task_count, ending_count=message.ending_count, left_us=message.left_us, blocks=blocks
     )
 
 
-def read_machine_detail(message: pb.GetMachineResponse) -> records.MachineDetail:
+def read_machine_detail(message: pb.GetMachineResponse) -> records_machines.MachineDetail:
     """Return a machine with what it runs."""
     tasks = tuple(
-        records.MachineTask(
+        records_machines.MachineTask(
             job=task.job,
             job_id=JobId(task.job_id),
             index=task.index,
@@ -295,4 +295,4 @@ def read_machine_detail(message: pb.GetMachineResponse) -> records.MachineDetail
         )
         for task in message.tasks
     )
-    return records.MachineDetail(at=read_at(message.at), machine=read_machine(message.machine), tasks=tasks)
+    return records_machines.MachineDetail(at=read_at(message.at), machine=read_machine(message.machine), tasks=tasks)

@@ -3,8 +3,9 @@
 The server writes what the client reads; the values are those of `figures`, and `statistics` makes them.
 """
 
-from omegacell.api import figures, records
+from omegacell.api import figures
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.records_machines import MachineState
 from omegacell.api.wire import read_at, read_device, read_resources
 from omegacell.core.jobs import TaskState
 
@@ -192,7 +193,7 @@ def read_status(message: pb.CellStatusResponse) -> figures.CellStatus:
         elapsed_us=message.elapsed_us,
         tick=message.tick,
         rules=message.rules,
-        machine_counts={records.MachineState(place): count for place, count in enumerate(message.machine_counts)},
+        machine_counts={MachineState(place): count for place, count in enumerate(message.machine_counts)},
         task_counts={TaskState(place): count for place, count in enumerate(message.task_counts)},
         job_count=message.job_count,
         active_job_count=message.active_job_count,

@@ -17,7 +17,8 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.client import Client
 from omegacell.api.demo import jobs
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow
-from omegacell.api.records import Health, Job, JobState, MachineState, Resources, Task
+from omegacell.api.records import Health, Job, JobState, Resources, Task
+from omegacell.api.records_machines import MachineState
 from omegacell.api.up.ephemeral import EphemeralCell
 from omegacell.core.jobs import TaskState
 

@@ -14,7 +14,7 @@ from typing import Final
 from omegacell.api.cli.output import warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ApiError
-from omegacell.api.records import MachineState
+from omegacell.api.records_machines import MachineState
 from omegacell.api.up.plan import Place
 from omegacell.api.up.supervisor import Supervisor
 

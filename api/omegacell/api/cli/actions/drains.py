@@ -16,7 +16,7 @@ from omegacell.api.cli.output import Format, Table, duration, show, warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, UnreachableError
 from omegacell.api.quantities import parse_duration
-from omegacell.api.records import DrainProgress, Machine
+from omegacell.api.records_machines import DrainProgress, Machine
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import UsageError
 

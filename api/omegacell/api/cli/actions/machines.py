@@ -7,7 +7,8 @@ from omegacell.api.cli.actions.drains import describe, describe_deadline
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, size
-from omegacell.api.records import Machine, Resources
+from omegacell.api.records import Resources
+from omegacell.api.records_machines import Machine
 from omegacell.core.drains import Eligibility
 from omegacell.core.errors import UsageError
 
