@@ -11,6 +11,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
+    KIND_SYSTEM: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -99,6 +100,7 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
+KIND_SYSTEM: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
