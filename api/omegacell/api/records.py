@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
 
 
@@ -159,6 +159,12 @@ class Job:
     def name(self) -> str:
         """The job's name."""
         return self.spec.name
+
+    @property
+    def wanted_count(self) -> int:
+        """Tasks that are to run now: all; of a system job those whose machine matches, the others being held."""
+        held = self.counts.get(TaskState.HELD, 0) if self.spec.kind is Kind.SYSTEM else 0
+        return self.spec.count - held
 
     @property
     def active_count(self) -> int:

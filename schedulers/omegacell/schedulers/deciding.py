@@ -11,10 +11,12 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TEXT_LENGTH
@@ -182,13 +184,14 @@ class Decider:
         if is_whole:
             return _Part(Result.PLACED, commands, claimed)
         left = group.count - claimed
-        lacks = tentative.lacks(group.spec)
+        own = _find_own(claims)
+        lacks = tentative.lacks(group.spec, own)
         said = Unplaced(
             job=group.job, task_count=left, lacks=lacks, note=note or _note_without(lacks, cell.machines.count)
         )
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
-        room = int(np.minimum(tentative.view().room(group), left).sum())
+        room = int(np.minimum(tentative.view().room(group, own), 1 if own is not None else left).sum())
         return _Part(Result.SHORT, commands, claimed, has_left_room=room >= (left if group.spec.is_gang else 1))
 
     def _fail(self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell) -> _Part:
@@ -206,6 +209,21 @@ class Decider:
             return False
         entry.said_at_us = now_us
         return True
+
+
+def most_claims(spec: JobSpec, room: int, gang_claims: int) -> int:
+    """Return how many tasks of a job a decision may be about that has room for ``room`` claims.
+
+    A system job is decided on whole: what its first machines have no room for must not keep the others waiting.
+    """
+    return gang_claims if spec.kind is Kind.SYSTEM else room
+
+
+def _find_own(claims: GroupClaims) -> NDArray[np.int64] | None:
+    """Return the machines of a system job's tasks that were not claimed; None for any other job."""
+    if claims.group.spec.kind is not Kind.SYSTEM:
+        return None
+    return np.setdiff1d(claims.group.indices, claims.indices, assume_unique=True).astype(np.int64)
 
 
 def describe_oversize(group: TaskGroup, *, gang_claims: int) -> str:

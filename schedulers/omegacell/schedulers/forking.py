@@ -25,7 +25,7 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.deciding import Decider, Result, describe_oversize
+from omegacell.schedulers.deciding import Decider, Result, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
@@ -200,8 +200,9 @@ class Fork:
             return None, None
         spec = self.cell.jobs.spec_of(row)
         pending = self.count_pending(job)
-        room = limits.claims if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
-        limit = pending if spec.is_gang else max(1, min(limits.claims, room))
+        room = pending if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
+        most = most_claims(spec, limits.claims, limits.gang_claims)
+        limit = pending if spec.is_gang else max(1, min(most, room))
         elapsed, wall_us = self.cell.elapsed, self._clock.wall_us()
         indices, held_us = find_due(self.cell, row, elapsed=elapsed, wall_us=wall_us, limit=limit)
         if not len(indices) or (spec.is_gang and held_us is not None):

@@ -34,7 +34,7 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog
-from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.pending import find_due
@@ -282,7 +282,7 @@ class Loop:
                 break
             allowed = MAX_TASKS_PER_JOB if caps is None else caps.room(self._row_of(entry))
             is_capped = allowed < (entry.count if entry.spec.is_gang else 1)
-            limit = room if is_capped else min(room, allowed)
+            limit = room if is_capped else min(most_claims(entry.spec, room, self._limits.gang_claims), allowed)
             group = self._group_of(entry, now_us, number=len(chosen), limit=limit)
             if group is None:
                 continue
@@ -324,6 +324,7 @@ class Loop:
             wall_us=self._clock.wall_us(),
             limit=entry.count if is_gang else limit,
         )
+        entry.again_us = now_us + held_us if entry.is_system and held_us is not None else None
         if held_us is not None and (is_gang or not len(indices)):
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
             return None
