@@ -28,9 +28,9 @@ from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.deciding import Decider, Result, describe_oversize
 from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.feasibility import find_silent
+from omegacell.schedulers.grouping import Asked, find_group
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
 from omegacell.schedulers.loop import Limits
-from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.view import Tentative
 
 AUTHOR: Final = "what-if"
@@ -198,16 +198,12 @@ class Fork:
         row = self.cell.jobs.row_of(job)
         if row is None or not self.count_pending(job):
             return None, None
-        spec = self.cell.jobs.spec_of(row)
-        pending = self.count_pending(job)
         room = limits.claims if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
-        limit = pending if spec.is_gang else max(1, min(limits.claims, room))
-        elapsed, wall_us = self.cell.elapsed, self._clock.wall_us()
-        indices, held_us = find_due(self.cell, row, elapsed=elapsed, wall_us=wall_us, limit=limit)
-        if not len(indices) or (spec.is_gang and held_us is not None):
-            return None, held_us
-        attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
-        return TaskGroup(number=0, job=job, spec=spec, indices=indices, attempts=attempts), held_us
+        limit = max(1, min(limits.claims, room))
+        entry = Entry(job=job, spec=self.cell.jobs.spec_of(row), count=self.count_pending(job))
+        return find_group(
+            self.cell, entry, Asked(elapsed=self.cell.elapsed, wall_us=self._clock.wall_us(), limit=limit)
+        )
 
     def _why(self, job: JobId) -> Unplaced | None:
         row = self.cell.jobs.row_of(job)

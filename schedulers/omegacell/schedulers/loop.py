@@ -26,7 +26,6 @@ from typing import Final, assert_never
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import span_of
 from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import InvariantError
@@ -36,8 +35,8 @@ from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Fol
 from omegacell.schedulers.backlog import Backlog
 from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
 from omegacell.schedulers.entries import Entry, Standing
+from omegacell.schedulers.grouping import Asked, find_group
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
-from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
 from omegacell.schedulers.view import Tentative, fork_caps
@@ -309,27 +308,14 @@ class Loop:
         return self._backlog.take_any(now_us, self._jitter) if self._to_draw else self._backlog.take(now_us)
 
     def _group_of(self, entry: Entry, now_us: int, *, number: int, limit: int) -> TaskGroup | None:
-        """Return the tasks of a job that are due; when none is, put the job off and return None.
-
-        A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
-        """
-        row = self._row_of(entry)
+        """Return the tasks of a job that are due; when none is, put the job off and return None."""
         elapsed_seen, seen_at_us = self._elapsed_seen
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
-        is_gang = entry.spec.is_gang
-        indices, held_us = find_due(
-            self.cell,
-            row,
-            elapsed=elapsed,
-            wall_us=self._clock.wall_us(),
-            limit=entry.count if is_gang else limit,
-        )
-        if held_us is not None and (is_gang or not len(indices)):
+        asked = Asked(elapsed=elapsed, wall_us=self._clock.wall_us(), limit=limit, number=number)
+        group, held_us = find_group(self.cell, entry, asked)
+        if group is None and held_us is not None:
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
-            return None
-        attempts = self.cell.tasks.attempt[span_of(int(self.cell.jobs.offset[row]), indices)].copy()
-        tries = entry.conflicts + entry.misses
-        return TaskGroup(number=number, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
+        return group
 
     # --- appending ---
 
