@@ -30,6 +30,7 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
 from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.grouping import find_least
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -47,13 +48,13 @@ _PENDING: Final = int(TaskState.PENDING)
 
 
 def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
-    """Return how many tasks of a job some machines take now; of a gang the whole cell, all of them or none."""
+    """Return how many tasks of a job some machines take now; of a gang the whole cell, enough of them or none."""
     # where other tasks matter, a machine that changed may make room on another one
     rows = None if overlay.is_crowded(entry.spec) else looking_at
     room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
     if room and entry.spec.is_gang:
         whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
-        room = whole if whole >= entry.count else 0
+        room = whole if whole >= entry.least else 0
     return room
 
 
@@ -121,9 +122,9 @@ class Backlog:
             elif entry is None:
                 spec = table.spec_of(row)
                 if spec.scheduler == self.scheduler:
-                    self._add(Entry(job=job, spec=spec, count=count))
+                    self._add(Entry(job=job, spec=spec, count=count, least=find_least(cell, row, spec)))
             else:
-                self._reread(entry, table.spec_of(row), count)
+                self._reread(entry, cell, row, count)
 
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
@@ -181,7 +182,7 @@ class Backlog:
         """Let a job wait until its scheduler's cap takes more."""
         if entry.job in self._entries:
             self._stand(entry, Standing.CAPPED)
-            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, count=entry.count)
+            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, least=entry.least)
 
     def note_cap(self) -> None:
         """Remember that the cap may take more than when jobs were held, for `wake_capped`."""
@@ -255,10 +256,12 @@ class Backlog:
         self._stamps += 1
         entry.stamp = self._stamps
 
-    def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
+    def _reread(self, entry: Entry, cell: Cell, row: int, count: int) -> None:
         """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
-        wants_else = count > entry.count or (spec.is_gang and count != entry.count)
-        entry.count, entry.spec = count, spec
+        spec = cell.jobs.spec_of(row)
+        least = find_least(cell, row, spec)
+        wants_else = count > entry.count or least != entry.least
+        entry.count, entry.spec, entry.least = count, spec, least
         if wants_else and entry.standing in _WAITING and not entry.failures:
             self._stand(entry, Standing.READY)
 

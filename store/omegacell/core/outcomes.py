@@ -81,9 +81,10 @@ class Reason(IntEnum):
     PORTS_EXHAUSTED = 40
     DEVICES_EXHAUSTED = 41
     RESOURCES = 42
-    GANG_PARTNER = 43
+    GANG_INCOMPLETE = 43
+    GANG_PARTNER = 44
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 44
+    PLUGIN_FAILED = 45
 
 
 REASON_COUNT = len(Reason)
