@@ -72,7 +72,7 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
     and `gangs` tells it.
     """
     asked = denied = capped = 0
-    for seed in range(chunk, 400, 4):
+    for seed in range(chunk, 600, 4):
         cell = cell_of(seed)
         if not cell.sessions:
             continue
@@ -103,7 +103,7 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
 @pytest.mark.parametrize("chunk", range(4))
 def test_claims_that_fit_in_order_are_granted_together(chunk: int) -> None:
     """Several claims of one transaction: `fits_in_order` grants what `apply` grants, with every rule in play."""
-    for seed in range(chunk, 400, 4):
+    for seed in range(chunk, 600, 4):
         cell, rng = cell_of(seed), random.Random(seed)
         if not cell.sessions or not cell.machines.count:
             continue
@@ -149,14 +149,14 @@ def test_groups_that_find_enough_are_granted_together(chunk: int) -> None:
             assert said == expected, f"seed {seed}, {spec.name}: {spec.gang}, {indices} on {machines}"
             granted += sum(said)
             refused += len(said) - sum(said)
-    assert granted > 40
-    assert refused > 40
+    assert granted > 15
+    assert refused > 30
 
 
 def submit_gang(cell: Cell, rng: random.Random) -> None:
     """Let a cell have a fresh gang that asks for little, whatever its rules are."""
     spec = CommandWriter(rng, State()).spec("fresh")
-    spec = replace(spec, count=rng.randint(2, 7), resources=(rng.randint(0, 1), 0, 0), gang=rng.choice(GANGS))
+    spec = replace(spec, count=rng.randint(2, 7), resources=(rng.randint(0, 1), 0, 0), gang=rng.choice(GANGS), after=())
     number, session = next(iter(cell.sessions.items()))
     submit = SubmitJob(spec=spec, submitted_at_us=1)
     apply(cell, Transaction(session=number, seq=session.last_seq + 1, seen=cell.revision, commands=(submit,)))

@@ -58,6 +58,16 @@ def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *
     return room
 
 
+def _may_assemble(cell: Cell, job_row: int) -> bool:
+    """Tell whether pending tasks of a gang may be placed, and do not wait for partners that are held."""
+    return find_least(cell, job_row, cell.jobs.spec_of(job_row)) > 0
+
+
+def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
+    """Return the instances that share the jobs of a scheduler."""
+    return tuple(sorted({*live_instances(cell, backlog.scheduler), backlog.instance}))
+
+
 class Backlog:
     """Waiting jobs of one scheduler, those of this instance in order."""
 
@@ -101,7 +111,7 @@ class Backlog:
     def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
         backlog = cls(scheduler=scheduler, instance=instance)
-        backlog._instances = backlog._live(cell)
+        backlog._instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
@@ -115,6 +125,8 @@ class Backlog:
             row = table.row_of(job)
             entry = entries.get(job)
             count = 0 if row is None else counts.item(row, _PENDING)
+            if count and row is not None and table.spec_of(row).is_gang and not _may_assemble(cell, row):
+                count = 0
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
@@ -128,7 +140,7 @@ class Backlog:
 
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
-        instances = self._live(cell)
+        instances = _live(cell, self)
         if instances == self._instances:
             return
         self._instances = instances
@@ -237,9 +249,6 @@ class Backlog:
         while self._timers and not self._is_current(self._timers[0][1], self._timers[0][2]):
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
-
-    def _live(self, cell: Cell) -> tuple[str, ...]:
-        return tuple(sorted({*live_instances(cell, self.scheduler), self.instance}))
 
     def _is_mine(self, spec: JobSpec) -> bool:
         return owner_of(spec.name, self._instances) == self.instance

@@ -40,15 +40,16 @@ class Asked:
 def find_least(cell: Cell, job_row: int, spec: JobSpec) -> int:
     """Return how many tasks of a job with pending ones must find room at once for any of them to be placed.
 
-    Cost: O(1), or O(tasks) of a job that is several gangs.
+    0 when none can be: its partners in a gang are held. Cost: O(1), or O(tasks) of a job that is several gangs.
     """
     if spec.gang is None:
         return 1
     if spec.gang == WHOLE_JOB:
-        return max(1, int(cell.jobs.counts[job_row, TaskState.PENDING]))
-    waiting, short = find_shorts(cell, job_row, spec.gang)
-    needed = short[waiting > 0]
-    return max(1, int(needed.min())) if len(needed) else 1
+        counts = cell.jobs.counts[job_row]
+        return 0 if counts[TaskState.HELD] else max(1, int(counts[TaskState.PENDING]))
+    pending, short = find_shorts(cell, job_row, spec.gang)
+    needed = short[(pending > 0) & (pending >= short)]
+    return max(1, int(needed.min())) if len(needed) else 0
 
 
 def find_groups(cell: Cell, entry: Entry, asked: Asked) -> tuple[list[TaskGroup], int | None]:

@@ -181,6 +181,8 @@ class Wish:
         """Return how many of the pending tasks would be placed now: of a group of a gang enough, or none."""
         left, fitting = self.place_count(spec), 0
         for each in self.gangs:
+            if each.least > each.count:
+                continue  # their partners are held
             whole = min(each.times, left // each.count)
             took = whole * each.count
             if whole < each.times and each.least <= left - took:

@@ -2,9 +2,9 @@
 
 Theory of operation. The wanted tasks of a job with a `Gang` stand in groups of consecutive indices; which are its
 groups, and of how many tasks, follows from the spec and the count alone. A group is *short* by as many tasks as it has
-too few past pending: placed, running or at rest. After a `Place`, no group that was granted a claim is short. So
-nothing is ever held while a group waits, and a task of a group that is not short is placed like any other: the one that
-was evicted, or failed and is tried again.
+too few that are placed, running or at rest: the others wait, for a machine or held. After a `Place`, no group that was
+granted a claim is short. So nothing is ever held for a group that waits, and a task of a group that is not short is
+placed like any other: the one that was evicted, or failed and is tried again.
 
 The claims of a `Place` are judged group by group, in ascending order of the groups, within a group in the order of the
 claims. A group that would be short is refused whole, and those after it are judged as if it had not been asked for:
@@ -59,15 +59,16 @@ def _find_short(cell: Cell, job_row: int, group: int) -> int:
     wanted = int(jobs.count_wanted[job_row])
     length = gang.length_of(group, wanted)
     if not gang.size:
-        waiting = int(jobs.counts[job_row, TaskState.PENDING])
+        waiting = int(jobs.counts[job_row, TaskState.PENDING] + jobs.counts[job_row, TaskState.HELD])
     else:
         first = int(jobs.offset[job_row]) + group * gang.size
-        waiting = int(np.count_nonzero(cell.tasks.state[first : first + length] == TaskState.PENDING.value))
+        states = cell.tasks.state[first : first + length]
+        waiting = int(np.count_nonzero((states == TaskState.PENDING.value) | (states == TaskState.HELD.value)))
     return gang.least_of(length) - (length - waiting)
 
 
 def find_shorts(cell: Cell, job_row: int, gang: Gang) -> tuple[Int64s, Int64s]:
-    """Return for every group of a job how many tasks wait, and by how many it is short: two int64 columns.
+    """Return for every group of a job how many tasks are pending, and by how many it is short: two int64 columns.
 
     ``gang`` is the job's, or what it might be.
 
@@ -75,12 +76,13 @@ def find_shorts(cell: Cell, job_row: int, gang: Gang) -> tuple[Int64s, Int64s]:
     """
     jobs = cell.jobs
     wanted, first = int(jobs.count_wanted[job_row]), int(jobs.offset[job_row])
-    is_waiting = cell.tasks.state[first : first + wanted] == TaskState.PENDING.value
+    states = cell.tasks.state[first : first + wanted]
     starts = np.arange(0, wanted, gang.size or wanted, dtype=np.int64)
-    waiting = np.add.reduceat(is_waiting, starts, dtype=np.int64)
+    pending = np.add.reduceat(states == TaskState.PENDING.value, starts, dtype=np.int64)
+    waiting = pending + np.add.reduceat(states == TaskState.HELD.value, starts, dtype=np.int64)
     lengths = np.minimum(gang.size or wanted, wanted - starts)
     least = np.minimum(gang.least or wanted, lengths)
-    return waiting, least - (lengths - waiting)
+    return pending, least - (lengths - waiting)
 
 
 def groups_of(gang: Gang, indices: Int32s) -> Int64s:

@@ -58,33 +58,36 @@ class Reason(IntEnum):
     TOO_MANY_LOST = 18
     LIMIT = 19
     QUOTA_EXCEEDED = 20
+    DEPENDENCY_CYCLE = 21
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 21
-    TASK_NOT_PENDING = 22
-    STALE_ATTEMPT = 23
-    NOT_DRAINING = 24
-    JOB_DISRUPTED = 25
-    CLAIMED_TWICE = 26
-    CAP_EXCEEDED = 27
-    MACHINE_CHANGED = 28
-    MACHINE_NOT_UP = 29
-    DRIVER_MISSING = 30
-    MACHINE_CORDONED = 31
-    CONSTRAINT = 32
-    TAINTED = 33
-    NEIGHBOUR = 34
-    TOO_MANY_ON_MACHINE = 35
-    SPREAD_SKEWED = 36
-    DEVICE_MISSING = 37
-    PORT_IN_RANGE = 38
-    PORT_TAKEN = 39
-    PORTS_EXHAUSTED = 40
-    DEVICES_EXHAUSTED = 41
-    RESOURCES = 42
-    GANG_INCOMPLETE = 43
-    GANG_PARTNER = 44
+    UNKNOWN_TASK = 22
+    TASK_NOT_PENDING = 23
+    TASK_NOT_HELD = 24
+    STILL_HELD = 25
+    STALE_ATTEMPT = 26
+    NOT_DRAINING = 27
+    JOB_DISRUPTED = 28
+    CLAIMED_TWICE = 29
+    CAP_EXCEEDED = 30
+    MACHINE_CHANGED = 31
+    MACHINE_NOT_UP = 32
+    DRIVER_MISSING = 33
+    MACHINE_CORDONED = 34
+    CONSTRAINT = 35
+    TAINTED = 36
+    NEIGHBOUR = 37
+    TOO_MANY_ON_MACHINE = 38
+    SPREAD_SKEWED = 39
+    DEVICE_MISSING = 40
+    PORT_IN_RANGE = 41
+    PORT_TAKEN = 42
+    PORTS_EXHAUSTED = 43
+    DEVICES_EXHAUSTED = 44
+    RESOURCES = 45
+    GANG_INCOMPLETE = 46
+    GANG_PARTNER = 47
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 45
+    PLUGIN_FAILED = 48
 
 
 REASON_COUNT = len(Reason)
@@ -203,8 +206,8 @@ def encode(outcome: Outcome) -> bytes:
         (
             head,
             refusals.positions.astype("<i4").tobytes(),
-            refusals.reasons.tobytes(),
-            refusals.is_conflict.tobytes(),
+            refusals.reasons.astype(np.uint8).tobytes(),
+            refusals.is_conflict.astype(np.uint8).tobytes(),
             refusals.dimensions.astype("<i4").tobytes(),
             refusals.shortages.astype("<i8").tobytes(),
             refusals.taken_at.astype("<i8").tobytes(),
