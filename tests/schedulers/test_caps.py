@@ -252,8 +252,9 @@ def try_cap(cell: Cell, job: JobId, rng: random.Random) -> tuple[bool, int]:
     assert row is not None
     offset, wanted = int(cell.jobs.offset[row]), int(cell.jobs.count_wanted[row])
     pending = np.flatnonzero(cell.tasks.state[offset : offset + wanted] == 0)
-    is_system = cell.jobs.kind[row] == Kind.SYSTEM  # its tasks fit on no other machines than theirs
-    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count or is_system:
+    # what is granted of a gang is not a question of the cap alone; a system job's tasks fit on no other machines
+    is_other = cell.jobs.spec_of(row).is_gang or cell.jobs.kind[row] == Kind.SYSTEM
+    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count or is_other:
         return False, 0
     after = cell.clone()
     after.machines.free[:] = 1 << 40

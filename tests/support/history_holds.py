@@ -42,7 +42,7 @@ def as_system(rng: random.Random, spec: JobSpec) -> JobSpec:
         return replace(spec, kind=Kind.SYSTEM)
     rules = replace(spec.placement, max_per_machine=0, neighbours=(), spreads=(), affinities=())
     placement = rules if rules != NO_RULES else NO_RULES
-    return replace(spec, kind=Kind.SYSTEM, count=1, is_gang=False, placement=placement)
+    return replace(spec, kind=Kind.SYSTEM, count=1, gang=None, placement=placement)
 
 
 def draw_hold(rng: random.Random, state: State, job_id: JobId) -> HoldTasks:
