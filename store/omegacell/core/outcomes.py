@@ -84,9 +84,10 @@ class Reason(IntEnum):
     PORTS_EXHAUSTED = 43
     DEVICES_EXHAUSTED = 44
     RESOURCES = 45
-    GANG_PARTNER = 46
+    GANG_INCOMPLETE = 46
+    GANG_PARTNER = 47
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 47
+    PLUGIN_FAILED = 48
 
 
 REASON_COUNT = len(Reason)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from omegacell.api.planning.words import amount, span
 from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
 
@@ -114,6 +114,14 @@ def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
         yield f"after.{each.job}", each.condition.name.lower()
 
 
+def _gang(_: str, value: Gang | None) -> Iterator[tuple[str, str]]:
+    if value is None or value == WHOLE_JOB:
+        yield "gang", _text(value is not None)
+        return
+    yield "gang.size", str(value.size or "all")
+    yield "gang.min", str(value.least or "all")
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -125,7 +133,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "ports": _ports,
     "devices": _devices,
     "placement": _placement,
-    "is_gang": _named("gang"),
+    "gang": _gang,
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
