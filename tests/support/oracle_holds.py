@@ -30,12 +30,19 @@ def is_met(job: Job | None, condition: Condition) -> bool:
     """Say whether what is waited for has happened to a job."""
     if job is None:
         return False
+    if condition == Condition.AVAILABLE and is_system(job.spec) and not is_running_somewhere(job):
+        return False
     if condition == Condition.AVAILABLE:
         return not job.is_stopping and all(serves(job, index) for index in range(job.count))
     if any(task.state in ALIVE for task in job.tasks):
         return False
     succeeded = sum(task.state == TaskState.SUCCEEDED for task in job.tasks)
     return condition == Condition.ENDED or succeeded >= job.count
+
+
+def is_running_somewhere(job: Job) -> bool:
+    """Say whether any task of a job runs."""
+    return any(task.state == TaskState.RUNNING for task in job.tasks)
 
 
 def find_circle(state: State, spec: JobSpec) -> set[str]:
