@@ -80,7 +80,7 @@ class Backlog:
         self.scheduler = scheduler
         self.instance = instance
         self._entries: dict[JobId, Entry] = {}
-        self._instances: tuple[str, ...] = (instance,)
+        self.instances: tuple[str, ...] = (instance,)
         self._by_order: list[Item] = []
         self._by_age: list[tuple[int, int]] = []
         self._timers: list[tuple[int, int, int]] = []
@@ -115,7 +115,7 @@ class Backlog:
     def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
         backlog = cls(scheduler=scheduler, instance=instance)
-        backlog._instances = _live(cell, backlog)
+        backlog.instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
@@ -145,9 +145,9 @@ class Backlog:
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
         instances = _live(cell, self)
-        if instances == self._instances:
+        if instances == self.instances:
             return
-        self._instances = instances
+        self.instances = instances
         for entry in list(self._entries.values()):
             is_mine = self._is_mine(entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
@@ -257,7 +257,7 @@ class Backlog:
         return self._timers[0][0] if self._timers else None
 
     def _is_mine(self, spec: JobSpec) -> bool:
-        return owner_of(spec.name, self._instances) == self.instance
+        return owner_of(spec.name, self.instances) == self.instance
 
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
