@@ -34,6 +34,7 @@ from tests.support.history_holds import draw_after, draw_release
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
+from tests.support.history_templates import draw_spawn, draw_template
 from tests.support.oracle_state import State
 from tests.support.oracle_tasks import ACTIVE
 
@@ -67,8 +68,9 @@ class CommandWriter(MachineWriter):
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
             lambda: (draw_release(rng, self.state, self.job_id()),),
+            lambda: (draw_spawn(rng, self.state, self.job_id(), at_us=HAPPENED_AT_US),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 7]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -97,7 +99,7 @@ class CommandWriter(MachineWriter):
             Port(name=each, number=number if number not in numbers[:at] else 0)
             for at, (each, number) in enumerate(zip(names, numbers, strict=True))
         ]
-        return JobSpec(
+        spec = JobSpec(
             name=name,
             owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
@@ -115,6 +117,7 @@ class CommandWriter(MachineWriter):
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
         )
+        return draw_template(rng, spec)
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""

@@ -20,6 +20,11 @@ def has_unmet(state: State, spec: JobSpec) -> bool:
     return any(not is_met(predecessor(state, each.job), each.condition) for each in spec.after)
 
 
+def is_held(state: State, spec: JobSpec) -> bool:
+    """Say whether anything holds the tasks of a job of this spec."""
+    return spec.schedule is not None or spec.parameters is not None or has_unmet(state, spec)
+
+
 def is_met(job: Job | None, condition: Condition) -> bool:
     """Say whether what is waited for has happened to a job."""
     if job is None:
@@ -32,22 +37,15 @@ def is_met(job: Job | None, condition: Condition) -> bool:
     return condition == Condition.ENDED or succeeded >= job.count
 
 
-def find_circle(state: State, spec: JobSpec) -> set[str]:
-    """Give the names of jobs that would wait for each other with this one, by trying every way; empty when none."""
-
-    def search(name: str, seen: tuple[str, ...]) -> set[str]:
-        if name == spec.name:
-            return {*seen, name}
-        job = predecessor(state, name)
-        if job is None or name in seen:
-            return set()
-        for each in job.spec.after:
-            found = search(each.job, (*seen, name))
-            if found:
-                return found
-        return set()
-
-    return next((found for each in spec.after if (found := search(each.job, ()))), set())
+def find_awaited(state: State, spec: JobSpec) -> list[str]:
+    """Give the names of all jobs that one waits for: those it names, those that they name, and so on."""
+    names = [each.job for each in spec.after]
+    while True:
+        jobs = [predecessor(state, name) for name in names]
+        more = {each.job for job in jobs if job is not None for each in job.spec.after} - set(names)
+        if not more:
+            return names
+        names += sorted(more)
 
 
 def judge_release(state: State, transaction: Transaction, command: ReleaseTasks) -> Verdict:
@@ -87,8 +85,8 @@ def find_refusal(state: State, transaction: Transaction, command: ReleaseTasks, 
         return (at, Reason.UNKNOWN_TASK, has_changed(job), -1, 0, 0)
     if job.tasks[index].state != TaskState.HELD:
         return (at, Reason.TASK_NOT_HELD, has_changed(job), -1, 0, 0)
-    if has_unmet(state, job.spec):
+    if is_held(state, job.spec):
         others = [predecessor(state, each.job) for each in job.spec.after]
-        is_conflict = was_forgotten or has_changed(job) or any(has_changed(each) for each in others)
+        is_conflict = (was_forgotten and bool(others)) or has_changed(job) or any(has_changed(each) for each in others)
         return (at, Reason.STILL_HELD, is_conflict, -1, 0, 0)
     return None

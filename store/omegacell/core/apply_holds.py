@@ -8,7 +8,7 @@ from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Base, Judged
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.holds import find_predecessor, find_unmet
+from omegacell.core.holds import find_predecessor, is_held
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Reason
@@ -31,7 +31,7 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
     reasons[~is_known] = Reason.UNKNOWN_TASK
     is_changed = jobs.effective_changed_at(row, floor=base.floor) > base.seen
     conflicts = np.full(asked, is_changed, np.uint8)
-    if (reasons == Reason.NONE).any() and find_unmet(cell, spec):
+    if (reasons == Reason.NONE).any() and is_held(cell, spec):
         conflicts[reasons == Reason.NONE] = is_changed or _is_predecessor_changed(cell, spec, base)
         reasons[reasons == Reason.NONE] = Reason.STILL_HELD
     granted = tasks[reasons == Reason.NONE]
@@ -43,7 +43,7 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
 
 def _is_predecessor_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
     """Whether any job that this one waits for changed after the base, or may have left the cell since."""
-    if cell.forgotten_at > base.seen:
+    if cell.forgotten_at > base.seen and spec.after:
         return True
     rows = [find_predecessor(cell, each) for each in spec.after]
     changed = cell.jobs.effective_changed_at

@@ -89,7 +89,12 @@ class QuotaTable:
 
 
 def count_share(jobs: JobTable, row: int) -> int:
-    """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop."""
+    """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop.
+
+    A template counts with none: its children do.
+    """
+    if jobs.template[row]:
+        return 0
     return int(jobs.count_wanted[row]) if jobs.is_active(row) and not jobs.stopping[row] else 0
 
 

@@ -44,6 +44,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import REASON_COUNT
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
@@ -63,6 +64,7 @@ from omegacell.core.units import (
     Band,
 )
 from omegacell.core.validate_placement import check_placement, check_taints
+from omegacell.core.validate_templates import check_spawn, check_template
 from omegacell.core.validate_values import (
     check_after,
     check_ascending,
@@ -205,6 +207,8 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.schedule is not None or spec.parameters is not None:
+        check_template(spec)
 
 
 def _check_numbers(spec: JobSpec) -> None:
@@ -368,6 +372,7 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     StopJob: _check_job,
     ForgetJob: _check_job,
     ReleaseTasks: _check_release,
+    SpawnJob: check_spawn,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: _check_machine,
