@@ -265,7 +265,14 @@ def _view_lost(cell: Cell, row: ConflictRow, grants: tuple[Grant, ...]) -> pb.Lo
 
 
 def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
-    state = question.state
+    state, spec = question.state, question.spec
+    if state is TaskState.HELD and spec.template_kind:
+        how = (
+            "runs are made of it by `omega job dispatch"
+            if spec.schedule is None
+            else "its schedule makes runs of it: `omega job status"
+        )
+        return f"it never runs itself: {how} {spec.name}`"
     if state is TaskState.PENDING:
         return _summarise_pending(answer, question)
     if question.task is None:

@@ -80,6 +80,10 @@ def view_job(cell: Cell, row: int) -> pb.Job:
         is_current=jobs.by_name(spec.name) == job_id,
     )
     message.spec.count = wanted
+    parent = int(jobs.parent[row])
+    if parent:
+        message.parent_id, message.parent = parent, name_of_job(cell, JobId(parent))
+        message.instant_us = int(jobs.instant_us[row])
     if counts[TaskState.PLACED] or counts[TaskState.RUNNING]:
         states = cell.tasks.state[tasks]
         is_ending = cell.tasks.stopping[tasks] != Stopping.NO
