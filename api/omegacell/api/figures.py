@@ -24,6 +24,8 @@ KINDS: Final = (
     "submit",
     "stop",
     "forget",
+    "release",
+    "spawn",
     "quota",
     "caps",
     "place",

@@ -29,6 +29,7 @@ PARAMETER_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 PARAMETER_PREFIX: Final = "OMEGA_PARAM_"
 INPUT_VARIABLE: Final = "OMEGA_DISPATCH_INPUT"
 INPUT_FILE: Final = "dispatch-input"
+MAX_INPUT_BYTES: Final = 256 << 10
 
 
 def _check_line(line: str) -> str:

@@ -18,7 +18,7 @@ from omegacell.api.server.host import CellHost
 from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
 from omegacell.api.server.views import find_job, view_job
-from omegacell.api.spec_templates import INPUT_FILE, INPUT_VARIABLE, variable_of, with_variables
+from omegacell.api.spec_templates import INPUT_FILE, INPUT_VARIABLE, MAX_INPUT_BYTES, variable_of, with_variables
 from omegacell.controllers.schedules import Schedules, Standing
 from omegacell.core.cell import Cell
 from omegacell.core.children import find_active_children, find_children, spec_of_child
@@ -119,6 +119,8 @@ class TemplateCalls:
         assert payload.exec is not None, "a template with parameters runs a program"
         variables = _find_variables(request, spec)
         config, is_given = payload.exec, request.HasField("payload")
+        if len(request.payload) > MAX_INPUT_BYTES:
+            raise UsageError(f"a payload of {len(request.payload)} bytes; expected at most {MAX_INPUT_BYTES}")
         if is_given:
             files = tuple(file for file in config.files if file.path != INPUT_FILE)
             handed = InlineFile(path=INPUT_FILE, content=request.payload)

@@ -12,8 +12,6 @@ from omegacell.api.cli.output import Table, show, warn
 from omegacell.api.records_templates import Dispatched
 from omegacell.core.errors import UsageError
 
-MAX_INPUT_BYTES = 512 << 10
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchOptions:
@@ -66,6 +64,8 @@ def _parse_parameters(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _read_payload(path: str) -> bytes:
+    from omegacell.api.spec_templates import MAX_INPUT_BYTES
+
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
