@@ -15,7 +15,7 @@ CHILD_NAMES = ("web-1", "web-2", "sort-1", "sort-2")
 
 def draw_template(rng: random.Random, spec: JobSpec) -> JobSpec:
     """Make a template of a job now and then; one that is none as often as the format has to refuse one."""
-    if rng.random() > 0.15:
+    if rng.random() > 0.1:
         return spec
     schedule = Schedule(cron="* * * * *", overlap=rng.choice(list(Overlap)), catch_up=rng.choice(list(CatchUp)))
     parameters = Parameters(required=("input",), input=rng.choice(list(InputRule)))

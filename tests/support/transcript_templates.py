@@ -1,5 +1,6 @@
 """Spells templates, and the command that makes their children, in transcripts."""
 
+from omegacell.core.jobs import JobSpec
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.templates import CatchUp, InputRule, Overlap, Parameters, Schedule
 from omegacell.core.units import JobId
@@ -26,15 +27,17 @@ def read_parameters(text: str) -> Parameters | None:
     )
 
 
-def write_template(schedule: Schedule | None, parameters: Parameters | None) -> str:
-    """Write what the two readers read, with a space before it; nothing for nothing."""
+def write_template(spec: JobSpec) -> str:
+    """Write what makes a job a template, and a payload, with a space before each; nothing for nothing."""
+    schedule, parameters = spec.schedule, spec.parameters
+    payload = f" payload={spec.payload.decode()}" if spec.payload else ""
     if schedule is not None:
         rules = f"{schedule.overlap.name.lower()}:{schedule.catch_up.name.lower()}"
-        return f" schedule={schedule.cron.replace(' ', '_')}:{rules}"
+        return f" schedule={schedule.cron.replace(' ', '_')}:{rules}{payload}"
     if parameters is not None:
         names = [*parameters.required, *(f"?{name}" for name in parameters.optional)]
-        return f" parameters={','.join(names)}:{parameters.input.name.lower()}"
-    return ""
+        return f" parameters={','.join(names)}:{parameters.input.name.lower()}{payload}"
+    return payload
 
 
 def read_spawn(words: list[str], options: dict[str, str]) -> SpawnJob:

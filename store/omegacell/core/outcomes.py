@@ -86,9 +86,10 @@ class Reason(IntEnum):
     PORTS_EXHAUSTED = 45
     DEVICES_EXHAUSTED = 46
     RESOURCES = 47
-    GANG_PARTNER = 48
+    GANG_INCOMPLETE = 48
+    GANG_PARTNER = 49
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 49
+    PLUGIN_FAILED = 50
 
 
 REASON_COUNT = len(Reason)

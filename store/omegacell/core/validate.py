@@ -31,7 +31,7 @@ from omegacell.core.commands import (
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, JobSpec
+from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -200,6 +200,8 @@ def check_spec(spec: JobSpec) -> None:
         _check_numbers(spec)
     if spec.ports:
         _check_ports(spec)
+    if spec.gang is not None:
+        _check_gang(spec.gang)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -220,6 +222,13 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
+
+
+def _check_gang(gang: Gang) -> None:
+    check_range("gang size", gang.size, 0, MAX_TASKS_PER_JOB)
+    check_range("gang least", gang.least, 0, gang.size or MAX_TASKS_PER_JOB)
+    if gang.size == 1:
+        raise MalformedError("a gang of groups of one task; expected at least 2, or 0 for the whole job")
 
 
 def _check_ports(spec: JobSpec) -> None:

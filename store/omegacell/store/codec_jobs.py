@@ -2,7 +2,7 @@
 
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
@@ -29,7 +29,6 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.driver = spec.driver
     for port in spec.ports:
         message.ports.add(name=port.name, number=port.number)
-    message.is_gang = spec.is_gang
     message.max_restarts = spec.max_restarts
     message.restart_delay_us = spec.restart_delay_us
     message.grace_us = spec.grace_us
@@ -49,6 +48,9 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
         write_schedule(message.schedule, spec.schedule)
     if spec.parameters is not None:
         write_parameters(message.parameters, spec.parameters)
+    if spec.gang is not None:
+        message.gang.SetInParent()
+        message.gang.size, message.gang.least = spec.gang.size, spec.gang.least
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -69,7 +71,6 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         resources=tuple(message.resources),
         driver=message.driver,
         ports=tuple([Port(name=port.name, number=port.number) for port in ports]) if ports else (),
-        is_gang=message.is_gang,
         max_restarts=message.max_restarts,
         restart_delay_us=message.restart_delay_us,
         grace_us=message.grace_us,
@@ -82,6 +83,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
         schedule=read_schedule(message.schedule) if message.HasField("schedule") else None,
         parameters=read_parameters(message.parameters) if message.HasField("parameters") else None,
+        gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
 
