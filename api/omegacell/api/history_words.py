@@ -44,13 +44,13 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
-    "ReleaseTasks": "release",
     "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
+    "ReleaseTasks": "release",
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
@@ -76,14 +76,14 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case Unplaced():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
-            case SubmitJob():
-                jobs[command.spec.name] = None
-                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
-            case StopJob() | ForgetJob():
-                jobs[name_of_job(cell, command.job)] = None
             case ReleaseTasks():
                 jobs[name_of_job(cell, command.job)] = None
-                words.append(count_of(len(command.indices), "task"))
+                words.append(count_of(len(command.indices), "held task"))
+            case SubmitJob():
+                jobs[command.spec.name] = None
+                words.append(_describe_submit(command))
+            case StopJob() | ForgetJob():
+                jobs[name_of_job(cell, command.job)] = None
             case SpawnJob():
                 jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
                 words.append(f"a run of {name_of_job(cell, command.template)}")
@@ -94,6 +94,12 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case _:
                 words.append(_describe_other(cell, command))
     return tuple(jobs), ", ".join(word for word in words if word)
+
+
+def _describe_submit(command: SubmitJob) -> str:
+    names = [each.job for each in command.spec.after]
+    after = f", after {' and '.join(names)}" if len(names) <= 3 else f", after {len(names)} jobs"
+    return count_of(command.spec.count, "task") + (after if names else "") + (", replace" if command.replace else "")
 
 
 def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from omegacell.api.records_templates import TemplateStatus
+from omegacell.core.dependencies import Condition
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.units import JobId
 
@@ -24,6 +25,7 @@ class JobState(IntEnum):
     RUNNING = 1
     STOPPING = 2
     HELD = 3
+    """Every task that waits waits for something other than a machine."""
     SUCCEEDED = 4
     FAILED = 5
     STOPPED = 6
@@ -132,6 +134,37 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobWait:
+    """One job that another waits for.
+
+    Attributes:
+        job: its name. job_id: its id now; 0 when there is none of that name.
+        condition: what must become of it.
+        done_count: of its ``wanted_count`` tasks, those that are as they shall be.
+        is_stuck: it has come, or will come, to its end without that.
+        summary: the same as a clause, as in ``'extract': 3 of 10 tasks succeeded``.
+    """
+
+    job: str
+    job_id: JobId
+    condition: Condition
+    done_count: int
+    wanted_count: int
+    is_stuck: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReason:
+    """What held tasks wait for besides a machine: as a sentence, and each job that is not there yet."""
+
+    summary: str
+    task_count: int
+    waits: tuple[JobWait, ...]
+    is_stuck: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job and how its tasks are.
 
@@ -148,6 +181,7 @@ class Job:
         stopping_count: of the placed and running tasks, those that are being stopped.
         parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
         instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
+        held: what its held tasks wait for, as of the answer; None when it has none.
     """
 
     job_id: JobId
@@ -163,6 +197,7 @@ class Job:
     parent_id: JobId = NO_JOB
     parent: str = ""
     instant_us: int = 0
+    held: HeldReason | None = None
 
     @property
     def name(self) -> str:

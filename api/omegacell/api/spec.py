@@ -24,6 +24,7 @@ from omegacell.agent.payload import (
 )
 from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
+from omegacell.api.spec_after import dependencies_of, find_circle, find_repeated, sort_jobs
 from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, json_schema
 from omegacell.api.spec_placement import rules_of
@@ -52,7 +53,7 @@ def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> 
 
 
 def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
-    """Return the jobs that the bytes of a file hold; each document is one.
+    """Return the jobs that the bytes of a file hold; each document is one. A job comes after those it waits for.
 
     Args:
         source: The file's name, for messages.
@@ -68,7 +69,7 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
         raise UsageError(f"{source}: no job in it; expected at least name and task (see `omega job schema`)")
     owner = owner or default_owner()
     jobs = [_parse_document(document) for document in documents]
-    problems = _find_same_names(documents, jobs)
+    problems = [*_find_same_names(documents, jobs), *_find_repeated(documents, jobs)] or _find_circles(documents, jobs)
     submissions = [translate(job, replace=replace, owner=owner) for job in jobs]
     for document, submission in zip(documents, submissions, strict=True):
         if len(submission.payload) > MAX_PAYLOAD_BYTES:
@@ -76,7 +77,7 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
             problems.append(describe(document, ("task",), expected, f"{len(submission.payload)}"))
     if problems:
         raise JobFileError(problems)
-    return submissions
+    return sort_jobs(submissions)
 
 
 def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submission:
@@ -117,6 +118,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         is_health_checked=job.task.health is not None,
         schedule=schedule_of(job),
         parameters=parameters_of(job),
+        after=dependencies_of(job.after),
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
@@ -230,3 +232,23 @@ def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Pro
             )
         seen.add(job.name)
     return problems
+
+
+def _find_repeated(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
+    problems = []
+    for document, job in zip(documents, jobs, strict=True):
+        place = find_repeated(job.after)
+        if place is not None:
+            problems.append(describe(document, ("after", place), "expected each job once", repr(job.after[place].job)))
+    return problems
+
+
+def _find_circles(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
+    """Return the first circle of jobs that wait for each other, at the place where its first job names the second."""
+    circle = find_circle({job.name: [part.job for part in job.after] for job in jobs})
+    if not circle:
+        return []
+    place = next(place for place, job in enumerate(jobs) if job.name == circle[0])
+    step = next(step for step, part in enumerate(jobs[place].after) if part.job == circle[1])
+    words = f"these jobs would wait for each other: {' -> '.join(circle)}"
+    return [describe(documents[place], ("after", step), words, "")]

@@ -18,6 +18,7 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_after import After
 from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
@@ -31,6 +32,7 @@ from omegacell.api.spec_placement import (
 from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_DEVICES_PER_TASK,
     MAX_NAME_LENGTH,
@@ -271,6 +273,11 @@ class JobFile(_Part):
     near: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
+    after: list[After] = Field(
+        default_factory=list,
+        max_length=MAX_DEPENDENCIES,
+        description="jobs that it waits for: names, or {job, is: succeeded | ended | available}",
+    )
     restarts: Restarts = Field(default_factory=Restarts)
     max_unavailable: MaxUnavailable | None = Field(
         default=None,

@@ -10,6 +10,7 @@ from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.api.wire_templates import read_parameters, read_schedule, write_template
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, Stopping, TaskState
@@ -59,6 +60,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
     write_template(message, spec)
@@ -94,6 +96,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         is_health_checked=message.is_health_checked,
         schedule=read_schedule(message),
         parameters=read_parameters(message),
+        after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
@@ -137,6 +140,26 @@ def read_job(message: pb.Job) -> records.Job:
         parent_id=JobId(message.parent_id),
         parent=message.parent,
         instant_us=message.instant_us,
+        held=read_held(message.held) if message.HasField("held") else None,
+    )
+
+
+def read_held(message: pb.HeldReason) -> records.HeldReason:
+    """Return what held tasks wait for."""
+    waits = tuple(
+        records.JobWait(
+            job=wait.job,
+            job_id=JobId(wait.job_id),
+            condition=Condition(wait.condition),
+            done_count=wait.done_count,
+            wanted_count=wait.wanted_count,
+            is_stuck=wait.is_stuck,
+            summary=wait.summary,
+        )
+        for wait in message.waits
+    )
+    return records.HeldReason(
+        summary=message.summary, task_count=message.task_count, waits=waits, is_stuck=message.is_stuck
     )
 
 
@@ -221,7 +244,7 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
 
 def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:
     state = TaskState(columns.states[place])
-    is_shown_as_past = state is TaskState.PENDING  # its ended attempts are all among the past ones
+    is_shown_as_past = state in (TaskState.PENDING, TaskState.HELD)  # its ended attempts are all among the past ones
     if columns.attempts[place] == 0 or is_shown_as_past:
         return None
     return records.Attempt(

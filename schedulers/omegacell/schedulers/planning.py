@@ -41,6 +41,8 @@ class Action(IntEnum):
     """It gives way to another job."""
     PENDING = 6
     """It waits for a place after all."""
+    HELD = 7
+    """It waits for something other than a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -282,12 +284,14 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     before, after, first = (
         _padded(column, count) for column in (draft.held_before, _going_on(cell, rows), draft.placed_first)
     )
-    is_pending = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED) == TaskState.PENDING
+    states = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED)
+    is_pending, is_held = states == TaskState.PENDING, states == TaskState.HELD
     is_evicted = _padded(cell.tasks.stopping[rows], count, fresh=Stopping.NO) == Stopping.EVICT
     was, is_ = before >= 0, after >= 0
     none = 255
     actions = np.full(count, none, np.uint8)
     actions[is_pending] = Action.PENDING
+    actions[is_held] = Action.HELD
     actions[is_ & ~was] = Action.ADDED
     actions[was & ~is_] = Action.STOPPED
     if not is_replaced:
@@ -297,10 +301,11 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     indices = np.arange(count, dtype=np.int32)
     waits = (is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed).astype(np.uint8)
     # the old task of an index ends, and the new one has no place: two facts
-    again = np.flatnonzero((actions == Action.STOPPED) & is_pending)
+    again = np.flatnonzero((actions == Action.STOPPED) & (is_pending | is_held))
     told = np.flatnonzero(actions != none)
     places = np.concatenate([told, again])
-    shown = np.concatenate([actions[told], np.full(len(again), Action.PENDING, np.uint8)])
+    waiting = np.where(is_held[again], np.uint8(Action.HELD), np.uint8(Action.PENDING))
+    shown = np.concatenate([actions[told], waiting])
     befores = np.concatenate([before[told], np.full(len(again), -1, np.int32)])
     order = np.argsort(places, kind="stable")
     return TaskColumns(

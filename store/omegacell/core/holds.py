@@ -11,13 +11,18 @@ from omegacell.core.jobs import JobSpec, TaskState
 
 
 def is_met(cell: Cell, dependency: Dependency) -> bool:
-    """Tell whether what a job waits for has happened. Cost: O(the other job's tasks) for AVAILABLE, else O(1)."""
+    """Tell whether what a job waits for has happened.
+
+    Cost: O(1); O(the other job's tasks) for AVAILABLE once enough of them run.
+    """
     row = find_predecessor(cell, dependency)
     if row is None:
         return False
     jobs = cell.jobs
     if dependency.condition is Condition.AVAILABLE:
-        return not jobs.stopping[row] and bool(find_available(cell, row).all())
+        counts, wanted = jobs.counts[row], int(jobs.count_wanted[row])
+        is_possible = int(counts[TaskState.RUNNING] + counts[TaskState.SUCCEEDED :].sum()) >= wanted
+        return is_possible and not jobs.stopping[row] and bool(find_available(cell, row).all())
     if jobs.is_active(row):
         return False
     is_whole = int(jobs.counts[row, TaskState.SUCCEEDED]) >= int(jobs.count_wanted[row])

@@ -64,6 +64,12 @@ class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
     INPUT_RULE_REQUIRED: _ClassVar[InputRule]
 
+class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONDITION_SUCCEEDED: _ClassVar[Condition]
+    CONDITION_ENDED: _ClassVar[Condition]
+    CONDITION_AVAILABLE: _ClassVar[Condition]
+
 class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CHANGE_NONE: _ClassVar[Change]
@@ -96,6 +102,7 @@ class PlanAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PLAN_ACTION_STOPPED: _ClassVar[PlanAction]
     PLAN_ACTION_EVICTED: _ClassVar[PlanAction]
     PLAN_ACTION_PENDING: _ClassVar[PlanAction]
+    PLAN_ACTION_HELD: _ClassVar[PlanAction]
 
 class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -148,6 +155,9 @@ CATCH_UP_ALL: CatchUp
 INPUT_RULE_FORBIDDEN: InputRule
 INPUT_RULE_OPTIONAL: InputRule
 INPUT_RULE_REQUIRED: InputRule
+CONDITION_SUCCEEDED: Condition
+CONDITION_ENDED: Condition
+CONDITION_AVAILABLE: Condition
 CHANGE_NONE: Change
 CHANGE_CREATED: Change
 CHANGE_UNCHANGED: Change
@@ -169,6 +179,7 @@ PLAN_ACTION_RESTARTED: PlanAction
 PLAN_ACTION_STOPPED: PlanAction
 PLAN_ACTION_EVICTED: PlanAction
 PLAN_ACTION_PENDING: PlanAction
+PLAN_ACTION_HELD: PlanAction
 MACHINE_STATE_JOINING: MachineState
 MACHINE_STATE_UP: MachineState
 MACHINE_STATE_DOWN: MachineState
@@ -305,7 +316,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "after", "gang")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +338,7 @@ class JobSpec(_message.Message):
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
@@ -349,8 +361,17 @@ class JobSpec(_message.Message):
     is_health_checked: bool
     schedule: Schedule
     parameters: Parameters
+    after: _containers.RepeatedCompositeFieldContainer[Dependency]
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+
+class Dependency(_message.Message):
+    __slots__ = ("job", "condition")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    condition: Condition
+    def __init__(self, job: _Optional[str] = ..., condition: _Optional[_Union[Condition, str]] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -456,7 +477,7 @@ class StopJobResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -470,6 +491,7 @@ class Job(_message.Message):
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
     INSTANT_US_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     spec: JobSpec
     state: JobState
@@ -483,7 +505,8 @@ class Job(_message.Message):
     parent_id: int
     parent: str
     instant_us: int
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ...) -> None: ...
+    held: HeldReason
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
 
 class TemplateStatus(_message.Message):
     __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
@@ -508,6 +531,36 @@ class TemplateStatus(_message.Message):
     active_child_count: int
     children: _containers.RepeatedCompositeFieldContainer[Job]
     def __init__(self, next_us: _Optional[_Iterable[int]] = ..., last_us: _Optional[int] = ..., made_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., missed_count: _Optional[int] = ..., due_us: _Optional[int] = ..., hindrance: _Optional[str] = ..., child_count: _Optional[int] = ..., active_child_count: _Optional[int] = ..., children: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+
+class JobWait(_message.Message):
+    __slots__ = ("job", "job_id", "condition", "done_count", "wanted_count", "is_stuck", "summary")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    DONE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_STUCK_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    condition: Condition
+    done_count: int
+    wanted_count: int
+    is_stuck: bool
+    summary: str
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., condition: _Optional[_Union[Condition, str]] = ..., done_count: _Optional[int] = ..., wanted_count: _Optional[int] = ..., is_stuck: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+
+class HeldReason(_message.Message):
+    __slots__ = ("summary", "task_count", "waits", "is_stuck")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    IS_STUCK_FIELD_NUMBER: _ClassVar[int]
+    summary: str
+    task_count: int
+    waits: _containers.RepeatedCompositeFieldContainer[JobWait]
+    is_stuck: bool
+    def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., waits: _Optional[_Iterable[_Union[JobWait, _Mapping]]] = ..., is_stuck: _Optional[bool] = ...) -> None: ...
 
 class Lack(_message.Message):
     __slots__ = ("reason", "dimension", "machine_count")
@@ -768,7 +821,7 @@ class PlannedTasks(_message.Message):
     def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class PlannedJob(_message.Message):
-    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings")
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings", "held")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -781,6 +834,7 @@ class PlannedJob(_message.Message):
     PENDING_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     name: str
     change: Change
     reason: str
@@ -793,7 +847,8 @@ class PlannedJob(_message.Message):
     pending: PendingReason
     is_cut_off: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    held: HeldReason
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
 
 class EvictedTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "machine")
@@ -924,7 +979,7 @@ class MachineShare(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off")
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -949,6 +1004,7 @@ class ExplainTaskResponse(_message.Message):
     THEN_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: str
     job_id: int
@@ -973,7 +1029,8 @@ class ExplainTaskResponse(_message.Message):
     then_unknown: str
     planned_by: str
     is_cut_off: bool
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+    held: HeldReason
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
 
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")

@@ -18,6 +18,7 @@ from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
@@ -115,6 +116,9 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
             for machine, count in count_by_machine(cell, row)[:MACHINES_SHOWN]
         ],
     )
+    held = view_held(cell, row)
+    if held is not None:
+        answer.held.CopyFrom(held)
     if question.state is TaskState.PENDING:
         _explain_pending(answer, question)
     if question.task is not None:
@@ -266,16 +270,11 @@ def _view_lost(cell: Cell, row: ConflictRow, grants: tuple[Grant, ...]) -> pb.Lo
 
 
 def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
-    state, spec = question.state, question.spec
-    if state is TaskState.HELD and spec.template_kind:
-        how = (
-            "runs are made of it by `omega job dispatch"
-            if spec.schedule is None
-            else "its schedule makes runs of it: `omega job status"
-        )
-        return f"it never runs itself: {how} {spec.name}`"
+    state = question.state
     if state is TaskState.PENDING:
         return _summarise_pending(answer, question)
+    if state is TaskState.HELD:
+        return word_template(question.spec) or answer.held.summary
     if question.task is None:
         held = sum(answer.counts[each] for each in ON_MACHINE)
         machine_count = len(count_by_machine(question.cell, question.row))

@@ -18,8 +18,9 @@ from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
-from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, JobState, Task
+from omegacell.api.records import Attempt, ExitNote, Health, HeldReason, Job, JobDetail, JobState, Task
 from omegacell.api.spec_gang import describe_gang
+from omegacell.core.dependencies import Dependency
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 
 EXAMPLE = """\
@@ -49,6 +50,7 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
         found = client.jobs()
     grouped = group(found.jobs)
     jobs = [job for job, _ in grouped]
+    any_held = any(job.held is not None for job in jobs)
     rows = [
         (
             str(job.job_id),
@@ -59,11 +61,12 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
             *(str(count) for count in _counts(job)),
             job.spec.scheduler,
             ago(job.submitted_at_us),
+            *([job.held.summary if job.held is not None else ""] if any_held else []),
         )
         for job, is_under in grouped
     ]
     counts = ("TASKS", "PENDING", "RUNNING", "STOPPING", "DONE", "FAILED")
-    columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE")
+    columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE", *(["HELD"] if any_held else []))
     right = frozenset({"ID", *counts, "AGE"})
     facts = {"at": plain(found.at), "jobs": [plain(job) for job in jobs]}
     least = ("SCHEDULER", "KIND") if any(job.stopping_count for job in jobs) else ("STOPPING", "SCHEDULER", "KIND")
@@ -93,6 +96,8 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
         tables.append(children_table(detail.template))
     if detail.pending is not None:
         tables.insert(1, _pending(detail))
+    if detail.job.held is not None:
+        tables.insert(1, held_table(detail.job.held))
     show(facts, form, *tables)
 
 
@@ -128,6 +133,7 @@ def _head(detail: JobDetail) -> Table:
             f"{describe_devices(spec)}, driver {spec.driver}",
         ),
         *placement_rows(spec.placement),
+        *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
@@ -146,6 +152,31 @@ def describe_devices(spec: JobSpec) -> str:
         + (f" ({' '.join(f'{key}={value}' for key, value in request.where)})" if request.where else "")
         for request in spec.devices
     )
+
+
+def describe_dependency(dependency: Dependency) -> str:
+    """Return a job that another waits for, with what must become of it.
+
+    >>> from omegacell.core.dependencies import Condition
+    >>> describe_dependency(Dependency(job="db", condition=Condition.AVAILABLE))
+    'db available'
+    """
+    return f"{dependency.job} {dependency.condition.name.lower()}"
+
+
+def held_table(held: HeldReason, *, verb: str = "held") -> Table:
+    """Return what held tasks wait for, job by job."""
+    rows = [
+        (
+            wait.job if not wait.job_id else f"{wait.job} (#{wait.job_id})",
+            wait.condition.name.lower(),
+            f"{wait.done_count} of {wait.wanted_count}" if wait.job_id else "not there",
+            "stuck" if wait.is_stuck else "",
+        )
+        for wait in held.waits
+    ]
+    columns = ("WAITS FOR", "TO BE", "TASKS", "")
+    return Table(columns=columns, rows=rows, title=f"{held.task_count} {verb}: {held.summary}", empty="")
 
 
 def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
