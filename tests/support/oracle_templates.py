@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from omegacell.core.commands import Transaction
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason, Spawning
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.templates import Overlap
+from omegacell.core.units import MAX_DEPENDENCIES
 from tests.support.oracle_jobs import (
     create,
     find_cycle_refusal,
@@ -49,13 +51,14 @@ def judge_spawn(state: State, transaction: Transaction, command: SpawnJob) -> Ve
         return granted(state, 0, Spawning.SKIPPED)
     is_replacing = schedule is not None and schedule.overlap == Overlap.REPLACE
     doomed = [child for child in active if is_replacing and not child.is_stopping]
-    return make(state, transaction, command, doomed)
+    replaced = [child.spec.name for child in sorted(active, key=lambda child: child.id) if is_replacing]
+    return make(state, transaction, command, doomed, replaced)
 
 
-def make(state: State, transaction: Transaction, command: SpawnJob, doomed: list[Job]) -> Verdict:
+def make(state: State, transaction: Transaction, command: SpawnJob, doomed: list[Job], replaced: list[str]) -> Verdict:
     """Make a child, after others were stopped; a quota counts as if they were already."""
     template = state.jobs[command.template]
-    spec = spec_of_child(template.spec, command)
+    spec = spec_of_child(template.spec, command, replaced)
     since = state.revision - 1 - transaction.position
     refused = find_quota_refusal(state, spec, doomed, seen=transaction.seen, since=since)
     refused = refused or find_cycle_refusal(state, transaction, spec)
@@ -72,10 +75,21 @@ def make(state: State, transaction: Transaction, command: SpawnJob, doomed: list
     return verdict
 
 
-def spec_of_child(spec: JobSpec, command: SpawnJob) -> JobSpec:
-    """Give what a child asks for: what its template does."""
+def spec_of_child(spec: JobSpec, command: SpawnJob, replaced: list[str]) -> JobSpec:
+    """Give what a child asks for: what its template does; and that the newest ones of those it replaces have ended."""
+    waits = list(spec.after)
+    for name in reversed(replaced):
+        if name not in [each.job for each in waits] and len(waits) < MAX_DEPENDENCIES:
+            waits.append(Dependency(job=name, condition=Condition.ENDED))
     payload = command.payload if command.payload else spec.payload
-    return replace(spec, name=command.name, payload=payload, schedule=None, parameters=None)
+    return replace(
+        spec,
+        name=command.name,
+        payload=payload,
+        schedule=None,
+        parameters=None,
+        after=tuple(sorted(waits, key=lambda each: each.job)),
+    )
 
 
 def pass_over(state: State, template: Job, command: SpawnJob) -> None:

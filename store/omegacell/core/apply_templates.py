@@ -60,8 +60,10 @@ def _judge_making(cell: Cell, command: SpawnJob, *, row: int, stamp: Stamp, seen
         return Verdict(detail=Spawning.SKIPPED, write=write)
     if cell.tasks.count + spec.count > MAX_TASK_ROWS:
         return refuse(Reason.LIMIT)
-    child = spec_of_child(spec, name=command.name, payload=command.payload)
-    stopped = [each for each in others if overlap is Overlap.REPLACE and not jobs.stopping[each]]
+    replaced = others if overlap is Overlap.REPLACE else []
+    names = [jobs.spec_of(each).name for each in sorted(replaced, key=lambda each: int(jobs.id[each]))]
+    child = spec_of_child(spec, name=command.name, payload=command.payload, replaced=names)
+    stopped = [each for each in replaced if not jobs.stopping[each]]
     refused = find_quota_refusal(cell, child, job_rows=stopped, stamp=stamp, seen=seen)
     refused = refused or find_cycle_refusal(cell, child, stamp=stamp, seen=seen)
     write = partial(_write_child, cell, command, child=child, stopped=stopped, stamp=stamp)

@@ -1,12 +1,15 @@
 """Who is whose child: the jobs that were made of a template, found in the job table."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.jobtable import JobTable
+from omegacell.core.units import MAX_DEPENDENCIES
 
 
 def find_children(jobs: JobTable, template: int) -> NDArray[np.int64]:
@@ -30,6 +33,16 @@ def find_active_children(jobs: JobTable, template: int) -> NDArray[np.int64]:
     return active
 
 
-def spec_of_child(template: JobSpec, *, name: str, payload: bytes) -> JobSpec:
-    """Return the spec of a child: its template's, under another name, with another payload if there is one."""
-    return replace(template, name=name, schedule=None, parameters=None, payload=payload or template.payload)
+def spec_of_child(template: JobSpec, *, name: str, payload: bytes, replaced: Sequence[str] = ()) -> JobSpec:
+    """Return the spec of a child: its template's, under another name, with another payload if there is one.
+
+    It is to run after the children that it replaces, ``replaced`` oldest first; of too many, after the newest ones.
+    """
+    known = {each.job: each for each in template.after}
+    others = [each for each in replaced if each not in known]
+    for other in others[max(0, len(known) + len(others) - MAX_DEPENDENCIES) :]:
+        known[other] = Dependency(job=other, condition=Condition.ENDED)
+    after = tuple([known[job] for job in sorted(known)])
+    return replace(
+        template, name=name, schedule=None, parameters=None, payload=payload or template.payload, after=after
+    )

@@ -24,7 +24,7 @@ class Overlap(IntEnum):
     SKIP = 1
     """The instant passes without a child."""
     REPLACE = 2
-    """It is asked to stop, and another one is made."""
+    """It is asked to stop, and another one is made, which runs after it has ended."""
 
 
 class CatchUp(IntEnum):
