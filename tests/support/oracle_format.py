@@ -22,7 +22,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -242,6 +242,8 @@ def is_spec(spec: JobSpec) -> bool:
         and is_placement(spec.placement)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
+        and (not spec.alloc or (is_name(spec.alloc) and not spec.devices))
+        and (spec.kind != Kind.ALLOC or not (spec.alloc or spec.ports or spec.is_health_checked))
     )
 
 
@@ -272,7 +274,7 @@ def is_unplaced(command: Unplaced) -> bool:
         is_job(command.job)
         and 1 <= command.task_count <= MAX_TASKS_PER_JOB
         and is_text(command.note)
-        and len(command.lacks) <= len(Reason) + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
+        and len(command.lacks) <= len(Reason) + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
         and all(
             1 <= each.reason < len(Reason)
             and -1 <= each.dimension < MAX_DIMENSIONS

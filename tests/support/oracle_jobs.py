@@ -5,6 +5,7 @@ from dataclasses import replace
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_allocs import find_alloc_refusal
 from tests.support.oracle_limits import find_quota_refusal, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
 from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
@@ -32,12 +33,14 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
     excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
+    unfit = find_alloc_refusal(state, spec, seen=transaction.seen, since=since)
     if job is None:
-        return excess or create(state, command, Change.CREATED)
+        return unfit or excess or create(state, command, Change.CREATED)
     is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
-        if excess:
-            return excess
+        refused = unfit or excess
+        if refused:
+            return refused
         stop_job(state, job, state.revision)
         note_use(state)
         return create(state, command, Change.REPLACED)

@@ -81,6 +81,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
         max_unavailable=SINT64,
         is_health_checked=st.booleans(),
+        alloc=TEXT,
     )
 
 

@@ -90,15 +90,15 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
     """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME``.
+    owner=NAME scheduler=NAME alloc=SET``.
 
-    Words: ``service``, ``replace``, ``checked`` for a job with a health check.
+    Words: ``service``, ``alloc`` for an alloc set, ``replace``, ``checked`` for a job with a health check.
     """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
         owner=options.get("owner", "ada"),
-        kind=Kind.SERVICE if "service" in words else Kind.BATCH,
+        kind=Kind.SERVICE if "service" in words else Kind.ALLOC if "alloc" in words else Kind.BATCH,
         scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
         priority=0,
@@ -114,6 +114,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ),
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
+        alloc=options.get("alloc", ""),
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
 
@@ -344,7 +345,8 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
-        flags += " checked" * spec.is_health_checked
+        flags += " checked" * spec.is_health_checked + " alloc" * (spec.kind == Kind.ALLOC)
+        flags += f" alloc={spec.alloc}" if spec.alloc else ""
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"

@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 
+from omegacell.core.apply_allocs import find_alloc_refusal
 from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
+from omegacell.core.lives import Rows, Stamp, move_tasks, tell_to_end, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -25,13 +26,11 @@ MAX_TASK_ROWS = 50_000_000
 def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
     """Judge a `SubmitJob`: create, change nothing, scale, adjust, replace, or refuse."""
     jobs, spec = cell.jobs, command.spec
-    is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
     if job is None:
         write = partial(_write_create, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen) or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
     is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
@@ -39,8 +38,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen) or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if not is_same:
         return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
@@ -48,13 +46,23 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return Verdict(value=job, detail=Change.UNCHANGED)
     if jobs.stopping[row]:
         return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
-    if is_too_many and spec.count > jobs.extent[row]:
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS and spec.count > jobs.extent[row]:
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
         excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
+
+
+def _find_new_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return why a new job is refused, in order of precedence; ``job_row`` is of the job that it replaces."""
+    unfit = find_alloc_refusal(cell, spec, stamp=stamp, seen=seen) if cell.jobs.has_guests or spec.alloc else None
+    if unfit is not None:
+        return unfit
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS:
+        return refuse(Reason.LIMIT)
+    return find_quota_refusal(cell, spec, job_row=job_row, stamp=stamp, seen=seen)
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -110,7 +118,7 @@ def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
     first = int(cell.jobs.offset[row])
-    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
+    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64), stamp=stamp)
     cell.jobs.why[row] = None
     _reshape(cell, row, share=share, stamp=stamp)
 
@@ -134,7 +142,7 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64), stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
         again = added[arena.state[added] == TaskState.STOPPED]
@@ -173,14 +181,14 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         arena.devices[at] = arena.devices.pop(row)
         requests = cell.jobs.spec_of(int(arena.job[row])).devices
         cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
+    arena.allocs.rename(old, new, length)
 
 
-def _stop_tasks(cell: Cell, tasks: Rows) -> None:
+def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
     move_tasks(cell, tasks[arena.state[tasks] == TaskState.PENDING], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
-    arena.stopping[tasks[is_active]] = Stopping.STOP
-    cell.touched.tasks.append(tasks[is_active])
+    tell_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
 def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:

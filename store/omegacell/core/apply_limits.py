@@ -81,11 +81,11 @@ def find_quota_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp:
     quota = cell.quotas.find(spec.owner, spec.band)
     if quota is None:
         return None
-    more = [amount * spec.count for amount in spec.resources]
+    more = [amount * spec.count for amount in spec.charged]
     if job_row is not None:
         old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
         if (old.owner, old.band) == (spec.owner, spec.band):
-            more = [asked - had * share for asked, had in zip(more, old.resources, strict=True)]
+            more = [asked - had * share for asked, had in zip(more, old.charged, strict=True)]
     excess = quota.find_excess(more)
     if excess is None:
         return None

@@ -12,14 +12,16 @@ from typing import Final
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
-from omegacell.core.units import Band
+from omegacell.core.units import RESOURCE_COUNT, Band
 
 
 class Kind(IntEnum):
-    """How a job ends: a batch job when its tasks have, a service never by itself."""
+    """What a job is, and how it ends: a batch job when its tasks have, the others never by themselves."""
 
     BATCH = 0
     SERVICE = 1
+    ALLOC = 3
+    """An alloc set: its tasks are reservations, in which tasks of other jobs run. It never ends by itself."""
 
 
 class TaskState(IntEnum):
@@ -43,6 +45,9 @@ TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPP
 
 
 NO_LIMIT: Final = -1
+
+NOTHING: Final = (0,) * RESOURCE_COUNT
+"""Resources: none of any."""
 
 
 class Event(IntEnum):
@@ -109,7 +114,7 @@ class JobSpec:
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
         owner: who answers for it; for people and quotas.
-        kind: batch or service.
+        kind: batch, service or alloc set.
         scheduler: the name of the scheduler that places it.
         band: Borg's priority band.
         priority: the integer inside the band, higher first.
@@ -128,6 +133,7 @@ class JobSpec:
         max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
+        alloc: name of the alloc set inside whose allocs its tasks run; empty for tasks on machines of their own.
     """
 
     name: str
@@ -150,3 +156,9 @@ class JobSpec:
     devices: tuple[DeviceRequest, ...] = ()
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
+    alloc: str = ""
+
+    @property
+    def charged(self) -> tuple[int, ...]:
+        """What one task takes of its machine: nothing inside an alloc, which was taken of the machine already."""
+        return NOTHING if self.alloc else self.resources

@@ -56,34 +56,38 @@ class Reason(IntEnum):
     MACHINE_ELSEWHERE = 16
     MACHINE_HEARD = 17
     TOO_MANY_LOST = 18
-    LIMIT = 19
-    QUOTA_EXCEEDED = 20
+    UNKNOWN_ALLOC_SET = 19
+    ALLOC_TOO_SMALL = 20
+    LIMIT = 21
+    QUOTA_EXCEEDED = 22
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 21
-    TASK_NOT_PENDING = 22
-    STALE_ATTEMPT = 23
-    NOT_DRAINING = 24
-    JOB_DISRUPTED = 25
-    CLAIMED_TWICE = 26
-    CAP_EXCEEDED = 27
-    MACHINE_CHANGED = 28
-    MACHINE_NOT_UP = 29
-    DRIVER_MISSING = 30
-    MACHINE_CORDONED = 31
-    CONSTRAINT = 32
-    TAINTED = 33
-    NEIGHBOUR = 34
-    TOO_MANY_ON_MACHINE = 35
-    SPREAD_SKEWED = 36
-    DEVICE_MISSING = 37
-    PORT_IN_RANGE = 38
-    PORT_TAKEN = 39
-    PORTS_EXHAUSTED = 40
-    DEVICES_EXHAUSTED = 41
-    RESOURCES = 42
-    GANG_PARTNER = 43
+    UNKNOWN_TASK = 23
+    TASK_NOT_PENDING = 24
+    STALE_ATTEMPT = 25
+    NOT_DRAINING = 26
+    JOB_DISRUPTED = 27
+    CLAIMED_TWICE = 28
+    CAP_EXCEEDED = 29
+    MACHINE_CHANGED = 30
+    MACHINE_NOT_UP = 31
+    DRIVER_MISSING = 32
+    MACHINE_CORDONED = 33
+    NO_ALLOC = 34
+    CONSTRAINT = 35
+    TAINTED = 36
+    NEIGHBOUR = 37
+    TOO_MANY_ON_MACHINE = 38
+    SPREAD_SKEWED = 39
+    DEVICE_MISSING = 40
+    PORT_IN_RANGE = 41
+    PORT_TAKEN = 42
+    PORTS_EXHAUSTED = 43
+    DEVICES_EXHAUSTED = 44
+    ALLOC_FULL = 45
+    RESOURCES = 46
+    GANG_PARTNER = 47
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 44
+    PLUGIN_FAILED = 48
 
 
 REASON_COUNT = len(Reason)
@@ -127,8 +131,8 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
+        dimensions: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -164,8 +168,9 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
+        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0; of ALLOC_TOO_SMALL
+            the id of the other job: of the set, or of the job inside.
+        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota or alloc lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

@@ -9,6 +9,7 @@ a claim that does not fit a conflict is in `conflicts`.
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import AllocLedger
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, find_lowest, find_ranks, rows_of
@@ -34,6 +35,7 @@ class Overlay:
         self._claimed: dict[int, None] = {}
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
+        self._allocs: AllocLedger | None = None
         self._is_private = False
         self._caps: CapUse | None = None
 
@@ -96,15 +98,19 @@ class Overlay:
         if spec.placement is not NO_RULES or machines.index.is_marked:
             takers = takers & machines.index.meets_all(spec.placement, rows)
             takers &= machines.index.tolerated(spec.placement, rows)
+        if spec.alloc:
+            takers = takers & self._alloc_ledger().has_any(spec, rows)
         return takers
 
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return how many tasks each machine takes as far as it is about this machine alone."""
         free = self._free if rows is None else self._free.take(rows, axis=0)
         room = np.multiply(self._takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
-        for dimension, amount in enumerate(spec.resources):
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
+        if spec.alloc:
+            np.minimum(room, self._alloc_ledger().room(spec, rows), out=room)
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
@@ -121,7 +127,7 @@ class Overlay:
         A quotient is at least one exactly when the amount is free, so the least that is free says it for all machines.
         Cost: O(rows).
         """
-        if spec.ports or spec.devices or self.is_crowded(spec):
+        if spec.ports or spec.devices or spec.alloc or self.is_crowded(spec):
             return bool(self.fits_in_order(spec, rows).all())
         rows = rows.astype(np.int64, copy=False)  # numpy picks by its own integers, several times faster
         if False in self._takers(spec, rows).tolist():
@@ -134,12 +140,9 @@ class Overlay:
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
-        if not self._is_private:
-            self._free = self._free.copy()
-            self._port_free = self._port_free.copy()
-            self._is_private = True
+        self._make_private()
         self._claims.setdefault(spec.name, []).append(rows)
-        for dimension, amount in enumerate(spec.resources):
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.subtract.at(self._free[:, dimension], rows, amount)
         if spec.ports:
@@ -150,6 +153,14 @@ class Overlay:
                 taken.update((port.number, None) for port in spec.ports if port.number)
         if spec.devices:
             self._ledger().take(spec.devices, rows)
+        if spec.alloc:
+            for row in rows.tolist():
+                self._alloc_ledger().grant(spec, row)
+
+    def close_allocs(self, tasks: NDArray[np.integer]) -> None:
+        """Count allocs as told to end, so that they take no more tasks. Mutates the overlay."""
+        self._make_private()
+        self._alloc_ledger().close(tasks)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
@@ -190,7 +201,10 @@ class Overlay:
         if spec.devices:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
-        for dimension, amount in enumerate(spec.resources):
+        if spec.alloc:
+            full, _ = self._alloc_ledger().find_lacks(spec, every)
+            _refuse_short(reasons, dimensions, full, Reason.ALLOC_FULL)
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 lacks = (reasons == Reason.NONE.value) & (self._free[every, dimension] < amount)
                 reasons[lacks] = Reason.RESOURCES.value
@@ -211,6 +225,8 @@ class Overlay:
         shortage = 0
         if reason is Reason.RESOURCES:
             shortage = spec.resources[dimension] - int(self._free[row, dimension])
+        elif reason is Reason.ALLOC_FULL:
+            shortage = int(self._alloc_ledger().find_lacks(spec, one)[1][0])
         elif dimension >= 0:
             is_offered = reason is Reason.DEVICE_MISSING
             shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
@@ -224,6 +240,7 @@ class Overlay:
         other._claimed = dict(self._claimed)
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
+        other._allocs = None if self._allocs is None else self._allocs.fork()
         other._caps = None if self._caps is None else self._caps.fork()
         other._is_private = True
         return other
@@ -240,6 +257,19 @@ class Overlay:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
+    def _make_private(self) -> None:
+        """Take copies of the columns that claims change, before the first of them. Mutates."""
+        if not self._is_private:
+            self._free = self._free.copy()
+            self._port_free = self._port_free.copy()
+            self._is_private = True
+
+    def _alloc_ledger(self) -> AllocLedger:
+        """Return what is left in allocs after the tentative claims; made for the first job that runs inside any."""
+        if self._allocs is None:
+            self._allocs = AllocLedger(self._cell)
+        return self._allocs
+
     def _ledger(self) -> DeviceLedger:
         """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
         if self._devices is None:
@@ -254,6 +284,8 @@ class Overlay:
         if spec.placement is not NO_RULES or machines.index.is_marked:
             reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
             reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
+        if spec.alloc:
+            reasons[~self._alloc_ledger().has_any(spec, rows)] = Reason.NO_ALLOC.value
         reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
         reasons[lacks_driver] = Reason.DRIVER_MISSING.value
         reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value

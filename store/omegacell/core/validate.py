@@ -30,7 +30,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import NO_LIMIT, JobSpec
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -191,6 +191,8 @@ def check_spec(spec: JobSpec) -> None:
         _check_numbers(spec)
     if spec.ports:
         _check_ports(spec)
+    if spec.alloc or spec.kind is Kind.ALLOC:
+        _check_alloc(spec)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -207,6 +209,15 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
+
+
+def _check_alloc(spec: JobSpec) -> None:
+    if spec.kind is Kind.ALLOC and (spec.alloc or spec.ports or spec.is_health_checked):
+        raise MalformedError("an alloc set runs inside no other, and has neither ports nor a health check")
+    if spec.alloc:
+        check_name("alloc", spec.alloc)
+    if spec.alloc and spec.devices:
+        raise MalformedError("a task inside an alloc asks for no devices: it shares those of the alloc")
 
 
 def _check_ports(spec: JobSpec) -> None:
@@ -302,7 +313,7 @@ def _check_unplaced(command: Unplaced) -> None:
     check_range("job", command.job, 1, _MAX_ID)
     check_range("task_count", command.task_count, 1, MAX_TASKS_PER_JOB)
     check_text("note", command.note)
-    if len(command.lacks) > REASON_COUNT + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
+    if len(command.lacks) > REASON_COUNT + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
         raise MalformedError(f"{len(command.lacks)} lacks in one Unplaced")
     for lack in command.lacks:
         check_range("reason", lack.reason, 1, REASON_COUNT - 1)

@@ -40,6 +40,7 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
             asked.where.add(name=name, value=value)
     message.max_unavailable = spec.max_unavailable
     message.is_health_checked = spec.is_health_checked
+    message.alloc = spec.alloc
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -70,6 +71,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        alloc=message.alloc,
     )
 
 
