@@ -9,7 +9,8 @@ from tests.support.oracle_allocs import inside
 from tests.support.oracle_state import NOWHERE, Job, State, Task, charged
 
 ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
-ALIVE = (TaskState.PENDING, *ACTIVE)
+WAITING = (TaskState.PENDING, TaskState.HELD)
+ALIVE = (*WAITING, *ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,17 @@ class Ending:
 def is_ended(job: Job) -> bool:
     """Whether no task of a job can still do anything."""
     return not any(task.state in ALIVE for task in job.tasks)
+
+
+def serves(job: Job, index: int) -> bool:
+    """Say whether a task is wanted, and available; what rests in a batch job is no loss."""
+    task = job.tasks[index]
+    if index >= job.count:
+        return False
+    if job.spec.kind == Kind.BATCH and task.state not in ALIVE:
+        return True
+    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
+    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
 
 def settle(state: State, job: Job) -> None:
@@ -47,7 +59,7 @@ def touch(changes: list[int], revision: int) -> None:
 def stop_task(state: State, job: Job, index: int) -> None:
     """Ask a task to stop: at once when it waits, else when its machine says so."""
     task = job.tasks[index]
-    if task.state == TaskState.PENDING:
+    if task.state in WAITING:
         task.state = TaskState.STOPPED
     elif task.state in ACTIVE:
         task.stopping = Stopping.STOP
@@ -78,14 +90,15 @@ def stop_job(state: State, job: Job, revision: int) -> None:
 
 def scale_job(state: State, job: Job, count: int, revision: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
+    fresh = TaskState.HELD if any(task.state == TaskState.HELD for task in job.tasks) else TaskState.PENDING
     for index, task in enumerate(job.tasks):
         if job.count <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
-            task.state = TaskState.PENDING
+            task.state = fresh
         elif index >= count:
             stop_task(state, job, index)
     while len(job.tasks) < count:
-        job.tasks.append(Task())
+        job.tasks.append(Task(state=fresh))
     job.count = count
     job.spec = replace(job.spec, count=count)
     touch(job.changes, revision)

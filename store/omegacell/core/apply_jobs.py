@@ -13,6 +13,8 @@ from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
+from omegacell.core.dependencies import Dependency
+from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, tell_to_end, touch_job
 from omegacell.core.outcomes import Change, Reason
@@ -62,7 +64,20 @@ def _find_new_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp: 
         return unfit
     if cell.tasks.count + spec.count > MAX_TASK_ROWS:
         return refuse(Reason.LIMIT)
-    return find_quota_refusal(cell, spec, job_row=job_row, stamp=stamp, seen=seen)
+    excess = find_quota_refusal(cell, spec, job_row=job_row, stamp=stamp, seen=seen)
+    return excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+
+
+def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return the refusal of a job that would wait for itself by way of others; None when it would not."""
+    if not spec.after:
+        return None
+    cycle = find_cycle(cell, spec)
+    if not cycle:
+        return None
+    rows = [find_predecessor(cell, Dependency(job=name)) for name in cycle]
+    changed = [cell.jobs.effective_changed_at(row, floor=stamp.floor) for row in rows if row is not None]
+    return refuse(Reason.DEPENDENCY_CYCLE, is_conflict=any(at > seen for at in changed))
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -103,8 +118,11 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = command.submitted_at_us
     jobs.created_at[row] = stamp.revision
-    jobs.counts[row, TaskState.PENDING] = spec.count
+    state = TaskState.HELD if find_unmet(cell, spec) else TaskState.PENDING
+    jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
+    if state is not TaskState.PENDING:
+        cell.tasks.state[offset : offset + spec.count] = state
     _reshape(cell, row, share=0, stamp=stamp)
 
 
@@ -145,10 +163,13 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64), stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
+        is_held = bool(jobs.counts[row, TaskState.HELD])
         again = added[arena.state[added] == TaskState.STOPPED]
         for task in again[arena.attempt[again] > 0].tolist():
             arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
         move_tasks(cell, again, TaskState.PENDING)
+        if is_held:  # what is added waits with the others
+            move_tasks(cell, added[arena.state[added] == TaskState.PENDING], TaskState.HELD)
     if not jobs.counts[row, TaskState.PENDING]:
         jobs.why[row] = None
     _reshape(cell, row, share=share, stamp=stamp)
@@ -186,7 +207,8 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
 
 def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
-    move_tasks(cell, tasks[arena.state[tasks] == TaskState.PENDING], TaskState.STOPPED)
+    is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
+    move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
     tell_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 

@@ -60,34 +60,37 @@ class Reason(IntEnum):
     ALLOC_TOO_SMALL = 20
     LIMIT = 21
     QUOTA_EXCEEDED = 22
+    DEPENDENCY_CYCLE = 23
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 23
-    TASK_NOT_PENDING = 24
-    STALE_ATTEMPT = 25
-    NOT_DRAINING = 26
-    JOB_DISRUPTED = 27
-    CLAIMED_TWICE = 28
-    CAP_EXCEEDED = 29
-    MACHINE_CHANGED = 30
-    MACHINE_NOT_UP = 31
-    DRIVER_MISSING = 32
-    MACHINE_CORDONED = 33
-    NO_ALLOC = 34
-    CONSTRAINT = 35
-    TAINTED = 36
-    NEIGHBOUR = 37
-    TOO_MANY_ON_MACHINE = 38
-    SPREAD_SKEWED = 39
-    DEVICE_MISSING = 40
-    PORT_IN_RANGE = 41
-    PORT_TAKEN = 42
-    PORTS_EXHAUSTED = 43
-    DEVICES_EXHAUSTED = 44
-    ALLOC_FULL = 45
-    RESOURCES = 46
-    GANG_PARTNER = 47
+    UNKNOWN_TASK = 24
+    TASK_NOT_PENDING = 25
+    TASK_NOT_HELD = 26
+    STILL_HELD = 27
+    STALE_ATTEMPT = 28
+    NOT_DRAINING = 29
+    JOB_DISRUPTED = 30
+    CLAIMED_TWICE = 31
+    CAP_EXCEEDED = 32
+    MACHINE_CHANGED = 33
+    MACHINE_NOT_UP = 34
+    DRIVER_MISSING = 35
+    MACHINE_CORDONED = 36
+    NO_ALLOC = 37
+    CONSTRAINT = 38
+    TAINTED = 39
+    NEIGHBOUR = 40
+    TOO_MANY_ON_MACHINE = 41
+    SPREAD_SKEWED = 42
+    DEVICE_MISSING = 43
+    PORT_IN_RANGE = 44
+    PORT_TAKEN = 45
+    PORTS_EXHAUSTED = 46
+    DEVICES_EXHAUSTED = 47
+    ALLOC_FULL = 48
+    RESOURCES = 49
+    GANG_PARTNER = 50
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 48
+    PLUGIN_FAILED = 51
 
 
 REASON_COUNT = len(Reason)
@@ -207,8 +210,8 @@ def encode(outcome: Outcome) -> bytes:
         (
             head,
             refusals.positions.astype("<i4").tobytes(),
-            refusals.reasons.tobytes(),
-            refusals.is_conflict.tobytes(),
+            refusals.reasons.astype(np.uint8).tobytes(),
+            refusals.is_conflict.astype(np.uint8).tobytes(),
             refusals.dimensions.astype("<i4").tobytes(),
             refusals.shortages.astype("<i8").tobytes(),
             refusals.taken_at.astype("<i8").tobytes(),
