@@ -10,6 +10,7 @@ Rules:
   key means another attempt there.
 - A task that must stop on a partition starts once this link has a lease, after the supervisor has its deadline.
 - Of one task at most one attempt runs: a newer one waits until the older has ended, and an older one never starts.
+- An alloc ends after the tasks inside: it is told to end when the last of them has.
 - What happened is reported until the cell has folded it, again on every new link. An ended attempt is forgotten only
   when its end was folded *and* it is no longer wanted; until then its key cannot start again.
 - A lost link changes nothing that runs. The supervisor's deadline does, for tasks that must stop on a partition.
@@ -70,6 +71,7 @@ class _Attempt:
     incarnation: str
     grace_us: int
     phase: _Phase
+    alloc: AttemptKey | None = None
     is_stopping: bool = False
     started_at_us: int = 0
     end: End | None = None
@@ -260,7 +262,8 @@ class Reconciler:
     def _adopt(self, one: Held) -> None:
         incarnation = one.task.incarnation if one.task is not None else self._remembered.incarnation
         grace_us = one.task.shape.grace_us if one.task is not None else 0
-        self._add(one.key, _Attempt(incarnation=incarnation, grace_us=grace_us, phase=_Phase.STARTING))
+        alloc = one.task.alloc if one.task is not None else None
+        self._add(one.key, _Attempt(incarnation=incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc))
 
     def _on_started(self, event: Started) -> None:
         attempt = self._attempts.get(event.key)
@@ -272,7 +275,9 @@ class Reconciler:
 
     def _on_ended(self, event: Ended) -> list[Action]:
         self._mark_ended(event.key, event.end)
-        return self._settle(self._siblings(event.key))
+        attempt = self._attempts.get(event.key)
+        alloc = attempt.alloc if attempt is not None else None
+        return self._settle([*self._siblings(event.key), *([alloc] if alloc is not None else [])])
 
     def _mark_ended(self, key: AttemptKey, end: End) -> None:
         assert end.kind in ENDS, f"{end.kind.name} is not an end"
@@ -321,7 +326,7 @@ class Reconciler:
                     self._drop(key)
                     actions.append(ForgetAttempt(key=key))
                     queue += self._siblings(key)
-            elif not attempt.is_stopping and self._is_unwanted(key, attempt):
+            elif not attempt.is_stopping and self._is_unwanted(key, attempt) and not self._holds_any(key):
                 attempt.is_stopping = True
                 actions.append(StopAttempt(key=key, grace_us=attempt.grace_us))
         return actions
@@ -334,7 +339,9 @@ class Reconciler:
         living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
         if max(siblings) != key or living:
             return self._settle(living)
-        self._add(key, _Attempt(incarnation=task.incarnation, grace_us=task.shape.grace_us, phase=_Phase.STARTING))
+        grace_us = task.shape.grace_us
+        started = _Attempt(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=task.alloc)
+        self._add(key, started)
         return [StartAttempt(task=task)]
 
     def _is_over(self, key: AttemptKey, attempt: _Attempt) -> bool:
@@ -347,6 +354,10 @@ class Reconciler:
         if attempt.incarnation != self._remembered.incarnation:
             return True
         return self._has_wanted and (key not in self._wanted or max(self._siblings(key)) != key)
+
+    def _holds_any(self, key: AttemptKey) -> bool:
+        """Whether an attempt is an alloc that something runs inside of. Cost: O(attempts), when one is unwanted."""
+        return any(one.alloc == key and one.phase is not _Phase.ENDED for one in self._attempts.values())
 
     # --- what is wanted, and what is there
 

@@ -201,8 +201,37 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsideTask:
+    """A task inside an alloc."""
+
+    job: str
+    job_id: JobId
+    index: int
+    state: TaskState
+    stopping: Stopping
+
+    @property
+    def name(self) -> str:
+        """The task in one word, ``JOB/INDEX``."""
+        return f"{self.job}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocContents:
+    """What is inside an alloc, and what is left of it."""
+
+    free: Resources
+    tasks: tuple[InsideTask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
+
+    Attributes:
+        alloc: the alloc that it runs in, ``SET/INDEX``; else empty.
+        contents: of an alloc that is on a machine, what is inside; else None.
+    """
 
     index: int
     state: TaskState
@@ -213,6 +242,8 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alloc: str = ""
+    contents: AllocContents | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch"}
+CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch", "alloc": "latency_sensitive"}
+SCHEDULER_OF_KIND: Final = {"service": "service", "batch": "batch", "alloc": "service"}
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -79,23 +80,22 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
 
 def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submission:
     """Return what is submitted for a job file."""
-    is_service = job.kind == "service"
-    kind = Kind.SERVICE if is_service else Kind.BATCH
+    is_endless = job.kind != "batch"
     if job.priority is not None:
         band, number = Band[job.priority.band.upper()], job.priority.number
     else:
-        band, number = (Band.PRODUCTION if is_service else Band.BATCH), 0
+        band, number = (Band.PRODUCTION if is_endless else Band.BATCH), 0
     max_restarts = job.restarts.max
     if max_restarts is None:
-        max_restarts = -1 if is_service else 0
+        max_restarts = -1 if is_endless else 0
     max_unavailable = job.max_unavailable
     if max_unavailable is None:
-        max_unavailable = 1 if is_service else NO_LIMIT
+        max_unavailable = 1 if is_endless else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
-        kind=kind,
-        scheduler=job.scheduler or job.kind,
+        kind=Kind[job.kind.upper()],
+        scheduler=job.scheduler or SCHEDULER_OF_KIND[job.kind],
         band=band,
         priority=number,
         count=job.count,
@@ -114,6 +114,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         ),
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
+        alloc=job.alloc or "",
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
 

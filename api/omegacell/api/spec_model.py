@@ -18,6 +18,7 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
     ConstraintText,
@@ -134,7 +135,7 @@ def _parse_device(value: object) -> object:
 class Restarts(_Part):
     """What happens to a task whose attempt failed (or, in a service, ended)."""
 
-    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; service: "unlimited"')
+    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; others: "unlimited"')
     delay: Duration = Field(default=1_000_000, description="base of the growing pause between attempts")
 
 
@@ -237,10 +238,11 @@ class JobFile(_Part):
 
     name: Name = Field(description="unique among the cell's jobs")
     owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
-    kind: Literal["batch", "service"] = "batch"
+    kind: Literal["batch", "service", "alloc"] = "batch"
+    alloc: Name | None = Field(default=None, description="the alloc set inside whose allocs the tasks run")
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
-        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for services"
+        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for others"
     )
     count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
@@ -248,7 +250,7 @@ class JobFile(_Part):
     app_class: Literal["latency_sensitive", "batch"] | None = Field(
         default=None,
         alias="class",
-        description="who gets a busy CPU first; by default latency_sensitive for services, batch for batch jobs",
+        description="who gets a busy CPU first; by default batch for batch jobs, latency_sensitive for others",
     )
     devices: dict[DeviceName, Annotated[DevicePart, BeforeValidator(_parse_device)]] = Field(
         default_factory=dict, max_length=MAX_DEVICES_PER_TASK, description="name to count, or to {count, where}"
@@ -271,13 +273,23 @@ class JobFile(_Part):
     max_unavailable: MaxUnavailable | None = Field(
         default=None,
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
-        ' service: 1 unless given; batch: "unlimited"',
+        ' 1 unless given, in a batch job "unlimited"',
     )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
     )
     task: TaskPart
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_task(cls, value: Any) -> Any:
+        return add_task(value)
+
+    @model_validator(mode="after")
+    def _check_alloc(self) -> Self:
+        check_alloc(self)
+        return self
 
     @model_validator(mode="after")
     def _check_constraints(self) -> Self:
@@ -323,4 +335,5 @@ class JobFile(_Part):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a job file."""
     schema = JobFile.model_json_schema()
+    adapt_schema(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

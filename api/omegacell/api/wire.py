@@ -59,6 +59,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        alloc=spec.alloc,
     )
 
 
@@ -90,6 +91,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        alloc=message.alloc,
     )
 
 
@@ -175,6 +177,8 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     devices = {
         entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
     }
+    allocs = {entry.index: entry.alloc for entry in message.allocs}
+    contents = {entry.index: read_contents(entry) for entry in message.contents}
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -189,9 +193,28 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                alloc=allocs.get(index, ""),
+                contents=contents.get(index),
             )
         )
     return tuple(tasks)
+
+
+def read_contents(message: pb.AllocContents) -> records.AllocContents:
+    """Return what is inside an alloc."""
+    return records.AllocContents(
+        free=read_resources(message.free),
+        tasks=tuple(
+            records.InsideTask(
+                job=task.job,
+                job_id=JobId(task.job_id),
+                index=task.index,
+                state=TaskState(task.state),
+                stopping=Stopping(task.stopping),
+            )
+            for task in message.tasks
+        ),
+    )
 
 
 def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:

@@ -22,22 +22,26 @@ from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import MAX_DIMENSIONS
 from omegacell.schedulers.classes import classes_of
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str]
-"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules; the name where other tasks matter."""
+Shape: TypeAlias = tuple[
+    str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str, str
+]
+"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules, its alloc set; the name where other
+tasks matter."""
 
 
 def shape_of(spec: JobSpec) -> Shape:
     """Return the part of a spec that says where its tasks fit, unless another job's rules keep them away."""
     rules = spec.placement
     if rules is NO_RULES:
-        return spec.driver, spec.resources, spec.ports, spec.devices, None, ""
-    return spec.driver, spec.resources, spec.ports, spec.devices, rules, spec.name if rules.is_crowded else ""
+        return spec.driver, spec.resources, spec.ports, spec.devices, None, spec.alloc, ""
+    name = spec.name if rules.is_crowded else ""
+    return spec.driver, spec.resources, spec.ports, spec.devices, rules, spec.alloc, name
 
 
 def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
     """Return the shape of a spec as ``overlay`` judges it: with the name when where other tasks are matters."""
-    driver, resources, ports, devices, rules, name = shape_of(spec)
-    return driver, resources, ports, devices, rules, name or (spec.name if overlay.is_crowded(spec) else "")
+    driver, resources, ports, devices, rules, alloc, name = shape_of(spec)
+    return driver, resources, ports, devices, rules, alloc, name or (spec.name if overlay.is_crowded(spec) else "")
 
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import grpc
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
+from omegacell.api.server.alloc_views import ALLOC_REASONS, view_allocs, view_contents, word_refusal
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
@@ -27,6 +28,7 @@ from omegacell.api.server.views import (
 )
 from omegacell.api.server.warnings import find_warnings
 from omegacell.api.server.watching import Watch, WatchHub
+from omegacell.core.cell import Cell
 from omegacell.core.commands import StopJob
 from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
@@ -139,6 +141,8 @@ class JobCalls:
             past=view_past(cell, row, rows),
             ports=view_ports(cell, row, rows),
             devices=view_devices(cell, row, rows),
+            allocs=view_allocs(cell, row, rows),
+            contents=view_contents(cell, row, rows),
         )
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]
@@ -235,8 +239,7 @@ class JobCalls:
 
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
-            is_over = outcome.reason is Reason.QUOTA_EXCEEDED
-            details = word_quota(self._host.cell, wire.read_spec(request.spec), outcome) if is_over else ""
+            details = word_refused_submit(self._host.cell, request.spec, outcome)
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal
@@ -271,6 +274,13 @@ class JobCalls:
         jobs, forgotten = watch.take()
         rows = [row for row in (cell.jobs.row_of(job) for job in jobs) if row is not None]
         return pb.WatchJobsResponse(at=view_at(cell), jobs=[view_job(cell, row) for row in rows], forgotten=forgotten)
+
+
+def word_refused_submit(cell: Cell, spec: pb.JobSpec, outcome: Outcome) -> str:
+    """Say in numbers why a submit was refused, where its reason has any; else nothing."""
+    if outcome.reason is Reason.QUOTA_EXCEEDED:
+        return word_quota(cell, wire.read_spec(spec), outcome)
+    return word_refusal(cell, wire.read_spec(spec), outcome) if outcome.reason in ALLOC_REASONS else ""
 
 
 def wall_us() -> int:

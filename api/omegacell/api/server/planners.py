@@ -26,7 +26,7 @@ BUILT_IN: Final = {
     "batch": Planner(name="batch", make=BatchScheduler),
     "service": Planner(name="service", make=ServiceScheduler),
 }
-_STAND_INS: Final = {Kind.BATCH: "batch", Kind.SERVICE: "service"}
+_STAND_INS: Final = {Kind.BATCH: "batch", Kind.SERVICE: "service", Kind.ALLOC: "service"}
 
 
 def find_planner(spec: JobSpec) -> Planner:

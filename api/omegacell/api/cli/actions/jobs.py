@@ -4,13 +4,14 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+from omegacell.api.cli.actions.insides import contents, find_guests, word_guests
 from omegacell.api.cli.actions.placement import placement_rows
 from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
 from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, Task
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 
 EXAMPLE = """\
 # A job file: one document a job, several separated by `---`. `omega run FILE` submits it.
@@ -75,10 +76,16 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
         "task_count": task_count,
         "tasks": [plain(task) for task in shown] if form is not Format.TABLE else [],
     }
-    tables = [_head(detail.job), _attempts(shown, task_count)]
+    is_set = detail.job.spec.kind is Kind.ALLOC
+    tables = [_head(detail.job), *([contents(shown)] if is_set else []), _attempts(shown, task_count)]
     if detail.pending is not None:
         tables.insert(1, _pending(detail))
     show(facts, form, *tables)
+
+
+def amounts(cpu_milli: int, memory_bytes: int, disk_bytes: int) -> str:
+    """Return amounts of resources in a few words."""
+    return f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
 
 
 def _counts(job: Job) -> tuple[int, int, int, int, int]:
@@ -105,9 +112,9 @@ def _head(job: Job) -> Table:
         ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
-            f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
-            f"{describe_devices(spec)}, driver {spec.driver}",
+            f"{amounts(cpu_milli, memory_bytes, disk_bytes)}{describe_devices(spec)}, driver {spec.driver}",
         ),
+        *([("inside", f"alloc set {spec.alloc}")] if spec.alloc else []),
         *placement_rows(spec.placement),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
@@ -202,7 +209,8 @@ def describe_exit(attempt: Attempt) -> str:
 
 
 def _note(task: Task) -> str:
-    words = [] if task.last is None or not task.last.message else [task.last.message]
+    words = [f"in {task.alloc}"] if task.alloc else []
+    words += [] if task.last is None or not task.last.message else [task.last.message]
     if task.devices:
         words.append(" ".join(f"{name}:{','.join(map(str, held))}" for name, held in task.devices.items()))
     if task.state is TaskState.RUNNING and task.ports:
@@ -217,7 +225,10 @@ def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, cell: str | N
     stopped: list[Job] = []
     with open_client(cell) as client:
         for name in names:
+            guests = find_guests(client, name)
             client.stop(name)
+            if guests:
+                warn(f"{name}: {word_guests(guests)}")
             if not detach and form is Format.TABLE:
                 warn(f"{name}: stopping")
         for name in names:
