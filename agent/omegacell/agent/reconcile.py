@@ -16,7 +16,7 @@ Rules:
 - A lost link changes nothing that runs. The supervisor's deadline does, for tasks that must stop on a partition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, assert_never
@@ -275,9 +275,8 @@ class Reconciler:
 
     def _on_ended(self, event: Ended) -> list[Action]:
         self._mark_ended(event.key, event.end)
-        attempt = self._attempts.get(event.key)
-        alloc = attempt.alloc if attempt is not None else None
-        return self._settle([*self._siblings(event.key), *([alloc] if alloc is not None else [])])
+        alloc = self._attempts[event.key].alloc if event.key in self._attempts else None
+        return self._settle([*self._siblings(event.key), *([] if alloc is None else [alloc])])
 
     def _mark_ended(self, key: AttemptKey, end: End) -> None:
         assert end.kind in ENDS, f"{end.kind.name} is not an end"
@@ -326,7 +325,7 @@ class Reconciler:
                     self._drop(key)
                     actions.append(ForgetAttempt(key=key))
                     queue += self._siblings(key)
-            elif not attempt.is_stopping and self._is_unwanted(key, attempt) and not self._holds_any(key):
+            elif not attempt.is_stopping and self._is_unwanted(key, attempt) and not _holds_any(self._attempts, key):
                 attempt.is_stopping = True
                 actions.append(StopAttempt(key=key, grace_us=attempt.grace_us))
         return actions
@@ -339,9 +338,9 @@ class Reconciler:
         living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
         if max(siblings) != key or living:
             return self._settle(living)
-        grace_us = task.shape.grace_us
-        started = _Attempt(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=task.alloc)
-        self._add(key, started)
+        grace_us, alloc = task.shape.grace_us, task.alloc
+        one = _Attempt(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc)
+        self._add(key, one)
         return [StartAttempt(task=task)]
 
     def _is_over(self, key: AttemptKey, attempt: _Attempt) -> bool:
@@ -354,10 +353,6 @@ class Reconciler:
         if attempt.incarnation != self._remembered.incarnation:
             return True
         return self._has_wanted and (key not in self._wanted or max(self._siblings(key)) != key)
-
-    def _holds_any(self, key: AttemptKey) -> bool:
-        """Whether an attempt is an alloc that something runs inside of. Cost: O(attempts), when one is unwanted."""
-        return any(one.alloc == key and one.phase is not _Phase.ENDED for one in self._attempts.values())
 
     # --- what is wanted, and what is there
 
@@ -387,3 +382,8 @@ class Reconciler:
             siblings.discard(key)
         if not siblings:
             del self._by_task[key.job_id, key.index]
+
+
+def _holds_any(attempts: Mapping[AttemptKey, _Attempt], key: AttemptKey) -> bool:
+    """Whether an attempt is an alloc that something runs inside of. Cost: O(attempts), asked of what is to end."""
+    return any(one.alloc == key and one.phase is not _Phase.ENDED for one in attempts.values())

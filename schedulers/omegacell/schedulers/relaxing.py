@@ -104,7 +104,7 @@ def _less_on_a_machine(wish: Wish) -> Iterator[Wish]:
     """Take what is free where the least is missing: the fewest resources, then the least of them in all."""
     asked = np.array(wish.spec.resources, np.int64)
     would = np.flatnonzero(wish.room(replace(wish.spec, resources=(0,) * len(asked))))
-    free = wish.overlay.free[would]
+    free = wish.overlay.free_for(wish.spec)[would]
     offered = np.minimum(free, asked)
     usable = ((offered > 0) | (asked == 0)).all(axis=1)
     would, offered = would[usable], np.where(asked > 0, offered, 0)[usable]

@@ -82,6 +82,15 @@ class AllocLedger:
         np.minimum(room, MAX_TASKS_PER_JOB, out=room)
         return room if rows is None else room.take(rows)
 
+    def fresh(self, spec: JobSpec) -> NDArray[np.int64]:
+        """Return how many allocs on each machine have room and no task of such a job yet, ``(machines,)`` int64."""
+        known = self._open(spec.alloc)
+        fresh = np.zeros(self._cell.machines.count, np.int64)
+        for place in np.flatnonzero(_find_room(spec, known.free)).tolist():
+            if not self._count_of(spec.name, int(known.tasks[place])):
+                fresh[known.machines[place]] += 1
+        return fresh
+
     def grant(self, spec: JobSpec, row: int) -> int:
         """Take room for one task in an alloc on a machine, and return the task row of that. Mutates.
 
@@ -106,18 +115,36 @@ class AllocLedger:
     def find_lacks(self, spec: JobSpec, rows: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return what the allocs on machines lack for one more task: dimensions, int32, and how much of it, int64.
 
-        -1 and 0 where one has room, and where there is none. Of several allocs the one that comes nearest says it:
-        whose first lack is of the latest dimension, then the smallest, then the first by index.
+        -1 and 0 where one has room, and where there is none. Of several allocs the nearest says it.
         """
-        known = self._open(spec.alloc)
         dimensions = np.full(self._cell.machines.count, -1, np.int32)
         shortages = np.zeros(self._cell.machines.count, np.int64)
+        for machine, (dimension, shortage, _) in self._find_nearest(spec).items():
+            if dimension < len(spec.resources):
+                dimensions[machine], shortages[machine] = dimension, shortage
+        return dimensions[rows], shortages[rows]
+
+    def free(self, spec: JobSpec) -> NDArray[np.int64]:
+        """Return what is left for a task in the nearest alloc on each machine, ``(machines, resources)`` int64."""
+        free = np.zeros_like(self._cell.machines.free)
+        for machine, (_, _, place) in self._find_nearest(spec).items():
+            free[machine] = self._open(spec.alloc).free[place]
+        return free
+
+    def _find_nearest(self, spec: JobSpec) -> dict[int, tuple[int, int, int]]:
+        """Return by machine the alloc that comes nearest to taking a task: what it lacks first, how much, its place.
+
+        That is the one whose first lack is of the latest dimension, beyond the last where it has room; then the one
+        that lacks least; then the first by index.
+        """
+        known = self._open(spec.alloc)
+        nearest: dict[int, tuple[int, int, int]] = {}
         for place, machine in enumerate(known.machines.tolist()):
             dimension, shortage = _find_lack(spec, known.free[place].tolist())
-            if (dimension, -shortage) > (int(dimensions[machine]), -int(shortages[machine])):
-                dimensions[machine], shortages[machine] = dimension, shortage
-        dimensions[dimensions == len(spec.resources)] = -1
-        return dimensions[rows], shortages[rows]
+            best = nearest.get(machine)
+            if best is None or (dimension, -shortage) > (best[0], -best[1]):
+                nearest[machine] = dimension, shortage, place
+        return nearest
 
     def close(self, tasks: NDArray[np.integer]) -> None:
         """Count allocs as told to end: they take no more tasks. Mutates."""

@@ -47,11 +47,25 @@ class Overlay:
         return self._caps
 
     @property
+    def allocs(self) -> AllocLedger:
+        """What is left in allocs after the tentative claims."""
+        if self._allocs is None:
+            self._allocs = AllocLedger(self._cell)
+        return self._allocs
+
+    @property
     def free(self) -> NDArray[np.int64]:
         """What is free on each machine after the tentative claims: ``(machines, resources)`` int64, read-only."""
         view = self._free.view()
         view.flags.writeable = False
         return view
+
+    def free_for(self, spec: JobSpec) -> NDArray[np.int64]:
+        """Return what machines have left for tasks of a job: of their own, or in the alloc that comes nearest.
+
+        ``(machines, resources)`` int64, read-only; nothing where no alloc of the set takes tasks.
+        """
+        return self.allocs.free(spec) if spec.alloc else self.free
 
     @property
     def is_untouched(self) -> bool:
@@ -99,7 +113,7 @@ class Overlay:
             takers = takers & machines.index.meets_all(spec.placement, rows)
             takers &= machines.index.tolerated(spec.placement, rows)
         if spec.alloc:
-            takers = takers & self._alloc_ledger().has_any(spec, rows)
+            takers = takers & self.allocs.has_any(spec, rows)
         return takers
 
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
@@ -110,7 +124,7 @@ class Overlay:
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
         if spec.alloc:
-            np.minimum(room, self._alloc_ledger().room(spec, rows), out=room)
+            np.minimum(room, self.allocs.room(spec, rows), out=room)
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
@@ -155,12 +169,12 @@ class Overlay:
             self._ledger().take(spec.devices, rows)
         if spec.alloc:
             for row in rows.tolist():
-                self._alloc_ledger().grant(spec, row)
+                self.allocs.grant(spec, row)
 
     def close_allocs(self, tasks: NDArray[np.integer]) -> None:
         """Count allocs as told to end, so that they take no more tasks. Mutates the overlay."""
         self._make_private()
-        self._alloc_ledger().close(tasks)
+        self.allocs.close(tasks)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
@@ -202,7 +216,7 @@ class Overlay:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
         if spec.alloc:
-            full, _ = self._alloc_ledger().find_lacks(spec, every)
+            full, _ = self.allocs.find_lacks(spec, every)
             _refuse_short(reasons, dimensions, full, Reason.ALLOC_FULL)
         for dimension, amount in enumerate(spec.charged):
             if amount:
@@ -226,7 +240,7 @@ class Overlay:
         if reason is Reason.RESOURCES:
             shortage = spec.resources[dimension] - int(self._free[row, dimension])
         elif reason is Reason.ALLOC_FULL:
-            shortage = int(self._alloc_ledger().find_lacks(spec, one)[1][0])
+            shortage = int(self.allocs.find_lacks(spec, one)[1][0])
         elif dimension >= 0:
             is_offered = reason is Reason.DEVICE_MISSING
             shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
@@ -264,12 +278,6 @@ class Overlay:
             self._port_free = self._port_free.copy()
             self._is_private = True
 
-    def _alloc_ledger(self) -> AllocLedger:
-        """Return what is left in allocs after the tentative claims; made for the first job that runs inside any."""
-        if self._allocs is None:
-            self._allocs = AllocLedger(self._cell)
-        return self._allocs
-
     def _ledger(self) -> DeviceLedger:
         """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
         if self._devices is None:
@@ -285,7 +293,7 @@ class Overlay:
             reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
             reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
         if spec.alloc:
-            reasons[~self._alloc_ledger().has_any(spec, rows)] = Reason.NO_ALLOC.value
+            reasons[~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
         reasons[lacks_driver] = Reason.DRIVER_MISSING.value
         reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value

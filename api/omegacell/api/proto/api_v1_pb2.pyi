@@ -98,6 +98,7 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_TURN: _ClassVar[DrainHold]
     DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
+    DRAIN_HOLD_INSIDE: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 KIND_ALLOC: Kind
@@ -154,6 +155,7 @@ DRAIN_HOLD_ENDING: DrainHold
 DRAIN_HOLD_TURN: DrainHold
 DRAIN_HOLD_BUDGET: DrainHold
 DRAIN_HOLD_SILENT: DrainHold
+DRAIN_HOLD_INSIDE: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
