@@ -10,7 +10,7 @@ from omegacell.api.spec import JobFileError, json_schema, load_jobs, parse_jobs,
 from omegacell.api.spec_model import ExecPart, HealthPart, JobFile, LogsPart, SimulatedPart
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -73,6 +73,10 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ngrace: soon\n" + TASK, 2, 8, "grace", '"30s"', "'soon'"),
     ("name: a\nrestarts: {max: -5}\n" + TASK, 2, 17, "restarts.max", "at least 0, or", "-5"),
     ("name: a\ngang: maybe\n" + TASK, 2, 7, "gang", "true or false", "'maybe'"),
+    ("name: a\ngang: {size: 1}\n" + TASK, 2, 14, "gang.size", "at least 2", "1"),
+    ("name: a\ngang: {sise: 4}\n" + TASK, 2, 8, "gang.sise", "did you mean 'size'?", ""),
+    ("name: a\ngang: {size: 4, min: 5}\n" + TASK, 2, 7, "gang", "a min of at most its size (4)", ""),
+    ("name: a\ncount: 3\ngang: {min: 4}\n" + TASK, 1, 1, "", "gang.min: expected at most count (3)", ""),
     ("name: a\ntask: 4\n", 2, 7, "task", "mapping of fields", "4"),
     ("name: a\ntask:\n  exec:\n    comand: x\n", 4, 5, "task.exec.comand", "did you mean 'command'?", ""),
     ("name: a\ntask: {exec: {}}\n", 2, 14, "task.exec", "exactly one of command and script", ""),
@@ -187,6 +191,23 @@ task:
 """
 
 
+@pytest.mark.parametrize(
+    ("text", "gang"),
+    [
+        ("false", None),
+        ("true", Gang()),
+        ("{}", Gang()),
+        ("{size: 4}", Gang(size=4)),
+        ("{min: 3}", Gang(least=3)),
+        ("{size: 4, min: 3}", Gang(size=4, least=3)),
+    ],
+)
+def test_a_gang_is_the_whole_job_or_groups_of_it(text: str, gang: Gang | None) -> None:
+    """What is left out means all of it."""
+    [submission] = parse_jobs("job.yaml", f"name: a\ncount: 8\ngang: {text}\n{TASK}".encode())
+    assert submission.spec.gang == gang
+
+
 def test_every_field_arrives() -> None:
     """A job file with every field becomes the core's spec and the agent's payload, quantities as exact integers."""
     [submission] = parse_jobs("job.yaml", WHOLE.encode())
@@ -201,7 +222,7 @@ def test_every_field_arrives() -> None:
         resources=(500, 256 << 20, 1 << 30),
         driver="exec",
         ports=(Port(name="http"), Port(name="admin", number=9000)),
-        is_gang=True,
+        gang=WHOLE_JOB,
         max_restarts=4,
         restart_delay_us=2_000_000,
         grace_us=60_000_000,

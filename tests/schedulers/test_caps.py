@@ -251,7 +251,8 @@ def try_cap(cell: Cell, job: JobId, rng: random.Random) -> tuple[bool, int]:
     assert row is not None
     offset, wanted = int(cell.jobs.offset[row]), int(cell.jobs.count_wanted[row])
     pending = np.flatnonzero(cell.tasks.state[offset : offset + wanted] == 0)
-    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count:
+    is_other = cell.jobs.spec_of(row).is_gang  # what is granted of a gang is not a question of the cap alone
+    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count or is_other:
         return False, 0
     after = cell.clone()
     after.machines.free[:] = 1 << 40

@@ -24,7 +24,7 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.drains import Eligibility, EvictCause
-from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
@@ -40,6 +40,7 @@ from tests.support.oracle_tasks import ACTIVE
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
 DRIVERS = ("exec", "simulated")
+GANGS = (Gang(), Gang(), Gang(least=2), Gang(size=2), Gang(size=3, least=2), Gang(size=4, least=1))
 STATIC_PORTS = (80, 80, 81, 8001)
 
 
@@ -115,6 +116,7 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
         return draw_alloc(rng, self.state, spec)
 

@@ -23,7 +23,7 @@ from omegacell.core.commands import (
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.jobs import Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -243,6 +243,7 @@ def is_spec(spec: JobSpec) -> bool:
         and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
         and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
+        and (spec.gang is None or is_gang(spec.gang))
         and is_placement(spec.placement)
         and [each.job for each in spec.after] == sorted({each.job for each in spec.after})
         and len(spec.after) <= MAX_DEPENDENCIES
@@ -252,6 +253,12 @@ def is_spec(spec: JobSpec) -> bool:
         and (not spec.alloc or (is_name(spec.alloc) and not spec.devices))
         and (spec.kind != Kind.ALLOC or not (spec.alloc or spec.ports or spec.is_health_checked))
     )
+
+
+def is_gang(gang: Gang) -> bool:
+    """Say whether groups are of several tasks or of the whole job, and no more of a group is wanted than it has."""
+    largest = gang.size or MAX_TASKS_PER_JOB
+    return 0 <= gang.size <= MAX_TASKS_PER_JOB and gang.size != 1 and 0 <= gang.least <= largest
 
 
 def are_devices(devices: tuple[DeviceOffer, ...] | tuple[DeviceRequest, ...], limit: int) -> bool:

@@ -13,7 +13,7 @@ from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
@@ -73,7 +73,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         resources=st.lists(UINT64, max_size=4).map(tuple),
         driver=TEXT,
         ports=st.lists(st.builds(Port, name=TEXT, number=UINT64), max_size=3).map(tuple),
-        is_gang=st.booleans(),
+        gang=st.none() | st.builds(Gang, size=st.integers(0, 9), least=st.integers(0, 9)),
         max_restarts=SINT64,
         restart_delay_us=UINT64,
         grace_us=UINT64,

@@ -33,7 +33,7 @@ from omegacell.core.commands import (
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -92,7 +92,7 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
     """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME alloc=SET``.
+    owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
 
     Words: ``service``, ``alloc`` for an alloc set, ``replace``, ``checked`` for a job with a health check.
     """
@@ -118,8 +118,15 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         is_health_checked="checked" in words,
         alloc=options.get("alloc", ""),
         after=read_after(options.get("after", "")),
+        gang=read_gang(options["gang"]) if "gang" in options else None,
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
+
+
+def read_gang(text: str) -> Gang:
+    """``SIZE:LEAST``; 0 is all."""
+    size, _, least = text.partition(":")
+    return Gang(size=int(size), least=int(least or 0))
 
 
 def read_devices(text: str) -> list[tuple[str, int, tuple[tuple[str, str], ...]]]:
@@ -351,6 +358,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
         flags += " checked" * spec.is_health_checked + " alloc" * (spec.kind == Kind.ALLOC)
         flags += f" alloc={spec.alloc}" if spec.alloc else ""
+        flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"

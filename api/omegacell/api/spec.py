@@ -24,6 +24,7 @@ from omegacell.agent.payload import (
 )
 from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
+from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
@@ -102,7 +103,6 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         resources=(job.resources.cpu, job.resources.memory, job.resources.disk),
         driver="exec" if job.task.exec is not None else "simulated",
         ports=tuple(Port(name=name, number=number) for name, number in job.ports.items()),
-        is_gang=job.gang,
         max_restarts=max_restarts,
         restart_delay_us=job.restarts.delay,
         grace_us=job.grace,
@@ -115,6 +115,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
         alloc=job.alloc or "",
+        gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
 

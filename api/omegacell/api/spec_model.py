@@ -19,6 +19,7 @@ from omegacell.api.quantities import (
     parse_duration,
 )
 from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
+from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
     ConstraintText,
@@ -258,7 +259,9 @@ class JobFile(_Part):
     ports: dict[PortName, Annotated[int, Field(ge=0, le=MAX_PORT)]] = Field(
         default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
     )
-    gang: bool = Field(default=False, description="place all tasks together, or none")
+    gang: Annotated[GangPart | None, BeforeValidator(parse_gang), WithJsonSchema(gang_schema())] = Field(
+        default=None, description="place all tasks together, or none; or groups of them: {size, min}"
+    )
     pool: Name | None = Field(default=None, description="pool of machines; `all`: any; by default the pool `default`")
     constraints: list[ConstraintText] = Field(default_factory=list, max_length=MAX_RULES)
     prefer: list[PreferPart] = Field(default_factory=list, max_length=MAX_RULES)
@@ -289,6 +292,11 @@ class JobFile(_Part):
     @model_validator(mode="after")
     def _check_alloc(self) -> Self:
         check_alloc(self)
+        return self
+
+    @model_validator(mode="after")
+    def _check_gang(self) -> Self:
+        check_gang(self.gang, count=self.count)
         return self
 
     @model_validator(mode="after")

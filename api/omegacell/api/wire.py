@@ -11,7 +11,7 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
 
@@ -42,7 +42,6 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         resources=pb.Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, disk_bytes=disk_bytes),
         driver=spec.driver,
         ports=[pb.Port(name=port.name, number=port.number) for port in spec.ports],
-        is_gang=spec.is_gang,
         max_restarts=spec.max_restarts,
         restart_delay_us=spec.restart_delay_us,
         grace_us=spec.grace_us,
@@ -60,6 +59,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
         alloc=spec.alloc,
+        gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
 
 
@@ -81,7 +81,6 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         resources=(resources.cpu_milli, resources.memory_bytes, resources.disk_bytes),
         driver=message.driver,
         ports=tuple([Port(name=port.name, number=port.number) for port in message.ports]),
-        is_gang=message.is_gang,
         max_restarts=message.max_restarts,
         restart_delay_us=message.restart_delay_us,
         grace_us=message.grace_us,
@@ -92,6 +91,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         alloc=message.alloc,
+        gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
 

@@ -10,7 +10,7 @@ from omegacell.core.units import JobId
 from omegacell.schedulers.feasibility import Shape, shape_of, shape_on
 
 Queue: TypeAlias = tuple[Shape, int]
-"""Jobs that find room together: their shape, and the number of tasks of a gang, 0 for others."""
+"""Jobs that find room together: their shape, and how many tasks of a gang need it at once, 0 for others."""
 
 
 class Standing(IntEnum):
@@ -31,6 +31,7 @@ class Entry:
     Attributes:
         job, spec: which.
         count: its pending tasks as last read.
+        least: how many of them must find room at once for any to be placed: 1 unless it is a gang.
         standing: where it stands; stamp: changes with it, so that old heap items are known.
         due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
         queue: the one in which it was last parked.
@@ -41,6 +42,7 @@ class Entry:
     job: JobId
     spec: JobSpec
     count: int
+    least: int = 1
     standing: Standing = Standing.READY
     stamp: int = 0
     due_us: int = 0
@@ -58,9 +60,9 @@ class Entry:
 
 def queue_of(entry: Entry) -> Queue:
     """Return the queue in which a job is parked."""
-    return shape_of(entry.spec), entry.count if entry.spec.is_gang else 0
+    return shape_of(entry.spec), entry.least if entry.spec.is_gang else 0
 
 
 def queue_on(overlay: Overlay, entry: Entry) -> Queue:
     """Return the queue of a job as the cell is now: a job from which another must stay apart has one of its own."""
-    return shape_on(overlay, entry.spec), entry.count if entry.spec.is_gang else 0
+    return shape_on(overlay, entry.spec), entry.least if entry.spec.is_gang else 0

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from omegacell.core.caps import Cap, find_held
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
-from omegacell.core.conflicts import Base, Judged
+from omegacell.core.conflicts import Base, Judged, JudgedColumns
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
@@ -112,7 +111,8 @@ def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, 
         return judged
     room = overlay.caps.room(job_row)
     count = len(place.indices)
-    reasons = np.zeros(count, np.uint8) if judged.reasons is None else judged.reasons
+    columns = JudgedColumns.of(judged, count)
+    reasons = columns.reasons
     granted = np.flatnonzero(reasons == Reason.NONE)[:room]
     if len(granted) < room or not count:
         return judged
@@ -129,12 +129,8 @@ def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, 
     is_changed = cap.effective_changed_at(floor=base.floor) > base.seen
     return Judged(
         reasons=np.where(is_capped, np.uint8(Reason.CAP_EXCEEDED), reasons),
-        is_conflict=np.where(is_capped, np.uint8(is_changed), _or_zeros(judged.is_conflict, count)).astype(np.uint8),
-        dimensions=np.where(is_capped, np.int32(dimension), _or_zeros(judged.dimensions, count, -1)).astype(np.int32),
-        shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), _or_zeros(judged.shortages, count)),
-        taken_at=np.where(is_capped, np.int64(0), _or_zeros(judged.taken_at, count)),
+        is_conflict=np.where(is_capped, np.uint8(is_changed), columns.is_conflict),
+        dimensions=np.where(is_capped, np.int32(dimension), columns.dimensions),
+        shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), columns.shortages),
+        taken_at=np.where(is_capped, np.int64(0), columns.taken_at),
     )
-
-
-def _or_zeros(column: NDArray[np.integer] | None, count: int, fresh: int = 0) -> NDArray[np.integer]:
-    return np.full(count, fresh, np.int64) if column is None else column

@@ -200,7 +200,7 @@ def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: in
             after.take(spec, one.machines)
             after.claim_tasks(np.array([task_row], np.int64))
         parts.append(judged)
-    return _join(parts)
+    return join_judged(parts)
 
 
 def _single(reason: Reason) -> Judged:
@@ -216,7 +216,8 @@ def _single(reason: Reason) -> Judged:
 _CLAIMED_TWICE = _single(Reason.CLAIMED_TWICE)
 
 
-def _join(parts: list[Judged]) -> Judged:
+def join_judged(parts: list[Judged]) -> Judged:
+    """Put together what became of claims that were judged in parts, each of which has every column."""
     return Judged(
         reasons=np.concatenate([part.reasons for part in parts if part.reasons is not None]),
         is_conflict=np.concatenate([part.is_conflict for part in parts if part.is_conflict is not None]),
@@ -224,3 +225,33 @@ def _join(parts: list[Judged]) -> Judged:
         shortages=np.concatenate([part.shortages for part in parts if part.shortages is not None]),
         taken_at=np.concatenate([part.taken_at for part in parts if part.taken_at is not None]),
     )
+
+
+class JudgedColumns(NamedTuple):
+    """What became of each claim: the columns of `Judged`, all of them there."""
+
+    reasons: NDArray[np.uint8]
+    is_conflict: NDArray[np.uint8]
+    dimensions: NDArray[np.int32]
+    shortages: NDArray[np.int64]
+    taken_at: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, judged: Judged, count: int) -> "JudgedColumns":
+        """Return all columns of ``count`` judged claims; those that say nothing are made."""
+        zeros = np.zeros(count, np.int64)
+        return cls(
+            zeros.astype(np.uint8) if judged.reasons is None else judged.reasons,
+            zeros.astype(np.uint8) if judged.is_conflict is None else judged.is_conflict,
+            np.full(count, -1, np.int32) if judged.dimensions is None else judged.dimensions,
+            zeros if judged.shortages is None else judged.shortages,
+            zeros if judged.taken_at is None else judged.taken_at,
+        )
+
+    def take(self, places: NDArray[np.integer]) -> "JudgedColumns":
+        """Return what became of some claims."""
+        return JudgedColumns(*[column[places] for column in self])
+
+    def judged(self) -> Judged:
+        """Return them as what a check hands on."""
+        return Judged(**self._asdict())

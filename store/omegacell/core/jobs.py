@@ -112,6 +112,36 @@ class Port:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """That tasks of a job are placed together or not at all; `gangs` judges it.
+
+    Attributes:
+        size: tasks with consecutive indices that are one group, the last group perhaps fewer; 0: all are one group.
+        least: tasks of a group that must have a place for any to get one; 0: all of the group.
+
+    >>> pairs = Gang(size=4, least=3)
+    >>> [pairs.length_of(group, 10) for group in range(3)], [pairs.least_of(length) for length in (4, 2)]
+    ([4, 4, 2], [3, 2])
+    """
+
+    size: int = 0
+    least: int = 0
+
+    def length_of(self, group: int, wanted: int) -> int:
+        """Return how many tasks a group has when so many are wanted of the job; none when there is no such group."""
+        size = self.size or wanted
+        return max(0, min(size, wanted - group * size))
+
+    def least_of(self, length: int) -> int:
+        """Return how many of a group of so many tasks must have a place."""
+        return min(self.least or length, length)
+
+
+WHOLE_JOB: Final = Gang()
+"""All tasks of the job, or none."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
@@ -128,7 +158,7 @@ class JobSpec:
         resources: what one task asks for, ``(resources,)`` integers in base units.
         driver: the driver that runs its tasks; a machine must offer it.
         ports: the ports of one task.
-        is_gang: all tasks are placed together or none is.
+        gang: which tasks are placed together or not at all; None when each is placed alone.
         max_restarts: failed attempts a task may have and still be tried again; -1 for no limit.
         restart_delay_us: base of the back-off between attempts, a hint to proposers.
         grace_us: time between SIGTERM and SIGKILL.
@@ -153,7 +183,7 @@ class JobSpec:
     resources: tuple[int, ...]
     driver: str
     ports: tuple[Port, ...] = ()
-    is_gang: bool = False
+    gang: Gang | None = None
     max_restarts: int = 0
     restart_delay_us: int = 1_000_000
     grace_us: int = 5_000_000
@@ -170,3 +200,8 @@ class JobSpec:
     def charged(self) -> tuple[int, ...]:
         """What one task takes of its machine: nothing inside an alloc, which was taken of the machine already."""
         return NOTHING if self.alloc else self.resources
+
+    @property
+    def is_gang(self) -> bool:
+        """Whether tasks of it are placed together or not at all."""
+        return self.gang is not None

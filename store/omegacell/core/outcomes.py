@@ -88,9 +88,10 @@ class Reason(IntEnum):
     DEVICES_EXHAUSTED = 47
     ALLOC_FULL = 48
     RESOURCES = 49
-    GANG_PARTNER = 50
+    GANG_INCOMPLETE = 50
+    GANG_PARTNER = 51
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 51
+    PLUGIN_FAILED = 52
 
 
 REASON_COUNT = len(Reason)

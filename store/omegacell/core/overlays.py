@@ -16,6 +16,7 @@ from omegacell.core.columns import Span, find_lowest, find_ranks, rows_of
 from omegacell.core.crowds import Crowd, find_crowded
 from omegacell.core.devices import DeviceLedger
 from omegacell.core.drains import Eligibility
+from omegacell.core.gangs import GangUse
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
@@ -38,6 +39,14 @@ class Overlay:
         self._allocs: AllocLedger | None = None
         self._is_private = False
         self._caps: CapUse | None = None
+        self._gangs: GangUse | None = None
+
+    @property
+    def gangs(self) -> GangUse:
+        """How short the groups of gangs are after the tentative claims."""
+        if self._gangs is None:
+            self._gangs = GangUse(self._cell)
+        return self._gangs
 
     @property
     def caps(self) -> CapUse:
@@ -256,6 +265,7 @@ class Overlay:
         other._devices = None if self._devices is None else self._devices.fork()
         other._allocs = None if self._allocs is None else self._allocs.fork()
         other._caps = None if self._caps is None else self._caps.fork()
+        other._gangs = None if self._gangs is None else self._gangs.fork()
         other._is_private = True
         return other
 

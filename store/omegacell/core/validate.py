@@ -31,7 +31,7 @@ from omegacell.core.commands import (
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
+from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -200,6 +200,8 @@ def check_spec(spec: JobSpec) -> None:
         _check_ports(spec)
     if spec.alloc or spec.kind is Kind.ALLOC:
         _check_alloc(spec)
+    if spec.gang is not None:
+        _check_gang(spec.gang)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -227,6 +229,13 @@ def _check_alloc(spec: JobSpec) -> None:
         check_name("alloc", spec.alloc)
     if spec.alloc and spec.devices:
         raise MalformedError("a task inside an alloc asks for no devices: it shares those of the alloc")
+
+
+def _check_gang(gang: Gang) -> None:
+    check_range("gang size", gang.size, 0, MAX_TASKS_PER_JOB)
+    check_range("gang least", gang.least, 0, gang.size or MAX_TASKS_PER_JOB)
+    if gang.size == 1:
+        raise MalformedError("a gang of groups of one task; expected at least 2, or 0 for the whole job")
 
 
 def _check_ports(spec: JobSpec) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
 
@@ -108,6 +108,14 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _gang(_: str, value: Gang | None) -> Iterator[tuple[str, str]]:
+    if value is None or value == WHOLE_JOB:
+        yield "gang", _text(value is not None)
+        return
+    yield "gang.size", str(value.size or "all")
+    yield "gang.min", str(value.least or "all")
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -119,7 +127,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "ports": _ports,
     "devices": _devices,
     "placement": _placement,
-    "is_gang": _named("gang"),
+    "gang": _gang,
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),

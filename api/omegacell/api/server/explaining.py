@@ -30,6 +30,7 @@ from omegacell.core.units import RESOURCE_NAMES, JobId
 from omegacell.schedulers.explaining import Choice, count_by_machine, find_choice, find_misses
 from omegacell.schedulers.feasibility import find_lacks, find_room
 from omegacell.schedulers.forking import Fork
+from omegacell.schedulers.interface import word_gang
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.planning import Holdings, find_evicted
 from omegacell.schedulers.relaxing import find_changes
@@ -293,7 +294,7 @@ def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> st
     absence = find_absence(cell, row)
     if absence:
         return absence
-    capped = word_cap(cell, row, task_count=int(cell.jobs.counts[row, TaskState.PENDING]))
+    capped = word_cap(cell, row)
     if capped:
         return capped
     wish = Wish.of(cell, row, clock=SystemClock())
@@ -308,6 +309,6 @@ def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> st
         machines = "1 machine has" if answer.fitting_count == 1 else f"{answer.fitting_count} machines have"
         return f"{machines} room: it waits for scheduler {spec.scheduler!r}{words}"
     if spec.is_gang and answer.fitting_count:
-        fitting = int(np.minimum(wish.room(), wish.pending).sum())
-        return f"a gang of {wish.count} tasks, and room for {fitting}"
+        group = min(wish.gangs, key=lambda each: each.least)
+        return word_gang(group.count, least=group.least, found=wish.place_count())
     return word_lacks(nearest_first(find_lacks(Overlay(cell), spec, cell=cell)), spec)

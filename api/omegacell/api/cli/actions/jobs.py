@@ -11,6 +11,7 @@ from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
 from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, Task
+from omegacell.api.spec_gang import describe_gang
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 
 EXAMPLE = """\
@@ -107,7 +108,8 @@ def _head(job: Job) -> Table:
         ("state", job.state.name.lower()),
         (
             "kind",
-            f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}" + (", gang" if spec.is_gang else ""),
+            f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}"
+            + (f", {describe_gang(spec.gang)}" if spec.gang is not None else ""),
         ),
         ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
