@@ -19,7 +19,7 @@ Rules:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final, assert_never
+from typing import Final, Self, assert_never
 
 from omegacell.agent.events import (
     Action,
@@ -29,7 +29,6 @@ from omegacell.agent.events import (
     Event,
     ForgetAttempt,
     HealthChanged,
-    Held,
     Inventory,
     LinkClosed,
     LinkOpened,
@@ -76,6 +75,14 @@ class _Attempt:
     started_at_us: int = 0
     end: End | None = None
     is_end_folded: bool = False
+
+    @classmethod
+    def of(cls, task: WantedTask | None, *, incarnation: str) -> Self:
+        """Begin with an attempt, of an incarnation when nothing more is known of it than that it is there."""
+        if task is None:
+            return cls(incarnation=incarnation, grace_us=0, phase=_Phase.STARTING)
+        grace_us, alloc = task.shape.grace_us, task.alloc
+        return cls(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc)
 
 
 class Reconciler:
@@ -251,19 +258,13 @@ class Reconciler:
                 self._mark_ended(key, End(kind=ReportKind.UNKNOWN, code=0, at_us=at_us, message="its record is gone"))
         for key, one in held.items():
             if key not in self._attempts:
-                self._adopt(one)
+                self._add(key, _Attempt.of(one.task, incarnation=self._remembered.incarnation))
             if one.end is not None:
                 self._mark_ended(key, one.end)
             else:
                 self._on_started(Started(key=key, at_us=one.started_at_us))
         actions = self._register() if self._registration is None else self._registration.fence()
         return actions + self._settle(sorted({*self._attempts, *self._wanted}))
-
-    def _adopt(self, one: Held) -> None:
-        incarnation = one.task.incarnation if one.task is not None else self._remembered.incarnation
-        grace_us = one.task.shape.grace_us if one.task is not None else 0
-        alloc = one.task.alloc if one.task is not None else None
-        self._add(one.key, _Attempt(incarnation=incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc))
 
     def _on_started(self, event: Started) -> None:
         attempt = self._attempts.get(event.key)
@@ -338,9 +339,7 @@ class Reconciler:
         living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
         if max(siblings) != key or living:
             return self._settle(living)
-        grace_us, alloc = task.shape.grace_us, task.alloc
-        one = _Attempt(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc)
-        self._add(key, one)
+        self._add(key, _Attempt.of(task, incarnation=task.incarnation))
         return [StartAttempt(task=task)]
 
     def _is_over(self, key: AttemptKey, attempt: _Attempt) -> bool:

@@ -12,7 +12,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
-from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.feasibility import find_free, find_room, find_silent
 
 THOUSAND = 1_000
 
@@ -54,7 +54,7 @@ def find_misses(cell: Cell, spec: JobSpec, *, limit: int) -> tuple[Miss, ...]:
     silent = find_silent(cell)
     reasons[silent] = Reason.MACHINE_NOT_UP
     asked = np.array(spec.resources, np.int64)
-    free = overlay.free_for(spec)
+    free = find_free(overlay, spec)
     missing = np.maximum(asked - free, 0) * (asked > 0)
     missing[reasons == Reason.NO_ALLOC] = 0  # it lacks the alloc, and whatever that would have
     shares = (missing * THOUSAND // np.maximum(asked, 1)).sum(axis=1)

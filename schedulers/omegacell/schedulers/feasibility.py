@@ -68,6 +68,14 @@ def find_room(
     return room
 
 
+def find_free(overlay: Overlay, spec: JobSpec) -> NDArray[np.int64]:
+    """Return what machines have left for tasks of a job: of their own, or in the alloc that comes nearest.
+
+    ``(machines, resources)`` int64; nothing where no alloc of the set takes tasks.
+    """
+    return overlay.allocs.free(spec) if spec.alloc else overlay.free
+
+
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
     return overlay.fits_in_order(spec, rows)

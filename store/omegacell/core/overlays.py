@@ -69,13 +69,6 @@ class Overlay:
         view.flags.writeable = False
         return view
 
-    def free_for(self, spec: JobSpec) -> NDArray[np.int64]:
-        """Return what machines have left for tasks of a job: of their own, or in the alloc that comes nearest.
-
-        ``(machines, resources)`` int64, read-only; nothing where no alloc of the set takes tasks.
-        """
-        return self.allocs.free(spec) if spec.alloc else self.free
-
     @property
     def is_untouched(self) -> bool:
         """Whether it has no tentative claims, and shows the cell itself."""
@@ -296,17 +289,10 @@ class Overlay:
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
-        machines = self._cell.machines
-        lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.zeros(len(rows), np.uint8)
-        if spec.placement is not NO_RULES or machines.index.is_marked:
-            reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
-            reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
+        reasons = _find_standing(self._cell, spec, rows)
         if spec.alloc:
-            reasons[~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
-        reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
-        reasons[lacks_driver] = Reason.DRIVER_MISSING.value
-        reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
+            is_later = (reasons == Reason.NONE.value) | (reasons > Reason.NO_ALLOC.value)
+            reasons[is_later & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -336,6 +322,19 @@ class Overlay:
             return reason
         dynamic = sum(port.number == 0 for port in spec.ports)
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+def _find_standing(cell: Cell, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Return why machines take no such task whatever else is there: values of `Reason`, uint8."""
+    machines = cell.machines
+    reasons = np.zeros(len(rows), np.uint8)
+    if spec.placement is not NO_RULES or machines.index.is_marked:
+        reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
+        reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
+    reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
+    reasons[machines.drivers[rows] & machines.driver_bit(spec.driver) == 0] = Reason.DRIVER_MISSING.value
+    reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
+    return reasons
 
 
 def _refuse_short(

@@ -31,7 +31,7 @@ from omegacell.core.commands import (
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -62,7 +62,7 @@ from omegacell.core.units import (
     UNLIMITED,
     Band,
 )
-from omegacell.core.validate_placement import check_placement, check_taints
+from omegacell.core.validate_placement import check_alloc, check_gang, check_placement, check_taints
 from omegacell.core.validate_values import (
     check_after,
     check_ascending,
@@ -199,9 +199,9 @@ def check_spec(spec: JobSpec) -> None:
     if spec.ports:
         _check_ports(spec)
     if spec.alloc or spec.kind is Kind.ALLOC:
-        _check_alloc(spec)
+        check_alloc(spec)
     if spec.gang is not None:
-        _check_gang(spec.gang)
+        check_gang(spec.gang)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -220,22 +220,6 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
-
-
-def _check_alloc(spec: JobSpec) -> None:
-    if spec.kind is Kind.ALLOC and (spec.alloc or spec.ports or spec.is_health_checked):
-        raise MalformedError("an alloc set runs inside no other, and has neither ports nor a health check")
-    if spec.alloc:
-        check_name("alloc", spec.alloc)
-    if spec.alloc and spec.devices:
-        raise MalformedError("a task inside an alloc asks for no devices: it shares those of the alloc")
-
-
-def _check_gang(gang: Gang) -> None:
-    check_range("gang size", gang.size, 0, MAX_TASKS_PER_JOB)
-    check_range("gang least", gang.least, 0, gang.size or MAX_TASKS_PER_JOB)
-    if gang.size == 1:
-        raise MalformedError("a gang of groups of one task; expected at least 2, or 0 for the whole job")
 
 
 def _check_ports(spec: JobSpec) -> None:
