@@ -249,7 +249,10 @@ def _find_allocs(cell: Cell, tasks: Rows) -> Iterator[tuple[int, agent.AttemptKe
 
 
 def build_stops(cell: Cell, tasks: Rows) -> agent.Wanted:
-    """Return the message that stops tasks."""
+    """Return the message that stops tasks, allocs after what is inside them."""
+    if cell.jobs.has_alloc_sets:
+        is_alloc = cell.jobs.kind[cell.tasks.job[tasks]] == Kind.ALLOC
+        tasks = np.concatenate([tasks[~is_alloc], tasks[is_alloc]])
     rows = cell.tasks.job[tasks]
     return agent.Wanted(
         incarnation=cell.incarnation,
