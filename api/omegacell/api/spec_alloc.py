@@ -40,6 +40,8 @@ def check_alloc(job: "JobFile") -> None:
             raise ValueError("ports: an alloc set has none; the jobs inside ask for their own")
         if job.alloc is not None:
             raise ValueError("alloc: an alloc set runs inside no other")
+    elif job.alloc is not None and job.kind == "system":
+        raise ValueError("alloc: a system job runs inside none; its tasks are for machines")
     elif job.alloc is not None and job.devices:
         raise ValueError("devices: a task inside an alloc shares those of the alloc; ask for them in the alloc set")
 

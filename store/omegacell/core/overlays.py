@@ -227,6 +227,17 @@ class Overlay:
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
+    def find_mismatches(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return why machines are none for such a task whatever is free there: values of `Reason`, uint8.
+
+        What `standing_reasons` says, and DEVICE_MISSING where a machine has too few devices in all.
+        """
+        reasons = self.standing_reasons(spec, rows)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, rows)
+            _refuse_short(reasons, np.full(len(rows), -1, np.int32), missing, Reason.DEVICE_MISSING)
+        return reasons
+
     def find_lack(self, spec: JobSpec, row: int, *, is_alone: bool = False) -> tuple[Reason, int, int]:
         """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0).
 
@@ -301,27 +312,31 @@ class Overlay:
         if dynamic:
             room = self._port_free[rows] // np.int64(dynamic)
         if dynamic < len(spec.ports):
-            blocked = [self._static_reason(spec, row) is not Reason.NONE for row in rows.tolist()]
+            blocked = [
+                _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {})) is not Reason.NONE
+                for row in rows.tolist()
+            ]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
 
-    def _static_reason(self, spec: JobSpec, row: int) -> Reason:
-        machines = self._cell.machines
-        first, last = int(machines.port_first[row]), int(machines.port_last[row])
-        numbers = [port.number for port in spec.ports if port.number]
-        if any(first <= number <= last for number in numbers):
-            return Reason.PORT_IN_RANGE
-        used, taken = machines.ports[row], self._static.get(row, {})
-        if any(number in used or number in taken for number in numbers):
-            return Reason.PORT_TAKEN
-        return Reason.NONE
-
     def _port_reason(self, spec: JobSpec, row: int) -> Reason:
-        reason = self._static_reason(spec, row)
+        reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
         if reason is not Reason.NONE:
             return reason
         dynamic = sum(port.number == 0 for port in spec.ports)
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+def _find_static_reason(cell: Cell, spec: JobSpec, row: int, *, taken: dict[int, None]) -> Reason:
+    """Return why a machine does not have the ports that a job names; ``taken`` are those claimed tentatively."""
+    first, last = int(cell.machines.port_first[row]), int(cell.machines.port_last[row])
+    numbers = [port.number for port in spec.ports if port.number]
+    if any(first <= number <= last for number in numbers):
+        return Reason.PORT_IN_RANGE
+    used = cell.machines.ports[row]
+    if any(number in used or number in taken for number in numbers):
+        return Reason.PORT_TAKEN
+    return Reason.NONE
 
 
 def _find_standing(cell: Cell, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -117,6 +117,8 @@ def check_alloc(spec: JobSpec) -> None:
     """Check an alloc set, or a job that runs inside one."""
     if spec.kind is Kind.ALLOC and (spec.alloc or spec.ports or spec.is_health_checked):
         raise MalformedError("an alloc set runs inside no other, and has neither ports nor a health check")
+    if spec.alloc and spec.kind is Kind.SYSTEM:
+        raise MalformedError("a system job runs inside no alloc: its tasks are for machines")
     if spec.alloc:
         check_name("alloc", spec.alloc)
     if spec.alloc and spec.devices:

@@ -3,7 +3,7 @@
 Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
 """
 
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Outcome, Reason
 from omegacell.core.units import RESOURCE_NAMES
-
-ALLOC_REASONS: Final = (Reason.UNKNOWN_ALLOC_SET, Reason.ALLOC_TOO_SMALL)
 
 
 def view_allocs(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.TaskAlloc]:
@@ -64,11 +62,9 @@ def name_task(cell: Cell, task: int) -> str:
 
 
 def word_refusal(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
-    """Say why a job was refused for its alloc set, or a set for the jobs inside; empty when it was not."""
+    """Say why a job was refused for its alloc set, or a set for the jobs inside."""
     if outcome.reason is Reason.UNKNOWN_ALLOC_SET:
         return _word_unknown(cell, spec)
-    if outcome.reason is not Reason.ALLOC_TOO_SMALL:
-        return ""
     other = cell.jobs.row_of(outcome.value)
     name = RESOURCE_NAMES[outcome.detail]
     if other is None:

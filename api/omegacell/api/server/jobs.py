@@ -10,11 +10,11 @@ import grpc
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
-from omegacell.api.server.alloc_views import ALLOC_REASONS, view_allocs, view_contents, word_refusal
+from omegacell.api.server.alloc_views import view_allocs, view_contents
 from omegacell.api.server.host import CellHost
-from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.submit_words import word_refused_submit
 from omegacell.api.server.views import (
     find_job,
     find_tasks,
@@ -28,7 +28,6 @@ from omegacell.api.server.views import (
 )
 from omegacell.api.server.warnings import find_warnings
 from omegacell.api.server.watching import Watch, WatchHub
-from omegacell.core.cell import Cell
 from omegacell.core.commands import StopJob
 from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
@@ -239,7 +238,7 @@ class JobCalls:
 
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
-            details = word_refused_submit(self._host.cell, request.spec, outcome)
+            details = word_refused_submit(self._host.cell, wire.read_spec(request.spec), outcome)
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal
@@ -274,13 +273,6 @@ class JobCalls:
         jobs, forgotten = watch.take()
         rows = [row for row in (cell.jobs.row_of(job) for job in jobs) if row is not None]
         return pb.WatchJobsResponse(at=view_at(cell), jobs=[view_job(cell, row) for row in rows], forgotten=forgotten)
-
-
-def word_refused_submit(cell: Cell, spec: pb.JobSpec, outcome: Outcome) -> str:
-    """Say in numbers why a submit was refused, where its reason has any; else nothing."""
-    if outcome.reason is Reason.QUOTA_EXCEEDED:
-        return word_quota(cell, wire.read_spec(spec), outcome)
-    return word_refusal(cell, wire.read_spec(spec), outcome) if outcome.reason in ALLOC_REASONS else ""
 
 
 def wall_us() -> int:
