@@ -6,6 +6,7 @@ from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_allocs import find_alloc_refusal
 from tests.support.oracle_holds import find_awaited, is_held, is_held_by_jobs, predecessor
 from tests.support.oracle_limits import find_quota_refusal, is_template, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
@@ -36,13 +37,15 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
     excess = find_quota_refusal(state, spec, [job] if job else [], seen=transaction.seen, since=since)
+    unfit = find_alloc_refusal(state, spec, seen=transaction.seen, since=since)
     excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
-        return excess or create(state, spec, command.submitted_at_us, Change.CREATED)
+        return unfit or excess or create(state, spec, command.submitted_at_us, Change.CREATED)
     is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
-        if excess:
-            return excess
+        refused = unfit or excess
+        if refused:
+            return refused
         stop_job(state, job, state.revision)
         note_use(state)
         verdict = create(state, spec, command.submitted_at_us, Change.REPLACED)

@@ -96,6 +96,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
             optional=st.lists(TEXT, max_size=3).map(tuple),
             input=st.sampled_from(InputRule),
         ),
+        alloc=TEXT,
         after=st.lists(st.builds(Dependency, job=TEXT, condition=st.sampled_from(Condition)), max_size=3).map(tuple),
     )
 

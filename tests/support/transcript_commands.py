@@ -94,9 +94,9 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
     """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME gang=SIZE:LEAST``.
+    owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
 
-    Words: ``service`` or ``system``, ``replace``, ``checked`` for a job with a health check.
+    Words: ``service``, ``system`` or ``alloc``, the kind, ``replace``, ``checked`` for a job with a health check.
     """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
@@ -118,6 +118,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ),
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
+        alloc=options.get("alloc", ""),
         after=read_after(options.get("after", "")),
         schedule=read_schedule(options.get("schedule", "")),
         parameters=read_parameters(options.get("parameters", "")),
@@ -364,6 +365,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = f" {spec.kind.name.lower()}" * (spec.kind != Kind.BATCH) + " replace" * command.replace
         flags += " checked" * spec.is_health_checked
+        flags += f" alloc={spec.alloc}" if spec.alloc else ""
         flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"

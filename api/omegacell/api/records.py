@@ -255,10 +255,37 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsideTask:
+    """A task inside an alloc."""
+
+    job: str
+    job_id: JobId
+    index: int
+    state: TaskState
+    stopping: Stopping
+
+    @property
+    def name(self) -> str:
+        """The task in one word, ``JOB/INDEX``."""
+        return f"{self.job}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocContents:
+    """What is inside an alloc, and what is left of it."""
+
+    free: Resources
+    tasks: tuple[InsideTask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
 
-    Of a system job: ``own_machine`` is the machine that it belongs to, ``mismatch`` why that is none for a held task.
+    Attributes:
+        alloc: the alloc that it runs in, ``SET/INDEX``; else empty.
+        contents: of an alloc that is on a machine, what is inside; else None.
+        own_machine: of a system job, the machine that it belongs to; mismatch: why that is none for a held task.
     """
 
     index: int
@@ -270,6 +297,8 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alloc: str = ""
+    contents: AllocContents | None = None
     own_machine: str = ""
     mismatch: str = ""
 

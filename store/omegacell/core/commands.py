@@ -159,8 +159,8 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
+        dimension: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 

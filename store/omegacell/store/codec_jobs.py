@@ -42,6 +42,7 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
             asked.where.add(name=name, value=value)
     message.max_unavailable = spec.max_unavailable
     message.is_health_checked = spec.is_health_checked
+    message.alloc = spec.alloc
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
     if spec.schedule is not None:
@@ -80,6 +81,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        alloc=message.alloc,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
         schedule=read_schedule(message.schedule) if message.HasField("schedule") else None,
         parameters=read_parameters(message.parameters) if message.HasField("parameters") else None,
