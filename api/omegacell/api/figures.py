@@ -31,6 +31,8 @@ KINDS: Final = (
     "evict",
     "unplaced",
     "release",
+    "hold",
+    "grow",
     "register",
     "inventory",
     "lose",
