@@ -115,6 +115,7 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            max_run_us=rng.choice((0, 0, 5_000_000)),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
 

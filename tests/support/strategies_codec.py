@@ -77,6 +77,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         max_restarts=SINT64,
         restart_delay_us=UINT64,
         grace_us=UINT64,
+        max_run_us=UINT64,
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),

@@ -117,6 +117,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
         after=read_after(options.get("after", "")),
+        max_run_us=int(options.get("limit", 0)),
         gang=read_gang(options["gang"]) if "gang" in options else None,
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
@@ -356,6 +357,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
         flags += " checked" * spec.is_health_checked
+        flags += f" limit={spec.max_run_us}" * bool(spec.max_run_us)
         flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"

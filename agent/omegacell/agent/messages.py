@@ -54,6 +54,8 @@ class ReportKind(IntEnum):
     HEALTHY = 8
     UNHEALTHY = 9
     """Its health check failed as often as its spec allows."""
+    TIME_LIMIT = 10
+    """The machine ended it because it had run for as long as its job allows; the code is a signal's number, or 0."""
 
 
 ENDS: Final = frozenset(ReportKind) - {ReportKind.STARTED, ReportKind.HEALTHY, ReportKind.UNHEALTHY}
@@ -247,6 +249,7 @@ class TaskShape:
         devices: names and counts of its devices, in the order of ``Wanted.start_devices``.
         grace_us: time between SIGTERM and SIGKILL.
         stop_on_partition: whether it must end when the machine's lease runs out.
+        max_run_us: how long an attempt may run; 0: for ever.
     """
 
     job_name: str
@@ -257,6 +260,7 @@ class TaskShape:
     devices: tuple[tuple[str, int], ...] = ()
     grace_us: int = 5_000_000
     stop_on_partition: bool = True
+    max_run_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

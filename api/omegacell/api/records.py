@@ -60,6 +60,8 @@ class ExitNote(IntEnum):
     START_FAILED = 3
     UNHEALTHY = 4
     FENCED = 5
+    TIME_LIMIT = 6
+    """Its machine ended it: it had run for as long as its job allows."""
 
 
 class LogStream(IntEnum):

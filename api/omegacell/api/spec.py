@@ -116,6 +116,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
         after=dependencies_of(job.after),
+        max_run_us=job.time_limit or 0,
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)

@@ -283,6 +283,11 @@ class JobFile(_Part):
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
         ' service: 1 unless given; batch: "unlimited"',
     )
+    time_limit: Duration | None = Field(
+        default=None,
+        ge=1,
+        description="how long one attempt may run before its machine ends it, which counts as a failure",
+    )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"

@@ -60,6 +60,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
+        max_run_us=spec.max_run_us,
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
 
@@ -92,6 +93,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
+        max_run_us=message.max_run_us,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 

@@ -198,6 +198,7 @@ def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
         devices=[pb.ShapeDevice(name=name, count=count) for name, count in shape.devices],
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
+        max_run_us=shape.max_run_us,
     )
 
 
@@ -211,6 +212,7 @@ def _read_shape(shape: pb.Shape) -> agent.TaskShape:
         devices=tuple([(device.name, device.count) for device in shape.devices]),
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
+        max_run_us=shape.max_run_us,
     )
 
 

@@ -164,6 +164,7 @@ class JobSpec:
         max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
+        max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
         after: the jobs that its tasks wait for, names in ascending order, each once.
     """
 
@@ -188,6 +189,7 @@ class JobSpec:
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
     after: tuple[Dependency, ...] = ()
+    max_run_us: int = 0
 
     @property
     def is_gang(self) -> bool:

@@ -69,6 +69,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -143,6 +144,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 PLAN_ACTION_KEPT: PlanAction
@@ -267,7 +269,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "max_run_us", "gang")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +290,7 @@ class JobSpec(_message.Message):
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
@@ -309,8 +312,9 @@ class JobSpec(_message.Message):
     max_unavailable: int
     is_health_checked: bool
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    max_run_us: int
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
 
 class Dependency(_message.Message):
     __slots__ = ("job", "condition")
@@ -1605,7 +1609,7 @@ class ShapeDevice(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices")
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices", "max_run_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
@@ -1615,6 +1619,7 @@ class Shape(_message.Message):
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     STOP_ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     job_name: str
     driver: str
@@ -1624,7 +1629,8 @@ class Shape(_message.Message):
     grace_us: int
     stop_on_partition: bool
     devices: _containers.RepeatedCompositeFieldContainer[ShapeDevice]
-    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ...) -> None: ...
+    max_run_us: int
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ..., max_run_us: _Optional[int] = ...) -> None: ...
 
 class Wanted(_message.Message):
     __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")

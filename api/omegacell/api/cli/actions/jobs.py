@@ -117,6 +117,7 @@ def _head(job: Job) -> Table:
         ),
         *placement_rows(spec.placement),
         *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
+        *([("time limit", duration(spec.max_run_us))] if spec.max_run_us else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
