@@ -56,6 +56,27 @@ def test_a_run_names_the_limit(cell: EphemeralCell, tmp_path: Path) -> None:
     assert "ended with SIGTERM time limit: ran into its time limit of 500ms" in error
 
 
+def test_a_job_is_stopped_at_its_deadline(cell: EphemeralCell, tmp_path: Path) -> None:
+    """With all its tasks, whatever they are at; the API is killed meanwhile, and status and history say why."""
+    path = tmp_path / "late.yaml"
+    task = "task:\n  exec: {script: exec sleep 600}\n"
+    path.write_text(f"name: late\ndeadline: 5s\n{task}---\nname: later\ndeadline: 5s\nafter: [late]\n{task}")
+    assert cell.command("run", "--detach", str(path)).returncode == ExitCode.OK
+    assert "5.0s after its submission, in " in cell.command("job", "status", "late").stdout
+    pid = cell.processes()["api"]
+    os.kill(pid, signal.SIGKILL)
+    await_seen(lambda: cell.processes().get("api", pid), lambda now: now != pid)
+    done = cell.command("run", str(path), "--timeout", "60")
+    assert done.returncode == ExitCode.FAILED
+    assert done.stderr.splitlines()[-1] == "omega: late was stopped at its deadline"
+    for name in ("late", "later"):
+        job = cell.client.job(name).job
+        assert (job.state, job.is_stopped_late, job.deadline_left_us) == (JobState.STOPPED, True, 0)
+        assert "stopped at its deadline" in cell.command("job", "status", name).stdout
+    assert "late: at its deadline" in cell.command("history", "--kind", "stop").stdout
+    assert not task_processes(cell.state.path)
+
+
 def test_the_example_comes_through(cell: EphemeralCell) -> None:
     """A restart follows an attempt that was ended for its limit, as it does any that failed."""
     done = cell.command("run", "docs/examples/time_limit.yaml", "--timeout", "60")

@@ -156,6 +156,7 @@ def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
         "priority",
         "after",
         "max_run_us",
+        "deadline_us",
         "count",
         "gang",
         "max_restarts",

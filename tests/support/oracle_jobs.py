@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, StopCause, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
 from tests.support.oracle_holds import find_circle, has_unmet, predecessor
 from tests.support.oracle_limits import find_quota_refusal, note_use
@@ -81,6 +81,7 @@ def create(state: State, command: SubmitJob, change: Change) -> Verdict:
         submitted_at_us=command.submitted_at_us,
         tasks=[Task(state=TaskState.HELD if has_unmet(state, spec) else TaskState.PENDING) for _ in range(spec.count)],
         changes=[state.revision],
+        deadline=state.elapsed + spec.deadline_us if spec.deadline_us else None,
     )
     state.next_job += 1
     state.jobs[job.id] = job
@@ -94,6 +95,12 @@ def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verd
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
+    if command.cause == StopCause.DEADLINE:
+        if job.deadline is None or state.elapsed < job.deadline:
+            return refuse(state, Reason.NOT_DUE)
+        if is_ended(job):
+            return Verdict(state.revision, Status.COMMITTED, granted=1)
+        job.is_late = job.is_late or not job.is_stopping
     stop_job(state, job, state.revision)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 

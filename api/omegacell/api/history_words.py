@@ -21,7 +21,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -82,6 +82,8 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
                 words.append(_describe_submit(command))
             case StopJob() | ForgetJob():
                 jobs[name_of_job(cell, command.job)] = None
+                is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
+                words += ["at its deadline"] if is_late else []
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None

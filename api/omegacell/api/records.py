@@ -178,6 +178,8 @@ class Job:
         is_current: whether the name means this job; false for one that was replaced and has not left yet.
         stopping_count: of the placed and running tasks, those that are being stopped.
         held: what its held tasks wait for, as of the answer; None when it has none.
+        deadline_left_us: of the cell's time until its deadline, as of the answer, 0 when it has passed; -1 for none.
+        is_stopped_late: it was stopped because its deadline had passed.
     """
 
     job_id: JobId
@@ -191,6 +193,8 @@ class Job:
     is_current: bool
     stopping_count: int
     held: HeldReason | None = None
+    deadline_left_us: int = -1
+    is_stopped_late: bool = False
 
     @property
     def name(self) -> str:

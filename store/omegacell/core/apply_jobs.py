@@ -14,7 +14,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, StopCause, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
@@ -74,13 +74,16 @@ def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `StopJob`."""
+    """Judge a `StopJob`. For its deadline a job that is at rest is left alone."""
     row = cell.jobs.row_of(command.job)
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
-    if cell.jobs.stopping[row]:
+    is_for_deadline = command.cause is StopCause.DEADLINE
+    if is_for_deadline and not 0 <= int(cell.jobs.deadline[row]) <= cell.elapsed:
+        return refuse(Reason.NOT_DUE)
+    if cell.jobs.stopping[row] or (is_for_deadline and not cell.jobs.is_active(row)):
         return Verdict()
-    return Verdict(write=partial(_write_stop, cell, row, stamp=stamp))
+    return Verdict(write=partial(_write_stop, cell, row, cause=command.cause, stamp=stamp))
 
 
 def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -111,6 +114,8 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = command.submitted_at_us
     jobs.created_at[row] = stamp.revision
+    if spec.deadline_us:
+        jobs.deadline[row] = cell.elapsed + spec.deadline_us
     state = TaskState.HELD if find_unmet(cell, spec) else TaskState.PENDING
     jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
@@ -121,13 +126,14 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
     if not cell.jobs.stopping[row]:
-        _write_stop(cell, row, stamp=stamp)
+        _write_stop(cell, row, cause=StopCause.ASKED, stamp=stamp)
     _write_create(cell, command, stamp=stamp)
 
 
-def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def _write_stop(cell: Cell, row: int, *, cause: StopCause, stamp: Stamp) -> None:
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
+    cell.jobs.stop_cause[row] = cause
     first = int(cell.jobs.offset[row])
     _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
     cell.jobs.why[row] = None

@@ -92,6 +92,15 @@ class Stopping(IntEnum):
     EVICT = 2
 
 
+class StopCause(IntEnum):
+    """Why a job is stopped."""
+
+    ASKED = 0
+    """Somebody asked for it, or put another job in its place."""
+    DEADLINE = 1
+    """Its deadline has passed."""
+
+
 class OnPartition(IntEnum):
     """What the machine does with a task when the machine loses the cell for longer than its lease."""
 
@@ -165,6 +174,7 @@ class JobSpec:
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
         max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
+        deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
     """
 
@@ -190,6 +200,7 @@ class JobSpec:
     is_health_checked: bool = False
     after: tuple[Dependency, ...] = ()
     max_run_us: int = 0
+    deadline_us: int = 0
 
     @property
     def is_gang(self) -> bool:

@@ -193,6 +193,7 @@ def check_spec(spec: JobSpec) -> None:
         and 0 <= spec.restart_delay_us <= MAX_QUANTITY
         and 0 <= spec.grace_us <= MAX_QUANTITY
         and 0 <= spec.max_run_us <= MAX_QUANTITY
+        and 0 <= spec.deadline_us <= MAX_QUANTITY
         and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
@@ -217,6 +218,7 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
     check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
     check_range("max_run_us", spec.max_run_us, 0, MAX_QUANTITY)
+    check_range("deadline_us", spec.deadline_us, 0, MAX_QUANTITY)
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")

@@ -44,6 +44,7 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
     message.max_run_us = spec.max_run_us
+    message.deadline_us = spec.deadline_us
     if spec.gang is not None:
         message.gang.SetInParent()
         message.gang.size, message.gang.least = spec.gang.size, spec.gang.least
@@ -78,6 +79,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         is_health_checked=message.is_health_checked,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
         max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 

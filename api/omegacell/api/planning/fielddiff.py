@@ -142,6 +142,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "max_run_us": _limit("time_limit"),
+    "deadline_us": _limit("deadline"),
     "payload": _nothing,
     "after": _after,
 }

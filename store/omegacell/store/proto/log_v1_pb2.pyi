@@ -71,6 +71,11 @@ class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONDITION_ENDED: _ClassVar[Condition]
     CONDITION_AVAILABLE: _ClassVar[Condition]
 
+class StopCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STOP_CAUSE_ASKED: _ClassVar[StopCause]
+    STOP_CAUSE_DEADLINE: _ClassVar[StopCause]
+
 class EvictCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVICT_CAUSE_OPERATOR: _ClassVar[EvictCause]
@@ -136,6 +141,8 @@ EFFECT_PREFER_NOT: Effect
 CONDITION_SUCCEEDED: Condition
 CONDITION_ENDED: Condition
 CONDITION_AVAILABLE: Condition
+STOP_CAUSE_ASKED: StopCause
+STOP_CAUSE_DEADLINE: StopCause
 EVICT_CAUSE_OPERATOR: EvictCause
 EVICT_CAUSE_UNHEALTHY: EvictCause
 EVICT_CAUSE_DRAIN: EvictCause
@@ -413,7 +420,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "max_run_us", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -436,6 +443,7 @@ class JobSpec(_message.Message):
     AFTER_FIELD_NUMBER: _ClassVar[int]
     MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -458,7 +466,8 @@ class JobSpec(_message.Message):
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
     max_run_us: int
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -471,10 +480,12 @@ class SubmitJob(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ...) -> None: ...
 
 class StopJob(_message.Message):
-    __slots__ = ("job",)
+    __slots__ = ("job", "cause")
     JOB_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     job: int
-    def __init__(self, job: _Optional[int] = ...) -> None: ...
+    cause: StopCause
+    def __init__(self, job: _Optional[int] = ..., cause: _Optional[_Union[StopCause, str]] = ...) -> None: ...
 
 class ForgetJob(_message.Message):
     __slots__ = ("job",)

@@ -103,7 +103,7 @@ def _head(job: Job) -> Table:
     cpu_milli, memory_bytes, disk_bytes = spec.resources
     rows = [
         ("id", f"#{job.job_id}" if job.is_current else f"#{job.job_id}, replaced by a newer job of that name"),
-        ("state", job.state.name.lower()),
+        ("state", describe_state(job)),
         (
             "kind",
             f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}"
@@ -118,6 +118,7 @@ def _head(job: Job) -> Table:
         *placement_rows(spec.placement),
         *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
         *([("time limit", duration(spec.max_run_us))] if spec.max_run_us else []),
+        *([("deadline", _describe_deadline(job))] if spec.deadline_us else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
@@ -127,6 +128,18 @@ def _head(job: Job) -> Table:
         ),
     ]
     return Table(columns=("JOB", job.name), rows=rows, title="")
+
+
+def describe_state(job: Job) -> str:
+    """Return a job's state in words: one that was stopped at its deadline says so."""
+    return job.state.name.lower() + (" at its deadline" if job.is_stopped_late else "")
+
+
+def _describe_deadline(job: Job) -> str:
+    after = f"{duration(job.spec.deadline_us)} after its submission"
+    if job.state.is_ended or job.is_stopped_late:
+        return after
+    return f"{after}, {'passed' if not job.deadline_left_us else f'in {duration(job.deadline_left_us)}'}"
 
 
 def describe_devices(spec: JobSpec) -> str:
