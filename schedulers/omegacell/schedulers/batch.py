@@ -25,9 +25,7 @@ STEP: Final = 0.02
 class BatchScheduler:
     """Packs tasks where they strand the least, at random among machines about as good, and in lots of its own."""
 
-    def __init__(self) -> None:
-        """Begin with nothing drawn."""
-        self._leaning = Leaning()
+    _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put tasks one after the other where the next one costs least; all of a gang, or none.
@@ -35,6 +33,8 @@ class BatchScheduler:
         Cost: O(machines), a few passes over a column.
         """
         [group] = pending
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
         keys = self._leaning.keys(group, cell, ctx)
         rules = group.spec.placement
         if rules.affinities or rules.spreads or rules.neighbours or cell.is_crowded(group):

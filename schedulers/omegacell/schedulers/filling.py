@@ -22,8 +22,12 @@ Cost: TypeAlias = Callable[[Floats, Floats], Floats]
 ``left`` is free before the task is placed, ``ask`` is what it asks for. Returns ``(...)``; lower is better.
 """
 
-BLOCK: Final = 256
+BLOCK: Final = 1_024
 """Tasks filled in at once: bounds the table of costs, machines x tasks on each."""
+
+WIDTH: Final = 32
+DEPTH: Final = 16
+"""Machines, and tasks on each, for which costs are tabled at first."""
 
 
 def shares_of(amounts: NDArray[np.int64], capacity: NDArray[np.int64]) -> Floats:
@@ -55,7 +59,7 @@ def shares_on(
     >>> left.tolist(), ask.tolist()
     ([[0.25]], [[0.5]])
     """
-    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()]
+    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()] or [0]
     wanted = np.zeros(capacity.shape[1], np.int64)
     wanted[: len(amounts)] = amounts
     own = capacity if rows is None else capacity.take(rows, axis=0)
@@ -121,17 +125,26 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
 
 
 def _fill_block(cost: Cost, machines: Candidates, count: int) -> Rows:
-    best = find_cheapest(cost(machines.left, machines.ask) + machines.handicap, machines, count)
-    if count == 1:
-        return best
-    limit = np.minimum(machines.room[best], count)
-    levels = np.arange(int(limit.max()))
-    left, ask = machines.left[best, None, :], machines.ask[best, None, :]
-    costs = cost(left - levels[:, None] * ask, ask) + (machines.handicap[best, None] + machines.step * levels)
-    highest = np.maximum.accumulate(costs, axis=1)
-    places, depths = np.nonzero(levels < limit[:, None])
-    order = np.lexsort((depths, machines.ties[best][places], highest[places, depths]))[:count]
-    return best[places[order]]
+    """Fill in so many tasks at once, on a table of costs that grows until it surely holds all that are taken."""
+    costs = cost(machines.left, machines.ask) + machines.handicap
+    best = find_cheapest(costs, machines, count)
+    width, depth = (1, 1) if count == 1 else (WIDTH, DEPTH)
+    while True:
+        some = best[:width]
+        limit = np.minimum(machines.room[some], count)
+        levels = np.arange(min(depth, int(limit.max())))
+        left, ask = machines.left[some, None, :], machines.ask[some, None, :]
+        own = cost(left - levels[:, None] * ask, ask) + (machines.handicap[some, None] + machines.step * levels)
+        highest = np.maximum.accumulate(own, axis=1)
+        places, depths = np.nonzero(levels < limit[:, None])
+        order = np.lexsort((depths, machines.ties[some][places], highest[places, depths]))[:count]
+        places, depths = places[order], depths[order]
+        # nothing is missed beyond the table's edges: not the next machine, and no task after the last of a column
+        is_wide = width >= len(best) or (len(order) == count and highest[places[-1], depths[-1]] < costs[best[width]])
+        is_deep = not ((depths == len(levels) - 1) & (limit[places] > len(levels))).any()
+        if is_wide and is_deep:
+            return some[places]
+        width, depth = width * (1 if is_wide else 2), depth * (1 if is_deep else 2)
 
 
 def find_cheapest(costs: Floats, machines: Candidates, count: int) -> Rows:

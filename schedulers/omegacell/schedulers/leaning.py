@@ -41,16 +41,16 @@ class Leaning:
         Cost: O(machines), a few additions.
         """
         count = cell.machine_count
-        keys = np.add(cell.costs(group, cost_of_stranding), self._noises(count, ctx.rng), dtype=np.float64)
+        keys: Floats = cell.costs(group, cost_of_stranding) + self._noises(count, ctx.rng)
         if cell.lot.of > 1:
             if self._lot != (cell.lot, count):
-                self._lot, self._charges = (cell.lot, count), self._charge * cell.lot.find_others(count)
+                self._lot, self._charges = (cell.lot, count), np.where(cell.lot.find_others(count), self._charge, 0.0)
             keys += self._charges
         return keys
 
     def _noises(self, count: int, rng: np.random.Generator) -> Floats:
         if len(self._table) != 2 * count:
-            self._table = self._noise * rng.random(2 * count)
+            self._table = rng.random(2 * count) * self._noise
         start = int(rng.integers(count + 1))
         return self._table[start : start + count]
 

@@ -23,13 +23,13 @@ HELD: Final = 10.0
 class ServiceScheduler:
     """Spreads a job over all machines, first to where it strands the least; a gang is placed whole or not at all."""
 
-    def __init__(self) -> None:
-        """Begin with nothing drawn."""
-        self._leaning = Leaning()
+    _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put tasks where the job has fewest, and among those where they strand the least. Cost: O(machines)."""
         [group] = pending
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
         keys = self._leaning.keys(group, cell, ctx)
         placed = cell.machines_of(group)
         held = np.bincount(placed, minlength=cell.machine_count)
