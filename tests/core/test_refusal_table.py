@@ -66,6 +66,7 @@ RUNNING = (
     "s2: eligible draining 0",
 )
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
+WATCH = ("s2: eligible cordoned 0", "s2: submit watch system")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
 CASES = [
@@ -151,6 +152,19 @@ CASES = [
          first=("s2: submit late after=sort",)),
     rows(f"s2 seen={NEXT}: release 2 0", "another job of the name since", (0, Reason.STILL_HELD, True, -1, 0, 0),
          first=("s2: submit late after=sort", "s2: submit sort count=1 replace")),
+    rows("s2: release 2 0", "its machine is cordoned", (0, Reason.STILL_HELD, False, -1, 0, 0), first=WATCH),
+    rows(f"s2 seen={NEXT + 1}: release 2 0", "opened and cordoned again since", (0, Reason.STILL_HELD, True, -1, 0, 0),
+         first=(*WATCH, "s2: eligible open 0", "s2: eligible cordoned 0")),
+    rows("s2: hold 2 0", "its machine matches", (0, Reason.NOTHING_HOLDS, False, -1, 0, 0),
+         first=("s2: submit watch system",)),
+    rows(f"s2 seen={NEXT}: hold 2 0", "opened since", (0, Reason.NOTHING_HOLDS, True, -1, 0, 0),
+         first=("s2: submit watch system", "s2: eligible cordoned 0", "s2: eligible open 0")),
+    rows("s2: hold 1 0", "a job of another kind", (0, Reason.NOTHING_HOLDS, False, -1, 0, 0)),
+    rows("s2: hold 2 0", "held already", (0, Reason.TASK_NOT_PENDING, False, -1, 0, 0), first=WATCH),
+    rows("s2: place 2 0>1", "a task of a system job on another's machine",
+         (0, Reason.NOT_ITS_MACHINE, False, -1, 0, 0), first=("s2: submit watch system",)),
+    rows(f"s2 seen={NEXT}: place 2 0>1", "nor is it a conflict when that one changed",
+         (0, Reason.NOT_ITS_MACHINE, False, -1, 0, 0), first=("s2: submit watch system", "s2: eligible cordoned 1")),
     rows("s2: evict 1 0@0", "not placed at all", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0)),
     rows("s2 seen=6: evict 1 0@0", "placed since", (0, Reason.STALE_ATTEMPT, True, -1, 0, 0), first=(PLACE_3,)),
     rows("s2: report started,0:1,1/0@2", "an attempt to come", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),
@@ -273,6 +287,23 @@ CASES = [
     rows("s2: place 2 0>0", "what is not asked for is never short",
          (0, Reason.RESOURCES, False, 0, 3000, 7), first=(
              PLACE_3, "s2: register m0 cpu=1000 memory=1", "s2: inventory 0:2", "s2: submit big cpu=1000")),
+    rows("s2: place 2 0>0 1>0", "two of a gang of four", (0, Reason.GANG_INCOMPLETE, False, -1, 0, 0),
+         (1, Reason.GANG_INCOMPLETE, False, -1, 0, 0), first=("s2: submit odd count=4 gang=0:0",)),
+    rows("s2: place 2 0>0 2>0 3>0", "one of a pair; another pair stands", (0, Reason.GANG_INCOMPLETE, False, -1, 0, 0),
+         first=("s2: submit odd count=4 gang=2:0",)),
+    rows(f"s2 seen={NEXT + 1}: place 2 0>0", "the other was at rest and is evicted since",
+         (0, Reason.GANG_INCOMPLETE, True, -1, 0, 0),
+         first=("s2: submit odd count=3 gang=0:3", "s2: place 2 0>0 1>0 2>0", "s2: evict 2 0@1 1@1",
+                "s2: report exited,0:1,2/0@1,0,15 exited,0:1,2/1@1,0,15")),
+    rows("s2: place 2 0>0 1>1 2>0 3>0", "what fell with another of its group",
+         (0, Reason.GANG_PARTNER, False, -1, 0, 0), (1, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         first=("s2: submit odd count=4 gang=2:0",)),
+    rows("s2: place 2 0>0 1>1 2>0 3>0", "a group that gets too little takes no room from the next",
+         (0, Reason.GANG_PARTNER, False, -1, 0, 0), (1, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         first=("s2: submit odd count=4 cpu=2000 gang=2:0",)),
+    rows("s2: place 2 2>0 0>0 3>0 1>1", "whatever the order of the claims",
+         (1, Reason.GANG_PARTNER, False, -1, 0, 0), (3, Reason.MACHINE_NOT_UP, False, -1, 0, 0),
+         first=("s2: submit odd count=4 cpu=2000 gang=2:0",)),
     rows("s2 gang: place 1 0>0 1>1 2>0", "with its partners", (0, Reason.GANG_PARTNER, False, -1, 0, 0),
          (1, Reason.MACHINE_NOT_UP, False, -1, 0, 0), (2, Reason.GANG_PARTNER, False, -1, 0, 0)),
     rows("s2 gang seen=4: place 1 0>0 1>1", "partners of a conflict", (0, Reason.GANG_PARTNER, True, -1, 0, 0),

@@ -1,5 +1,6 @@
 """How the slow twin judges scheduling transactions: claim by claim, in order, on a copy of what is taken so far."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
@@ -11,6 +12,7 @@ from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSIO
 from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
+from tests.support.oracle_system import is_system
 from tests.support.oracle_tasks import ACTIVE, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
@@ -68,8 +70,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
     found: list[Granted | Marked | Row] = []
     for command in commands:
         if isinstance(command, Place):
-            for index, row in zip(command.indices.tolist(), command.machines.tolist(), strict=True):
-                found.append(judge_claim(judging, command.job, index, row, len(found)))
+            found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
                 found.append(judge_eviction(judging, command, index, attempt, len(found)))
@@ -94,6 +95,49 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
             job.why = (command.task_count, command.lacks, command.note)
             settle(state, job)
     return Verdict(state.revision, Status.PARTIAL if rows else Status.COMMITTED, granted=len(granted), rows=tuple(rows))
+
+
+def judge_place(judging: Judging, command: Place, first: int) -> list[Granted | Row]:
+    """Judge the claims of one `Place` in order, those of a gang group by group: too little of a group is refused.
+
+    ``first`` is the position of its first claim in the transaction.
+    """
+    claims = list(zip(command.indices.tolist(), command.machines.tolist(), strict=True))
+    job = judging.state.jobs.get(command.job)
+    gang = None if job is None else job.spec.gang
+    if job is None or gang is None:
+        return [judge_claim(judging, command.job, *claim, first + at) for at, claim in enumerate(claims)]
+    size = gang.size or job.count
+    answers: dict[int, Granted | Row] = {}
+    for group in sorted({index // size if gang.size else 0 for index, _ in claims}):
+        mine = [at for at, (index, _) in enumerate(claims) if (index // size if gang.size else 0) == group]
+        before = deepcopy((judging.taken, judging.ports, judging.cursors, judging.devices))
+        kept = list(judging.tasks), list(judging.claims), list(judging.granted)
+        said = {at: judge_claim(judging, job.id, *claims[at], first + at) for at in mine}
+        members = range(group * size, min(job.count, (group + 1) * size))
+        placed = [
+            index
+            for index in members
+            if job.tasks[index].state not in (TaskState.PENDING, TaskState.HELD) or (job.id, index) in judging.tasks
+        ]
+        is_enough = len(placed) >= min(gang.least or len(members), len(members))
+        if not is_enough and any(isinstance(each, Granted) for each in said.values()):
+            judging.taken, judging.ports, judging.cursors, judging.devices = before
+            judging.tasks, judging.claims, judging.granted = kept
+            said = refuse_group(said, first, is_job_changed=judging.has_changed(job.changes))
+        answers |= said
+    return [answers[at] for at in range(len(claims))]
+
+
+def refuse_group(said: dict[int, Granted | Row], first: int, *, is_job_changed: bool) -> dict[int, Granted | Row]:
+    """Refuse what was granted of a group: with what was refused of it, else because it was too little."""
+    refused = [each for each in said.values() if isinstance(each, tuple)]
+    reason = Reason.GANG_PARTNER if refused else Reason.GANG_INCOMPLETE
+    is_conflict = any(each[2] for each in refused) if refused else is_job_changed
+    return {
+        at: each if isinstance(each, tuple) else (first + at, reason, is_conflict, -1, 0, 0)
+        for at, each in said.items()
+    }
 
 
 def gang_rows(found: list[Granted | Marked | Row]) -> list[Row]:
@@ -126,6 +170,8 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
         return (position, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)
     if index >= job.count:
         return (position, Reason.UNKNOWN_TASK, is_job_changed, -1, 0, 0)
+    if is_system(job.spec) and index != row:
+        return (position, Reason.NOT_ITS_MACHINE, False, -1, 0, 0)
     if job.tasks[index].state != TaskState.PENDING:
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:

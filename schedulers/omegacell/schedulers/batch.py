@@ -42,8 +42,9 @@ class BatchScheduler:
         else:
             keys -= cell.wishes(group)  # of taints that ask to place elsewhere
             machines = _fill(group, cell, keys)
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)
 

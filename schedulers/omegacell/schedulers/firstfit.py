@@ -33,8 +33,9 @@ class FirstFitScheduler:
             machines = self._first_fit(group, cell, ctx.rng)
         else:
             machines = self._fit_by_rules(group, cell, ctx.rng)
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)
 

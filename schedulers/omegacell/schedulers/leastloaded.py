@@ -22,7 +22,7 @@ LOAD_STEPS = 32
 
 
 class LeastLoadedScheduler:
-    """Spreads over all machines by the job's own tasks there, then by load; a gang is placed whole or not at all."""
+    """Spreads over all machines by the job's own tasks there, then by load; of a gang enough are placed, or none."""
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put tasks where the job has fewest, and among those on the least loaded machines. Cost: O(machines)."""
@@ -30,8 +30,8 @@ class LeastLoadedScheduler:
         room = cell.room(group)
         candidates = np.flatnonzero(room)
         is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
-        if group.spec.is_gang and is_plain and int(np.minimum(room, group.count).sum()) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {int(room.sum())}")
+        if group.spec.is_gang and is_plain and int(np.minimum(room, group.count).sum()) < group.least:
+            ctx.explain(group, group.word_lack(int(room.sum())))
             return NOTHING
         held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
         if group.spec.placement is not NO_RULES or not is_plain:
@@ -44,8 +44,8 @@ class LeastLoadedScheduler:
 
     def _answer(self, group: TaskGroup, machines: NDArray[np.int64], ctx: Context) -> Placement:
         """Claim the machines that were chosen; a gang that was not chosen whole is not placed."""
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)} that keep its rules")
+        if group.spec.is_gang and len(machines) < group.least:
+            ctx.explain(group, group.word_lack(len(machines), that=" that keep its rules"))
             return NOTHING
         return Placement.of(group, machines)
 

@@ -69,7 +69,7 @@ def load_class(target: str) -> type[Any]:
     >>> load_class("batch2")
     Traceback (most recent call last):
     omegacell.core.errors.PluginError: scheduler 'batch2': no such name is installed (there are: batch, \
-first-fit, least-loaded, service); write module:Class or a path to a file for others
+first-fit, least-loaded, service, system); write module:Class or a path to a file for others
     """
     path, _, class_name = target.rpartition(":") if ".py:" in target else (target, "", "")
     if path.endswith(".py"):

@@ -21,7 +21,7 @@ HELD: Final = 10.0
 
 
 class ServiceScheduler:
-    """Spreads a job over all machines, first to where it strands the least; a gang is placed whole or not at all."""
+    """Spreads a job over all machines, first to where it strands the least; of a gang enough, or none."""
 
     _leaning: Leaning | None = None
 
@@ -42,7 +42,8 @@ class ServiceScheduler:
             keys -= cell.wishes(group)  # of taints that ask to place elsewhere
             rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
             machines = level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)

@@ -60,7 +60,7 @@ def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> p
     """Return what a scheduler said of tasks that it found no place for, the nearest machines first."""
     lacks, spec = nearest_first(said.lacks), cell.jobs.spec_of(row)
     capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
-    held = (word_cap(cell, row, task_count=task_count) or "waits to be tried again") if capped else ""
+    held = (word_cap(cell, row) or "waits to be tried again") if capped else ""
     summary = held or said.note or word_lacks(lacks, spec)
     return pb.PendingReason(summary=summary, task_count=task_count, lacks=view_lacks(lacks, spec))
 
@@ -126,6 +126,11 @@ def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
         return "no machine is in the cell"
     nearest = lacks[0]
     total = sum(lack.machine_count for lack in lacks)
+    return f"{nearest.machine_count} of {total} machines {word_lack(nearest, spec)}"
+
+
+def word_lack(nearest: Lack, spec: JobSpec) -> str:
+    """Return what some machines lack, as the rest of a sentence about them."""
     is_one = nearest.machine_count == 1
     if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
         words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
@@ -135,7 +140,7 @@ def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
         words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
     else:
         words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
-    return f"{nearest.machine_count} of {total} machines {words}"
+    return words
 
 
 def _word_devices(lack: Lack, request: DeviceRequest) -> str:
