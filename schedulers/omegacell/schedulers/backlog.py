@@ -31,6 +31,7 @@ from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
 from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
 from omegacell.schedulers.grouping import find_least
+from omegacell.schedulers.lots import Lot
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -106,6 +107,10 @@ class Backlog:
     def is_looking_for_room(self) -> bool:
         """Whether machines that change may help a job: one is parked, or may be once it was decided on."""
         return bool(self._counts[Standing.PARKED] or self._counts[Standing.DECIDING])
+
+    def lot_at(self, revision: int) -> Lot:
+        """Return which machines this instance had better take at a revision."""
+        return Lot.at(revision, instance=self.instance, instances=self._instances)
 
     def find(self, job: JobId) -> Entry | None:
         """Return a waiting job's entry, or None."""

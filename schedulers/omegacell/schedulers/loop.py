@@ -234,7 +234,7 @@ class Loop:
             chosen = self._choose(now_us, tentative, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
-            tentative = tentative or Tentative(self.cell)
+            tentative = tentative or Tentative(self.cell, lot=self._backlog.lot_at(self.cell.revision))
             for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
                 self.statistics.count_decision(decision)
                 if decision.commands:
