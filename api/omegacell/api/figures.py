@@ -30,6 +30,8 @@ KINDS: Final = (
     "evict",
     "unplaced",
     "release",
+    "hold",
+    "grow",
     "register",
     "inventory",
     "lose",

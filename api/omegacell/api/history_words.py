@@ -20,8 +20,8 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, StopCause
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import JobSpec, Kind, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -49,6 +49,8 @@ KINDS: Final = {
     "Evict": "evict",
     "Unplaced": "unplaced",
     "ReleaseTasks": "release",
+    "HoldTasks": "hold",
+    "GrowSystemJob": "grow",
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
@@ -77,10 +79,13 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case ReleaseTasks():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(count_of(len(command.indices), "held task"))
+            case HoldTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(f"{count_of(len(command.indices), 'task')} whose machine does not match")
             case SubmitJob():
                 jobs[command.spec.name] = None
                 words.append(_describe_submit(command))
-            case StopJob() | ForgetJob():
+            case StopJob() | ForgetJob() | GrowSystemJob():
                 jobs[name_of_job(cell, command.job)] = None
                 is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
                 words += ["at its deadline"] if is_late else []
@@ -96,7 +101,8 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
 def _describe_submit(command: SubmitJob) -> str:
     names = [each.job for each in command.spec.after]
     after = f", after {' and '.join(names)}" if len(names) <= 3 else f", after {len(names)} jobs"
-    return count_of(command.spec.count, "task") + (after if names else "") + (", replace" if command.replace else "")
+    count = "a task a machine" if command.spec.kind is Kind.SYSTEM else count_of(command.spec.count, "task")
+    return count + (after if names else "") + (", replace" if command.replace else "")
 
 
 def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command

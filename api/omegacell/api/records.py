@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from omegacell.core.dependencies import Condition
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
 
 
@@ -154,12 +154,16 @@ class JobWait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldReason:
-    """What held tasks wait for besides a machine: as a sentence, and each job that is not there yet."""
+    """What held tasks wait for besides a machine: as a sentence, and each job that is not there yet.
+
+    Of a system job ``lacks`` counts the machines that do not match, by reason.
+    """
 
     summary: str
     task_count: int
     waits: tuple[JobWait, ...]
     is_stuck: bool
+    lacks: tuple["Lack", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +204,12 @@ class Job:
     def name(self) -> str:
         """The job's name."""
         return self.spec.name
+
+    @property
+    def wanted_count(self) -> int:
+        """Tasks that are to run now: all; of a system job those whose machine matches, the others being held."""
+        held = self.counts.get(TaskState.HELD, 0) if self.spec.kind is Kind.SYSTEM else 0
+        return self.spec.count - held
 
     @property
     def active_count(self) -> int:
@@ -243,7 +253,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
+
+    Of a system job: ``own_machine`` is the machine that it belongs to, ``mismatch`` why that is none for a held task.
+    """
 
     index: int
     state: TaskState
@@ -254,6 +267,8 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    own_machine: str = ""
+    mismatch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch"}
+CLASS_OF_KIND: Final = {"service": "latency_sensitive", "system": "latency_sensitive", "batch": "batch"}
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -81,18 +81,18 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
 
 def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submission:
     """Return what is submitted for a job file."""
-    is_service = job.kind == "service"
-    kind = Kind.SERVICE if is_service else Kind.BATCH
+    kind = Kind[job.kind.upper()]
+    is_batch = kind is Kind.BATCH
     if job.priority is not None:
         band, number = Band[job.priority.band.upper()], job.priority.number
     else:
-        band, number = (Band.PRODUCTION if is_service else Band.BATCH), 0
+        band, number = (Band.BATCH if is_batch else Band.PRODUCTION), 0
     max_restarts = job.restarts.max
     if max_restarts is None:
-        max_restarts = -1 if is_service else 0
+        max_restarts = 0 if is_batch else -1
     max_unavailable = job.max_unavailable
     if max_unavailable is None:
-        max_unavailable = 1 if is_service else NO_LIMIT
+        max_unavailable = 1 if kind is Kind.SERVICE else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),

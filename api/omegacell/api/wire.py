@@ -157,7 +157,11 @@ def read_held(message: pb.HeldReason) -> records.HeldReason:
         for wait in message.waits
     )
     return records.HeldReason(
-        summary=message.summary, task_count=message.task_count, waits=waits, is_stuck=message.is_stuck
+        summary=message.summary,
+        task_count=message.task_count,
+        waits=waits,
+        is_stuck=message.is_stuck,
+        lacks=read_lacks(message.lacks),
     )
 
 
@@ -218,6 +222,8 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                own_machine=columns.own_machines[place] if columns.own_machines else "",
+                mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
         )
     return tuple(tasks)

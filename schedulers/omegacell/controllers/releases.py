@@ -4,8 +4,9 @@ Unlike the other proposers this one is woken by what was folded, not by ticks: a
 one that it waited for. It keeps an index from names to the jobs that wait for them, so that a fold costs what it
 touched, and jobs that wait for nothing cost a look at one number.
 
-Every server proposes; the judge releases each task once. All that is kept here follows from the cell: after a reload,
-or in the next server after a `kill -9`, `load` finds it again.
+System jobs are left to `system_jobs`: their tasks wait for machines, too. Every server proposes; the judge releases
+each task once. All that is kept here follows from the cell: after a reload, or in the next server after a `kill -9`,
+`load` finds it again.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.deltas import Delta
 from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.holds import find_unmet
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.units import JobId
 
 JOBS_PER_STEP: Final = 256
@@ -44,7 +45,8 @@ class Releases:
     def load(self, cell: Cell) -> None:
         """Forget what was known and look at every job of a cell. Cost: O(jobs)."""
         self._names, self._waiting, self._due = {}, {}, {}
-        for row in np.flatnonzero((cell.jobs.id > 0) & (cell.jobs.counts[:, TaskState.HELD] > 0)).tolist():
+        is_held = (cell.jobs.counts[:, TaskState.HELD] > 0) & (cell.jobs.kind != Kind.SYSTEM)
+        for row in np.flatnonzero((cell.jobs.id > 0) & is_held).tolist():
             self._note_held(cell, row, JobId(int(cell.jobs.id[row])))
 
     def note(self, cell: Cell, delta: Delta) -> None:
@@ -57,7 +59,7 @@ class Releases:
             if row is None:
                 self._drop(job)
                 continue
-            if cell.jobs.counts[row, TaskState.HELD]:
+            if cell.jobs.counts[row, TaskState.HELD] and cell.jobs.kind[row] != Kind.SYSTEM:
                 self._note_held(cell, row, job)
             elif job in self._names:
                 self._drop(job)

@@ -7,7 +7,7 @@ makes a task fit or who gives way to it: the tasks of all jobs before and after 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Int32s
 from omegacell.core.commands import SubmitJob, Unplaced
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.outcomes import Change, Outcome, Status
 from omegacell.core.units import JobId
 from omegacell.schedulers.actions import Clock
@@ -267,7 +267,7 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
     tasks = _compare(cell, draft, rows, is_replaced=is_replaced)
     is_pending = tasks.counts[Action.PENDING] > 0
     return JobPlan(
-        spec=draft.command.spec,
+        spec=_counted(cell, draft),
         before=draft.spec_before,
         outcome=draft.outcome,
         job=draft.job,
@@ -276,6 +276,15 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
         held_us=draft.held_us if is_pending else None,
         is_cut_off=draft.is_cut_off and is_pending,
     )
+
+
+def _counted(cell: Cell, draft: _Draft) -> JobSpec:
+    """Return a planned spec with the count that the cell gives it: nobody chooses that of a system job."""
+    spec, row = draft.command.spec, cell.jobs.row_of(draft.job)
+    if spec.kind is not Kind.SYSTEM:
+        return spec
+    known = draft.spec_before if row is None else cell.jobs.spec_of(row)
+    return spec if known is None else replace(spec, count=known.count)
 
 
 def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> TaskColumns:

@@ -1,60 +1,49 @@
-"""The service scheduler: careful, looks at every machine, and spreads a job over as many of them as it can.
+"""The service scheduler: a job over as many machines as it can, and among machines where its tasks strand the least.
 
-A service lives long and should survive the loss of a machine, so its tasks go one to a machine before any machine gets
-a second, to the least loaded machines first. Loads that are nearly equal are taken in random order, because two
-schedulers that agree on the one best machine conflict on it.
+A service lives long and should survive the loss of a machine, so its tasks lie on as many as they can. Which of them is
+decided as for batch jobs (`leaning`). The least loaded, as it was before, is worst fit: it leaves a little room
+everywhere and none for a large task (Borg, section 3.2, left E-PVM for this). ``least-loaded`` still does so.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
-from omegacell.schedulers.scoring import Floats, level_out, load_after
+from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.scoring import level_out
 from omegacell.schedulers.view import CellView
 
-LOAD_STEPS = 32
-"""Loads are compared in steps of this fraction of a machine."""
+HELD: Final = 10.0
+"""What each task of the job that a machine has counts in the order: more than all else together."""
 
 
 class ServiceScheduler:
-    """Spreads over all machines by the job's own tasks there, then by load; of a gang enough are placed, or none."""
+    """Spreads a job over all machines, first to where it strands the least; of a gang enough, or none."""
+
+    _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
-        """Put tasks where the job has fewest, and among those on the least loaded machines. Cost: O(machines)."""
+        """Put tasks where the job has fewest, and among those where they strand the least. Cost: O(machines)."""
         [group] = pending
-        room = cell.room(group)
-        candidates = np.flatnonzero(room)
-        is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
-        if group.spec.is_gang and is_plain and int(np.minimum(room, group.count).sum()) < group.least:
-            ctx.explain(group, group.word_lack(int(room.sum())))
-            return NOTHING
-        held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
-        if group.spec.placement is not NO_RULES or not is_plain:
-            loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
-            loads[candidates] += held * (LOAD_STEPS + 2)
-            return self._answer(group, choose(cell, group, room=room, first=loads), ctx)
-        first = self._first(load_after(cell, group)[candidates], held, group.count, ctx.rng)
-        order = candidates[first]
-        return Placement.of(group, level_out(order, room[order], group.count, held=held[first]))
-
-    def _answer(self, group: TaskGroup, machines: NDArray[np.int64], ctx: Context) -> Placement:
-        """Claim the machines that were chosen; a gang that was not chosen whole is not placed."""
-        if group.spec.is_gang and len(machines) < group.least:
-            ctx.explain(group, group.word_lack(len(machines), that=" that keep its rules"))
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
+        keys = self._leaning.keys(group, cell, ctx)
+        placed = cell.machines_of(group)
+        held = np.bincount(placed, minlength=cell.machine_count)
+        if len(placed):
+            keys += HELD * held
+        rules = group.spec.placement
+        if rules.affinities or rules.spreads or rules.neighbours or cell.is_crowded(group):
+            machines = choose(cell, group, room=cell.room(group), first=keys)
+        else:
+            keys -= cell.wishes(group)  # of taints that ask to place elsewhere
+            rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
+            machines = level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)
-
-    def _first(self, loads: Floats, held: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the ``count`` places that come first by tasks held, then by load, in this order.
-
-        No other can get a task: each before it takes at least one. Cost: O(places), without sorting them all.
-        """
-        keys = held * (LOAD_STEPS + 2) + np.floor(loads * LOAD_STEPS) + rng.random(len(loads))
-        if len(keys) <= count:
-            return np.argsort(keys, kind="stable")
-        first = np.argpartition(keys, count - 1)[:count]
-        return first[np.argsort(keys[first], kind="stable")]

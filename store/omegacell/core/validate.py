@@ -30,8 +30,8 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -70,6 +70,7 @@ from omegacell.core.validate_values import (
     check_devices,
     check_name,
     check_range,
+    check_system,
     check_text,
     check_vector,
 )
@@ -146,7 +147,7 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_release(command: ReleaseTasks) -> None:
+def _check_holds(command: ReleaseTasks | HoldTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
     check_range("job", command.job, 1, _MAX_ID)
 
@@ -156,7 +157,7 @@ def _check_submit(command: SubmitJob) -> None:
     check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
 
 
-def _check_job(command: StopJob | ForgetJob) -> None:
+def _check_job(command: StopJob | ForgetJob | GrowSystemJob) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
@@ -190,10 +191,8 @@ def check_spec(spec: JobSpec) -> None:
         1 <= spec.count <= MAX_TASKS_PER_JOB
         and 0 <= spec.priority <= 1_000_000
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and 0 <= spec.restart_delay_us <= MAX_QUANTITY
-        and 0 <= spec.grace_us <= MAX_QUANTITY
-        and 0 <= spec.max_run_us <= MAX_QUANTITY
-        and 0 <= spec.deadline_us <= MAX_QUANTITY
+        and min(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) >= 0
+        and max(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) <= MAX_QUANTITY
         and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
@@ -209,16 +208,16 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.kind is Kind.SYSTEM:
+        check_system(spec)
 
 
 def _check_numbers(spec: JobSpec) -> None:
     check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
     check_range("priority", spec.priority, 0, 1_000_000)
     check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
-    check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
-    check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
-    check_range("max_run_us", spec.max_run_us, 0, MAX_QUANTITY)
-    check_range("deadline_us", spec.deadline_us, 0, MAX_QUANTITY)
+    for name in ("restart_delay_us", "grace_us", "max_run_us", "deadline_us"):
+        check_range(name, getattr(spec, name), 0, MAX_QUANTITY)
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
@@ -380,7 +379,9 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
-    ReleaseTasks: _check_release,
+    ReleaseTasks: _check_holds,
+    HoldTasks: _check_holds,
+    GrowSystemJob: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: _check_machine,

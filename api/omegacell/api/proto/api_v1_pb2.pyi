@@ -11,6 +11,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
+    KIND_SYSTEM: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -107,6 +108,7 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
+KIND_SYSTEM: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -439,16 +441,18 @@ class JobWait(_message.Message):
     def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., condition: _Optional[_Union[Condition, str]] = ..., done_count: _Optional[int] = ..., wanted_count: _Optional[int] = ..., is_stuck: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
 
 class HeldReason(_message.Message):
-    __slots__ = ("summary", "task_count", "waits", "is_stuck")
+    __slots__ = ("summary", "task_count", "waits", "is_stuck", "lacks")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
     WAITS_FIELD_NUMBER: _ClassVar[int]
     IS_STUCK_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
     summary: str
     task_count: int
     waits: _containers.RepeatedCompositeFieldContainer[JobWait]
     is_stuck: bool
-    def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., waits: _Optional[_Iterable[_Union[JobWait, _Mapping]]] = ..., is_stuck: _Optional[bool] = ...) -> None: ...
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., waits: _Optional[_Iterable[_Union[JobWait, _Mapping]]] = ..., is_stuck: _Optional[bool] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ...) -> None: ...
 
 class Lack(_message.Message):
     __slots__ = ("reason", "dimension", "machine_count")
@@ -471,7 +475,7 @@ class PendingReason(_message.Message):
     def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ...) -> None: ...
 
 class Tasks(_message.Message):
-    __slots__ = ("indices", "states", "stopping", "health", "attempts", "restarts", "machines", "exit_codes", "signals", "notes", "placed_at_us", "started_at_us", "ended_at_us")
+    __slots__ = ("indices", "states", "stopping", "health", "attempts", "restarts", "machines", "exit_codes", "signals", "notes", "placed_at_us", "started_at_us", "ended_at_us", "own_machines", "mismatches")
     INDICES_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
@@ -485,6 +489,8 @@ class Tasks(_message.Message):
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    OWN_MACHINES_FIELD_NUMBER: _ClassVar[int]
+    MISMATCHES_FIELD_NUMBER: _ClassVar[int]
     indices: _containers.RepeatedScalarFieldContainer[int]
     states: _containers.RepeatedScalarFieldContainer[int]
     stopping: _containers.RepeatedScalarFieldContainer[int]
@@ -498,7 +504,9 @@ class Tasks(_message.Message):
     placed_at_us: _containers.RepeatedScalarFieldContainer[int]
     started_at_us: _containers.RepeatedScalarFieldContainer[int]
     ended_at_us: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, indices: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., stopping: _Optional[_Iterable[int]] = ..., health: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., restarts: _Optional[_Iterable[int]] = ..., machines: _Optional[_Iterable[str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., notes: _Optional[_Iterable[int]] = ..., placed_at_us: _Optional[_Iterable[int]] = ..., started_at_us: _Optional[_Iterable[int]] = ..., ended_at_us: _Optional[_Iterable[int]] = ...) -> None: ...
+    own_machines: _containers.RepeatedScalarFieldContainer[str]
+    mismatches: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, indices: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., stopping: _Optional[_Iterable[int]] = ..., health: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., restarts: _Optional[_Iterable[int]] = ..., machines: _Optional[_Iterable[str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., notes: _Optional[_Iterable[int]] = ..., placed_at_us: _Optional[_Iterable[int]] = ..., started_at_us: _Optional[_Iterable[int]] = ..., ended_at_us: _Optional[_Iterable[int]] = ..., own_machines: _Optional[_Iterable[str]] = ..., mismatches: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PastAttempt(_message.Message):
     __slots__ = ("index", "attempt", "machine", "state", "exit_code", "signal", "note", "placed_at_us", "started_at_us", "ended_at_us")

@@ -10,10 +10,11 @@ import numpy as np
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import JobState
 from omegacell.api.server.job_states import find_job_state
+from omegacell.api.server.system_words import view_mismatches
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
 from omegacell.core.dependencies import Condition, Dependency
-from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
+from omegacell.core.holds import find_awaited, find_cycle, find_predecessor
 from omegacell.core.jobs import JobSpec, Kind, TaskState
 
 WAITS_TOLD: Final = 3
@@ -35,7 +36,10 @@ def view_held(cell: Cell, row: int) -> pb.HeldReason | None:
     count = int(cell.jobs.counts[row, TaskState.HELD])
     if not count:
         return None
-    waits = [_view_wait(cell, each) for each in find_unmet(cell, cell.jobs.spec_of(row))]
+    mismatches = view_mismatches(cell, row)
+    if mismatches is not None:
+        return mismatches
+    waits = [_view_wait(cell, each) for each in find_awaited(cell, row)]
     waits.sort(key=lambda wait: (not wait.is_stuck, wait.job))
     told = [f"for {wait.summary}" for wait in waits[:WAITS_TOLD]]
     if len(waits) > WAITS_TOLD:

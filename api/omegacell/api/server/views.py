@@ -13,6 +13,7 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.hold_words import view_held
 from omegacell.api.server.job_states import find_job_state
+from omegacell.api.server.system_words import find_own_names, word_mismatches
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import StopCause, Stopping, TaskState
 from omegacell.core.units import JobId
@@ -107,6 +108,8 @@ def view_tasks(cell: Cell, row: int, rows: NDArray[np.int64]) -> pb.Tasks:
         placed_at_us=tasks.placed_at_us[rows].tolist(),
         started_at_us=tasks.started_at_us[rows].tolist(),
         ended_at_us=tasks.ended_at_us[rows].tolist(),
+        own_machines=find_own_names(cell, row, rows),
+        mismatches=word_mismatches(cell, row, rows),
     )
 
 

@@ -12,7 +12,7 @@ from omegacell.api.cli.output import Format, Table, ago, duration, show, size, s
 from omegacell.api.records import Attempt, ExitNote, Health, HeldReason, Job, JobDetail, Task
 from omegacell.api.spec_gang import describe_gang
 from omegacell.core.dependencies import Dependency
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 
 EXAMPLE = """\
 # A job file: one document a job, several separated by `---`. `omega run FILE` submits it.
@@ -109,7 +109,7 @@ def _head(job: Job) -> Table:
             f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}"
             + (f", {describe_gang(spec.gang)}" if spec.gang is not None else ""),
         ),
-        ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
+        ("tasks", _describe_tasks(job) + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
             f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
@@ -142,6 +142,16 @@ def _describe_deadline(job: Job) -> str:
     return f"{after}, {'passed' if not job.deadline_left_us else f'in {duration(job.deadline_left_us)}'}"
 
 
+def _describe_tasks(job: Job) -> str:
+    """Return how many tasks there are and how they are; of a system job also on how many of the machines."""
+    if job.spec.kind is not Kind.SYSTEM:
+        return f"{job.spec.count}: {describe(job)}"
+    running = max(0, job.counts.get(TaskState.RUNNING, 0) - job.stopping_count)
+    others = job.spec.count - job.wanted_count
+    rest = f", {others} machine{' does' if others == 1 else 's do'} not match" if others else ""
+    return f"on every matching machine: {running} of {job.wanted_count} run{rest} ({describe(job)})"
+
+
 def describe_devices(spec: JobSpec) -> str:
     """Return what devices each task asks for, as the end of a list; nothing when it asks for none."""
     return "".join(
@@ -172,8 +182,11 @@ def held_table(held: HeldReason, *, verb: str = "held") -> Table:
         )
         for wait in held.waits
     ]
-    columns = ("WAITS FOR", "TO BE", "TASKS", "")
-    return Table(columns=columns, rows=rows, title=f"{held.task_count} {verb}: {held.summary}", empty="")
+    title = f"{held.task_count} {verb}: {held.summary}"
+    if held.lacks:
+        lacks = [(f"{lack.reason.lower()} {lack.dimension}".strip(), str(lack.machine_count)) for lack in held.lacks]
+        return Table(columns=("NO MATCH", "MACHINES"), rows=lacks, right=frozenset({"MACHINES"}), title=title, empty="")
+    return Table(columns=("WAITS FOR", "TO BE", "TASKS", ""), rows=rows, title=title, empty="")
 
 
 def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
@@ -203,7 +216,8 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
                 (str(task.index), str(past.attempt), past.state.name.lower(), *describe_run(past), past.message)
             )
         if task.last is None:
-            rows.append((str(task.index), "-", task.state.name.lower(), "-", "-", "-", "-", ""))
+            where = task.own_machine or "-"
+            rows.append((str(task.index), "-", task.state.name.lower(), where, "-", "-", "-", task.mismatch))
             continue
         rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"

@@ -86,13 +86,16 @@ def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submissio
 
 
 def is_there(job: Job, *, has_health: bool) -> bool:
-    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked."""
+    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked.
+
+    A system job is whole on all machines that match.
+    """
     if job.state.is_ended:
         return True
     if job.spec.kind is Kind.BATCH:
         return False
     running = job.counts.get(TaskState.RUNNING, 0) - job.stopping_count
-    return running >= job.spec.count and (not has_health or job.healthy_count >= job.spec.count)
+    return running >= job.wanted_count and (not has_health or job.healthy_count >= job.wanted_count)
 
 
 def _has_health(submission: Submission) -> bool:

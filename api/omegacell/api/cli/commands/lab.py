@@ -67,6 +67,7 @@ def golden(
         "omega lab run --workload JOBS.csv.gz --machines 300 --seconds 7200 --batch-schedulers 4",
         "omega lab run --cell c --seconds 86400 --batch-schedulers 3",
         "omega lab run --workload JOBS.csv --architecture two_level --t-job-service 10 -o json",
+        "omega lab run --cell c --seconds 600 --batch-schedulers 4 --batch-policy batch --service-policy service",
     ),
 )
 def run(
@@ -95,6 +96,15 @@ def run(
     service_schedulers: Annotated[
         int, typer.Option("--service-schedulers", help="Instances for service jobs.", min=1, max=64, metavar="N")
     ] = 1,
+    batch_policy: Annotated[
+        str,
+        typer.Option(
+            "--batch-policy", help="Which scheduler places batch jobs: a name, module:Class or a file.", metavar="NAME"
+        ),
+    ] = "first-fit",
+    service_policy: Annotated[
+        str, typer.Option("--service-policy", help="And which one places services.", metavar="NAME")
+    ] = "least-loaded",
     t_job_batch: Annotated[
         float, typer.Option("--t-job-batch", help="Seconds for a batch job.", min=0.0, metavar="SECONDS")
     ] = 0.1,
@@ -128,6 +138,7 @@ def run(
         shape=(machines, cpus, memory_gb),
         architecture=architecture,
         schedulers=(batch_schedulers, service_schedulers),
+        policies=(batch_policy, service_policy),
         batch_s=(t_job_batch, t_task_batch),
         service_s=(t_job_service, t_task_service),
         is_coarse=coarse,

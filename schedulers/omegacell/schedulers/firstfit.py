@@ -1,0 +1,77 @@
+"""Randomised first fit over a sample: quick, happy with the first machines that have room, and no care for packing.
+
+It is what the simulators of the Omega paper place by (table 2), so the lab compares with it, compiled too
+(`omegacell.simulator.compiled.placing` is its twin, draw for draw). In a cell it is the scheduler ``first-fit``, for
+those who want decisions that cost the least, and have machines to spare (``docs/packing.md``).
+"""
+
+from collections.abc import Sequence
+from math import gcd
+
+import numpy as np
+
+from omegacell.core.placement import NO_RULES
+from omegacell.schedulers.choosing import choose, is_indifferent
+from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.scoring import Rows, waves
+from omegacell.schedulers.view import CellView
+
+SPARE = 24
+"""Machines sampled beyond twice the number of tasks."""
+
+
+class FirstFitScheduler:
+    """Randomised first fit over a sample; the whole cell only when the sample has too little room."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Put as many tasks as fit on random machines, one on each before a second on any.
+
+        Cost: O(tasks) when there is room, O(machines) when there is little, or the job has rules that rank machines.
+        """
+        [group] = pending
+        if group.spec.placement is NO_RULES and not cell.is_crowded(group):
+            machines = self._first_fit(group, cell, ctx.rng)
+        else:
+            machines = self._fit_by_rules(group, cell, ctx.rng)
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
+            return NOTHING
+        return Placement.of(group, machines)
+
+    def _fit_by_rules(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
+        """Fit a job with placement rules: when none of them ranks machines, a sample will do here too."""
+        wanted = 2 * group.count + SPARE
+        if wanted < cell.machine_count and is_indifferent(cell, group):
+            sample = sample_rows(cell.machine_count, wanted, rng)
+            room = cell.room(group, sample) * cell.is_welcome(group).take(sample)
+            if np.count_nonzero(room) >= group.count:
+                return waves(sample, room, group.count)
+        return choose(cell, group, room=cell.room(group), first=rng.random(cell.machine_count))
+
+    def _first_fit(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
+        wanted = 2 * group.count + SPARE
+        if wanted < cell.machine_count:
+            sample = sample_rows(cell.machine_count, wanted, rng)
+            machines = waves(sample, cell.room(group, sample), group.count)
+            if len(machines) == group.count:
+                return machines
+        room = cell.room(group)
+        order = rng.permutation(np.flatnonzero(room))
+        return waves(order, room[order], group.count)
+
+
+def sample_rows(machine_count: int, wanted: int, rng: np.random.Generator) -> Rows:
+    """Return ``wanted`` distinct machine rows in a random order: a walk of random start and stride over all rows.
+
+    ``wanted`` must not be above ``machine_count``. Cost: O(wanted).
+
+    >>> sorted(sample_rows(6, 6, np.random.default_rng(1)).tolist())
+    [0, 1, 2, 3, 4, 5]
+    """
+    # one by one: numpy draws the same two numbers into an array in twice the time
+    start, stride = int(rng.integers(machine_count)), int(rng.integers(machine_count))
+    while gcd(stride, machine_count) != 1:
+        stride = (stride + 1) % machine_count if machine_count > 1 else 1
+    stride = stride or 1  # of a single machine
+    return np.arange(start, start + stride * wanted, stride, dtype=np.int64) % machine_count

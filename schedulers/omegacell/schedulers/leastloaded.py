@@ -1,0 +1,61 @@
+"""Spreading by load: a job over as many machines as it can, the least loaded first, which is worst fit.
+
+It is what the lab places services by, compiled too (`omegacell.simulator.compiled.placing` is its twin, draw for draw).
+In a cell it is the scheduler ``least-loaded``: it leaves every machine some room for bursts, and strands that room for
+large tasks (``docs/packing.md``). Loads that are nearly equal are taken in random order, because two schedulers that
+agree on the one best machine conflict on it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omegacell.core.placement import NO_RULES
+from omegacell.schedulers.choosing import choose
+from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.scoring import Floats, level_out, load_after
+from omegacell.schedulers.view import CellView
+
+LOAD_STEPS = 32
+"""Loads are compared in steps of this fraction of a machine."""
+
+
+class LeastLoadedScheduler:
+    """Spreads over all machines by the job's own tasks there, then by load; of a gang enough are placed, or none."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Put tasks where the job has fewest, and among those on the least loaded machines. Cost: O(machines)."""
+        [group] = pending
+        room = cell.room(group)
+        candidates = np.flatnonzero(room)
+        is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
+        if group.spec.is_gang and is_plain and int(np.minimum(room, group.count).sum()) < group.least:
+            ctx.explain(group, group.word_lack(int(room.sum())))
+            return NOTHING
+        held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
+        if group.spec.placement is not NO_RULES or not is_plain:
+            loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
+            loads[candidates] += held * (LOAD_STEPS + 2)
+            return self._answer(group, choose(cell, group, room=room, first=loads), ctx)
+        first = self._first(load_after(cell, group)[candidates], held, group.count, ctx.rng)
+        order = candidates[first]
+        return Placement.of(group, level_out(order, room[order], group.count, held=held[first]))
+
+    def _answer(self, group: TaskGroup, machines: NDArray[np.int64], ctx: Context) -> Placement:
+        """Claim the machines that were chosen; a gang that was not chosen whole is not placed."""
+        if group.spec.is_gang and len(machines) < group.least:
+            ctx.explain(group, group.word_lack(len(machines), that=" that keep its rules"))
+            return NOTHING
+        return Placement.of(group, machines)
+
+    def _first(self, loads: Floats, held: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the ``count`` places that come first by tasks held, then by load, in this order.
+
+        No other can get a task: each before it takes at least one. Cost: O(places), without sorting them all.
+        """
+        keys = held * (LOAD_STEPS + 2) + np.floor(loads * LOAD_STEPS) + rng.random(len(loads))
+        if len(keys) <= count:
+            return np.argsort(keys, kind="stable")
+        first = np.argpartition(keys, count - 1)[:count]
+        return first[np.argsort(keys[first], kind="stable")]
