@@ -31,6 +31,7 @@ from omegacell.core.machine_commands import (
     SetTaints,
     Tick,
 )
+from omegacell.core.spawn_commands import SpawnJob
 
 KINDS: Final = {
     "Genesis": "genesis",
@@ -43,6 +44,7 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
@@ -89,6 +91,9 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
                 jobs[name_of_job(cell, command.job)] = None
                 is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
                 words += ["at its deadline"] if is_late else []
+            case SpawnJob():
+                jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
+                words.append(f"a run of {name_of_job(cell, command.template)}")
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None

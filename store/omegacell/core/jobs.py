@@ -13,6 +13,7 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
+from omegacell.core.templates import Parameters, Schedule, TemplateKind
 from omegacell.core.units import Band
 
 
@@ -180,6 +181,8 @@ class JobSpec:
         max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
         deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
+        schedule: when children of it are made; it is a template then, and its own tasks never run.
+        parameters: what those who dispatch it may say; likewise.
     """
 
     name: str
@@ -205,6 +208,15 @@ class JobSpec:
     after: tuple[Dependency, ...] = ()
     max_run_us: int = 0
     deadline_us: int = 0
+    schedule: Schedule | None = None
+    parameters: Parameters | None = None
+
+    @property
+    def template_kind(self) -> TemplateKind:
+        """What it is a template for."""
+        if self.schedule is not None:
+            return TemplateKind.SCHEDULED
+        return TemplateKind.NONE if self.parameters is None else TemplateKind.PARAMETERISED
 
     @property
     def is_gang(self) -> bool:
