@@ -84,6 +84,8 @@ CASES = [
     whole(Reason.NOT_DUE, "s2: expire s2", "a session that was just heard"),
     whole(Reason.NOT_DUE, "s2: expire s77", "a session that is not there"),
     whole(Reason.NOT_DUE, "s2: forget 1", "a job that ended just now", "s2: stop 1"),
+    whole(Reason.NOT_DUE, "s2: stop 1 late", "a job without a deadline"),
+    whole(Reason.NOT_DUE, "s2: stop 2 late", "a deadline that is to come", "s2: submit timed deadline=5000000"),
     whole(Reason.STALE_TICK, "s2: tick 1 1000", "a tick that nobody saw", ),
     whole(Reason.STALE_TICK, "s2: tick 0 1000", "another server was first", "s2: tick 0 1000"),
     whole(Reason.UNKNOWN_JOB, "s2: stop 9", "a job that never was"),

@@ -37,6 +37,5 @@ def test_every_promised_transcript_is_there() -> None:
     assert names == {
         "after", "allocs", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle",
         "lost_machine", "once_wrong", "placement", "poison", "ports", "quotas", "reports", "restarts", "schedules",
-        "sessions",
-        "suspension", "system", "time",
+        "sessions", "suspension", "system", "time", "time_limits",
     }  # fmt: skip

@@ -46,6 +46,8 @@ def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
         (replace(writer.tick(), dt_us=-1),),
         (LoseMachines(machines=(1, 0)),),
         (SubmitJob(spec=replace(spec, max_unavailable=-2), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, max_run_us=-1), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, deadline_us=-1), submitted_at_us=1),),
         (SetEligibility(machines=(), eligibility=Eligibility.CORDONED),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.CORDONED, deadline_us=5),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.DRAINING, deadline_us=-2),),

@@ -24,7 +24,7 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.drains import Eligibility, EvictCause
-from omegacell.core.jobs import Gang, JobSpec, Kind, Port, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, StopCause, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
@@ -60,7 +60,7 @@ class CommandWriter(MachineWriter):
             lambda: (self.lose(),),
             lambda: (self.taints(),),
             lambda: (self.set_eligibility(),),
-            lambda: (StopJob(job=self.job_id()),),
+            lambda: (StopJob(job=self.job_id(), cause=rng.choice((StopCause.ASKED, StopCause.DEADLINE))),),
             lambda: (ForgetJob(job=self.job_id()),),
             lambda: (Renew(),),
             lambda: (CloseSession(),),
@@ -120,6 +120,8 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            max_run_us=rng.choice((0, 0, 5_000_000)),
+            deadline_us=rng.choice((0, 0, 3_000_000, 20_000_000)),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
         if rng.random() < 0.15:

@@ -244,7 +244,10 @@ def is_spec(spec: JobSpec) -> bool:
         and len(set(static)) == len(static)
         and len(set(names)) == len(names)
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
+        and all(
+            0 <= each <= MAX_QUANTITY
+            for each in (spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us)
+        )
         and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
         and (spec.gang is None or is_gang(spec.gang))

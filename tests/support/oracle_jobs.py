@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.hold_commands import GrowSystemJob
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, StopCause, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
 from tests.support.oracle_allocs import find_alloc_refusal
 from tests.support.oracle_holds import find_awaited, is_held, is_held_by_jobs, predecessor
@@ -101,6 +101,7 @@ def create(state: State, spec: JobSpec, at_us: int, change: int) -> Verdict:
         tasks=[fresh_task(state, spec, index, is_waiting=is_held(state, spec)) for index in range(spec.count)],
         changes=[state.revision],
         instant_us=at_us if spec.schedule is not None else 0,
+        deadline=state.elapsed + spec.deadline_us if spec.deadline_us and not spec.template_kind else None,
     )
     state.next_job += 1
     state.jobs[job.id] = job
@@ -140,6 +141,12 @@ def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verd
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
+    if command.cause == StopCause.DEADLINE:
+        if job.deadline is None or state.elapsed < job.deadline:
+            return refuse(state, Reason.NOT_DUE)
+        if is_ended(job):
+            return Verdict(state.revision, Status.COMMITTED, granted=1)
+        job.is_late = job.is_late or not job.is_stopping
     stop_job(state, job, state.revision)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 

@@ -101,6 +101,8 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
     picture[f"job {job.id}"] = (
         job.spec.name, job.spec, job.count, len(job.tasks), job.is_stopping, job.submitted_at_us, job.changes[-1],
         ended, job.was_decided, job.why, (job.parent, job.instant_us, job.tallies),
+        -1 if job.deadline is None else job.deadline,
+        job.is_late,
     )  # fmt: skip
     for index, task in enumerate(job.tasks):
         picture[f"task {job.id}/{index}"] = (
@@ -200,6 +202,7 @@ def _add_job(picture: Picture, cell: Cell, job: int, holders: dict[int, tuple[in
             int(jobs.parent[row]), int(jobs.instant_us[row]),
             [int(jobs.made_count[row]), int(jobs.skipped_count[row]), int(jobs.missed_count[row])],
         ),
+        int(jobs.deadline[row]), bool(jobs.stop_cause[row]),
     )  # fmt: skip
     columns = (
         arena.state, arena.machine, arena.last_machine, arena.stopping, arena.health, arena.attempt, arena.restarts,

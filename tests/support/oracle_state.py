@@ -72,7 +72,9 @@ class Job:
     submitted_at_us: int
     tasks: list[Task]
     changes: list[int]
+    deadline: int | None = None
     is_stopping: bool = False
+    is_late: bool = False
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None

@@ -176,8 +176,11 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family = picture[f"job {number}"]
-                mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family, deadline, is_late = picture[
+                    f"job {number}"
+                ]
+                mark = f" deadline {deadline}" * (deadline >= 0) + " late" * is_late
+                mark += " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
                 facts = f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}"
                 yield f"{facts}{' why' if why else ''}{describe_family(*family)}"
         case ["machines"]:

@@ -54,6 +54,8 @@ class ReportKind(IntEnum):
     HEALTHY = 8
     UNHEALTHY = 9
     """Its health check failed as often as its spec allows."""
+    TIME_LIMIT = 10
+    """The machine ended it because it had run for as long as its job allows; the code is a signal's number, or 0."""
 
 
 ENDS: Final = frozenset(ReportKind) - {ReportKind.STARTED, ReportKind.HEALTHY, ReportKind.UNHEALTHY}
@@ -249,6 +251,7 @@ class TaskShape:
         stop_on_partition: whether it must end when the machine's lease runs out.
         is_alloc: whether it is an alloc: it runs nothing of a user's, and outlives the tasks inside.
         is_inside: whether it runs inside an alloc, of ``Wanted.start_allocs``.
+        max_run_us: how long an attempt may run; 0: for ever.
     """
 
     job_name: str
@@ -261,6 +264,7 @@ class TaskShape:
     stop_on_partition: bool = True
     is_alloc: bool = False
     is_inside: bool = False
+    max_run_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

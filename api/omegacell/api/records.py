@@ -64,6 +64,8 @@ class ExitNote(IntEnum):
     START_FAILED = 3
     UNHEALTHY = 4
     FENCED = 5
+    TIME_LIMIT = 6
+    """Its machine ended it: it had run for as long as its job allows."""
 
 
 class LogStream(IntEnum):
@@ -186,6 +188,8 @@ class Job:
         parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
         instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
         held: what its held tasks wait for, as of the answer; None when it has none.
+        deadline_left_us: of the cell's time until its deadline, as of the answer, 0 when it has passed; -1 for none.
+        is_stopped_late: it was stopped because its deadline had passed.
     """
 
     job_id: JobId
@@ -202,6 +206,8 @@ class Job:
     parent: str = ""
     instant_us: int = 0
     held: HeldReason | None = None
+    deadline_left_us: int = -1
+    is_stopped_late: bool = False
 
     @property
     def name(self) -> str:

@@ -126,6 +126,8 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         parameters=parameters_of(job),
         alloc=job.alloc or "",
         after=dependencies_of(job.after),
+        max_run_us=job.time_limit or 0,
+        deadline_us=job.deadline or 0,
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)

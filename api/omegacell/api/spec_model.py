@@ -290,6 +290,14 @@ class JobFile(_Part):
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
         ' service and alloc: 1 unless given; batch and system: "unlimited"',
     )
+    time_limit: Duration | None = Field(
+        default=None,
+        ge=1,
+        description="how long one attempt may run before its machine ends it, which counts as a failure",
+    )
+    deadline: Duration | None = Field(
+        default=None, ge=1, description="how long after its submission the job is stopped, waiting counted in"
+    )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"

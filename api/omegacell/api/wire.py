@@ -62,6 +62,8 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         is_health_checked=spec.is_health_checked,
         alloc=spec.alloc,
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
+        max_run_us=spec.max_run_us,
+        deadline_us=spec.deadline_us,
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
     write_template(message, spec)
@@ -99,6 +101,8 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         parameters=read_parameters(message),
         alloc=message.alloc,
         after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
@@ -143,6 +147,8 @@ def read_job(message: pb.Job) -> records.Job:
         parent=message.parent,
         instant_us=message.instant_us,
         held=read_held(message.held) if message.HasField("held") else None,
+        deadline_left_us=message.deadline_left_us,
+        is_stopped_late=message.is_stopped_late,
     )
 
 

@@ -215,6 +215,7 @@ def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
         stop_on_partition=shape.stop_on_partition,
         is_alloc=shape.is_alloc,
         is_inside=shape.is_inside,
+        max_run_us=shape.max_run_us,
     )
 
 
@@ -230,6 +231,7 @@ def _read_shape(shape: pb.Shape) -> agent.TaskShape:
         stop_on_partition=shape.stop_on_partition,
         is_alloc=shape.is_alloc,
         is_inside=shape.is_inside,
+        max_run_us=shape.max_run_us,
     )
 
 

@@ -17,7 +17,7 @@ from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
-from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, tell_to_end, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
@@ -112,13 +112,16 @@ def find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) ->
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `StopJob`."""
+    """Judge a `StopJob`. For its deadline a job that is at rest is left alone."""
     row = cell.jobs.row_of(command.job)
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
-    if cell.jobs.stopping[row]:
+    is_for_deadline = command.cause is StopCause.DEADLINE
+    if is_for_deadline and not 0 <= int(cell.jobs.deadline[row]) <= cell.elapsed:
+        return refuse(Reason.NOT_DUE)
+    if cell.jobs.stopping[row] or (is_for_deadline and not cell.jobs.is_active(row)):
         return Verdict()
-    return Verdict(write=partial(write_stop, cell, row, stamp=stamp))
+    return Verdict(write=partial(write_stop, cell, row, cause=command.cause, stamp=stamp))
 
 
 def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -150,6 +153,8 @@ def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stam
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = submitted_at_us
     jobs.created_at[row] = stamp.revision
+    if spec.deadline_us and not spec.template_kind:
+        jobs.deadline[row] = cell.elapsed + spec.deadline_us
     if spec.schedule is not None:
         jobs.instant_us[row] = submitted_at_us  # what was before it is none of its instants
     state = TaskState.HELD if is_held(cell, spec) else TaskState.PENDING
@@ -200,10 +205,11 @@ def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) ->
         touch_jobs(cell, heirs, stamp=stamp)
 
 
-def write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def write_stop(cell: Cell, row: int, *, stamp: Stamp, cause: StopCause = StopCause.ASKED) -> None:
     """Stop a job that was not asked to stop before. Mutates."""
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
+    cell.jobs.stop_cause[row] = cause
     first = int(cell.jobs.offset[row])
     _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64), stamp=stamp)
     cell.jobs.why[row] = None

@@ -9,7 +9,7 @@ from collections import Counter
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, TaskState
+from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, StopCause, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
@@ -64,6 +64,12 @@ def _check_jobs(cell: Cell) -> None:
             _require(spec.count == extent <= limit, f"job {job} has {extent} tasks for {limit} machines")
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
+        has_deadline = jobs.deadline[row] >= spec.deadline_us > 0
+        is_timed = spec.deadline_us and not spec.template_kind
+        _require(has_deadline or (not is_timed and jobs.deadline[row] == -1), f"job {job} has a wrong deadline")
+        is_late = jobs.stop_cause[row] == StopCause.DEADLINE
+        is_cause = not is_late or (jobs.stopping[row] and 0 <= jobs.deadline[row] <= cell.elapsed)
+        _require(bool(is_cause), f"job {job} was stopped at a deadline that has not passed")
         if jobs.stopping[row]:
             waiting = counts[TaskState.PENDING] + counts[TaskState.HELD]
             _require(waiting == 0, f"job {job} is stopping and has pending or held tasks")

@@ -102,6 +102,15 @@ class Stopping(IntEnum):
     EVICT = 2
 
 
+class StopCause(IntEnum):
+    """Why a job is stopped."""
+
+    ASKED = 0
+    """Somebody asked for it, or put another job in its place."""
+    DEADLINE = 1
+    """Its deadline has passed."""
+
+
 class OnPartition(IntEnum):
     """What the machine does with a task when the machine loses the cell for longer than its lease."""
 
@@ -175,6 +184,8 @@ class JobSpec:
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
         alloc: name of the alloc set inside whose allocs its tasks run; empty for tasks on machines of their own.
+        max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
+        deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
         schedule: when children of it are made; it is a template then, and its own tasks never run.
         parameters: what those who dispatch it may say; likewise.
@@ -202,6 +213,8 @@ class JobSpec:
     is_health_checked: bool = False
     alloc: str = ""
     after: tuple[Dependency, ...] = ()
+    max_run_us: int = 0
+    deadline_us: int = 0
     schedule: Schedule | None = None
     parameters: Parameters | None = None
 

@@ -25,6 +25,8 @@ class JobTable(Table):
         shape: what one task takes of its machine, `JobSpec.charged`, ``(jobs, resources)`` int64.
         band, kind: uint8. max_restarts: int64, -1 for no limit.
         stopping: 1 when it was asked to stop, uint8.
+        stop_cause: the `StopCause` of a stopping job, uint8.
+        deadline: elapsed at which it is to be stopped, int64, -1 for never.
         created_at, changed_at, changed_before: revisions, int64 (see `MachineTable`).
         submitted_at_us, first_decided_at_us: wall stamps, int64, the latter 0 until a scheduler tried.
         template: value of `TemplateKind`, uint8.
@@ -60,6 +62,8 @@ class JobTable(Table):
         "skipped_count": Column(np.int64),
         "missed_count": Column(np.int64),
         "ended_elapsed": Column(np.int64, fresh=-1),
+        "stop_cause": Column(np.uint8),
+        "deadline": Column(np.int64, fresh=-1),
     }
     id: NDArray[np.int64]
     offset: NDArray[np.int64]
@@ -83,6 +87,8 @@ class JobTable(Table):
     skipped_count: NDArray[np.int64]
     missed_count: NDArray[np.int64]
     ended_elapsed: NDArray[np.int64]
+    stop_cause: NDArray[np.uint8]
+    deadline: NDArray[np.int64]
 
     def __init__(self) -> None:
         """Begin with no jobs."""

@@ -193,8 +193,8 @@ def check_spec(spec: JobSpec) -> None:
         1 <= spec.count <= MAX_TASKS_PER_JOB
         and 0 <= spec.priority <= 1_000_000
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and 0 <= spec.restart_delay_us <= MAX_QUANTITY
-        and 0 <= spec.grace_us <= MAX_QUANTITY
+        and min(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) >= 0
+        and max(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) <= MAX_QUANTITY
         and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
@@ -222,8 +222,8 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
     check_range("priority", spec.priority, 0, 1_000_000)
     check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
-    check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
-    check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    for name in ("restart_delay_us", "grace_us", "max_run_us", "deadline_us"):
+        check_range(name, getattr(spec, name), 0, MAX_QUANTITY)
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")

@@ -127,6 +127,8 @@ class ExecDriver:
             cgroups=groups,
             is_fenced=task.shape.stop_on_partition,
             mark=f"OMEGA_TASK_DIR={work}",
+            max_run_us=task.shape.max_run_us,
+            grace_us=task.shape.grace_us,
         )
 
     def load(self, key: AttemptKey) -> WantedTask | None:

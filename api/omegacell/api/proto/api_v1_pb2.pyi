@@ -89,6 +89,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -175,6 +176,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 PLAN_ACTION_KEPT: PlanAction
@@ -322,7 +324,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "alloc", "after", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "alloc", "after", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -346,7 +348,9 @@ class JobSpec(_message.Message):
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     ALLOC_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -370,8 +374,10 @@ class JobSpec(_message.Message):
     parameters: Parameters
     alloc: str
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    max_run_us: int
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class Dependency(_message.Message):
     __slots__ = ("job", "condition")
@@ -485,7 +491,7 @@ class StopJobResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held", "deadline_left_us", "is_stopped_late")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -500,6 +506,8 @@ class Job(_message.Message):
     PARENT_FIELD_NUMBER: _ClassVar[int]
     INSTANT_US_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_LEFT_US_FIELD_NUMBER: _ClassVar[int]
+    IS_STOPPED_LATE_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     spec: JobSpec
     state: JobState
@@ -514,7 +522,9 @@ class Job(_message.Message):
     parent: str
     instant_us: int
     held: HeldReason
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+    deadline_left_us: int
+    is_stopped_late: bool
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., deadline_left_us: _Optional[int] = ..., is_stopped_late: _Optional[bool] = ...) -> None: ...
 
 class TemplateStatus(_message.Message):
     __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
@@ -1779,7 +1789,7 @@ class ShapeDevice(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices", "is_alloc", "is_inside")
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices", "is_alloc", "is_inside", "max_run_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
@@ -1791,6 +1801,7 @@ class Shape(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     IS_ALLOC_FIELD_NUMBER: _ClassVar[int]
     IS_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     job_name: str
     driver: str
@@ -1802,7 +1813,8 @@ class Shape(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[ShapeDevice]
     is_alloc: bool
     is_inside: bool
-    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ..., is_alloc: _Optional[bool] = ..., is_inside: _Optional[bool] = ...) -> None: ...
+    max_run_us: int
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ..., is_alloc: _Optional[bool] = ..., is_inside: _Optional[bool] = ..., max_run_us: _Optional[int] = ...) -> None: ...
 
 class Wanted(_message.Message):
     __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts", "start_alloc_jobs", "start_alloc_indices", "start_alloc_attempts")

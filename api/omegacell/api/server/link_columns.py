@@ -49,6 +49,7 @@ _NOTES: Final = _table(
     {
         agent.ReportKind.OUT_OF_MEMORY: ExitNote.OUT_OF_MEMORY,
         agent.ReportKind.FENCED: ExitNote.FENCED,
+        agent.ReportKind.TIME_LIMIT: ExitNote.TIME_LIMIT,
         agent.ReportKind.UNKNOWN: ExitNote.UNKNOWN,
         agent.ReportKind.START_FAILED: ExitNote.START_FAILED,
     }
@@ -64,7 +65,7 @@ def to_report(parts: Sequence[agent.Reports]) -> Report:
     """
     kinds = _join(parts, "kinds")
     codes = _join(parts, "codes")
-    is_signaled = kinds == agent.ReportKind.SIGNALED
+    is_signaled = (kinds == agent.ReportKind.SIGNALED) | (kinds == agent.ReportKind.TIME_LIMIT)
     is_killed = kinds == agent.ReportKind.OUT_OF_MEMORY
     signals = np.where(is_signaled, codes, np.where(is_killed, _SIGNAL_KILL, 0))
     exit_codes = np.where(kinds == agent.ReportKind.EXITED, codes, -1)
@@ -289,4 +290,5 @@ def _shape_of(spec: JobSpec, payload: bytes) -> agent.TaskShape:
         stop_on_partition=spec.on_partition is OnPartition.STOP,
         is_alloc=spec.kind is Kind.ALLOC,
         is_inside=bool(spec.alloc),
+        max_run_us=spec.max_run_us,
     )

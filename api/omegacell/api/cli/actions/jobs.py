@@ -127,7 +127,7 @@ def _head(detail: JobDetail) -> Table:
     cpu_milli, memory_bytes, disk_bytes = spec.resources
     rows = [
         ("id", f"#{job.job_id}" if job.is_current else f"#{job.job_id}, replaced by a newer job of that name"),
-        ("state", state_word(job)),
+        ("state", state_word(job) + (" at its deadline" if job.is_stopped_late else "")),
         *parent_rows(job),
         *template_rows(spec),
         *([] if detail.template is None else status_rows(spec, detail.template)),
@@ -144,6 +144,8 @@ def _head(detail: JobDetail) -> Table:
         *([("inside", f"alloc set {spec.alloc}")] if spec.alloc else []),
         *placement_rows(spec.placement),
         *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
+        *([("time limit", duration(spec.max_run_us))] if spec.max_run_us else []),
+        *([("deadline", _describe_deadline(job))] if spec.deadline_us else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
@@ -153,6 +155,13 @@ def _head(detail: JobDetail) -> Table:
         waited = duration(job.first_decided_at_us - job.submitted_at_us) if is_tried else "still waits"
         rows.append(("waited", waited))
     return Table(columns=("JOB", job.name), rows=rows, title="")
+
+
+def _describe_deadline(job: Job) -> str:
+    after = f"{duration(job.spec.deadline_us)} after its submission"
+    if job.state.is_ended or job.is_stopped_late:
+        return after
+    return f"{after}, {'passed' if not job.deadline_left_us else f'in {duration(job.deadline_left_us)}'}"
 
 
 def _describe_tasks(job: Job) -> str:
