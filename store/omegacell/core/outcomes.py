@@ -48,52 +48,54 @@ class Reason(IntEnum):
     NOT_DUE = 8
     STALE_TICK = 9
     UNKNOWN_JOB = 10
-    JOB_EXISTS = 11
-    JOB_STOPPING = 12
-    JOB_ACTIVE = 13
-    UNKNOWN_MACHINE = 14
-    STALE_EPOCH = 15
-    MACHINE_ELSEWHERE = 16
-    MACHINE_HEARD = 17
-    TOO_MANY_LOST = 18
-    UNKNOWN_ALLOC_SET = 19
-    ALLOC_TOO_SMALL = 20
-    LIMIT = 21
-    QUOTA_EXCEEDED = 22
-    DEPENDENCY_CYCLE = 23
+    NOT_A_TEMPLATE = 11
+    JOB_EXISTS = 12
+    JOB_STOPPING = 13
+    ALREADY_SPAWNED = 14
+    JOB_ACTIVE = 15
+    UNKNOWN_MACHINE = 16
+    STALE_EPOCH = 17
+    MACHINE_ELSEWHERE = 18
+    MACHINE_HEARD = 19
+    TOO_MANY_LOST = 20
+    UNKNOWN_ALLOC_SET = 21
+    ALLOC_TOO_SMALL = 22
+    LIMIT = 23
+    QUOTA_EXCEEDED = 24
+    DEPENDENCY_CYCLE = 25
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 24
-    NOT_ITS_MACHINE = 25
-    TASK_NOT_PENDING = 26
-    TASK_NOT_HELD = 27
-    STILL_HELD = 28
-    NOTHING_HOLDS = 29
-    STALE_ATTEMPT = 30
-    NOT_DRAINING = 31
-    JOB_DISRUPTED = 32
-    CLAIMED_TWICE = 33
-    CAP_EXCEEDED = 34
-    MACHINE_CHANGED = 35
-    MACHINE_NOT_UP = 36
-    DRIVER_MISSING = 37
-    MACHINE_CORDONED = 38
-    NO_ALLOC = 39
-    CONSTRAINT = 40
-    TAINTED = 41
-    NEIGHBOUR = 42
-    TOO_MANY_ON_MACHINE = 43
-    SPREAD_SKEWED = 44
-    DEVICE_MISSING = 45
-    PORT_IN_RANGE = 46
-    PORT_TAKEN = 47
-    PORTS_EXHAUSTED = 48
-    DEVICES_EXHAUSTED = 49
-    ALLOC_FULL = 50
-    RESOURCES = 51
-    GANG_INCOMPLETE = 52
-    GANG_PARTNER = 53
+    UNKNOWN_TASK = 26
+    NOT_ITS_MACHINE = 27
+    TASK_NOT_PENDING = 28
+    TASK_NOT_HELD = 29
+    STILL_HELD = 30
+    NOTHING_HOLDS = 31
+    STALE_ATTEMPT = 32
+    NOT_DRAINING = 33
+    JOB_DISRUPTED = 34
+    CLAIMED_TWICE = 35
+    CAP_EXCEEDED = 36
+    MACHINE_CHANGED = 37
+    MACHINE_NOT_UP = 38
+    DRIVER_MISSING = 39
+    MACHINE_CORDONED = 40
+    NO_ALLOC = 41
+    CONSTRAINT = 42
+    TAINTED = 43
+    NEIGHBOUR = 44
+    TOO_MANY_ON_MACHINE = 45
+    SPREAD_SKEWED = 46
+    DEVICE_MISSING = 47
+    PORT_IN_RANGE = 48
+    PORT_TAKEN = 49
+    PORTS_EXHAUSTED = 50
+    DEVICES_EXHAUSTED = 51
+    ALLOC_FULL = 52
+    RESOURCES = 53
+    GANG_INCOMPLETE = 54
+    GANG_PARTNER = 55
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 54
+    PLUGIN_FAILED = 56
 
 
 REASON_COUNT = len(Reason)
@@ -126,6 +128,17 @@ class Change(IntEnum):
     REPLACED = 4
     ADJUSTED = 5
     """Nothing that concerns its tasks: its ``max_unavailable``."""
+
+
+class Spawning(IntEnum):
+    """What a granted `SpawnJob` did."""
+
+    NONE = 0
+    MADE = 1
+    SKIPPED = 2
+    """No child was made: another one is not at rest, and the schedule does not let them overlap."""
+    EXISTED = 3
+    """The template has a child of that name already."""
 
 
 @quick
@@ -174,9 +187,10 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0; of ALLOC_TOO_SMALL
-            the id of the other job: of the set, or of the job inside.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota or alloc lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0; of
+            ALLOC_TOO_SMALL the id of the other job: of the set, or of the job inside.
+        detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
+            a quota or an alloc lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """
