@@ -126,8 +126,11 @@ class CommandWriter(MachineWriter):
         )
         if rng.random() < 0.15:
             return as_system(rng, spec)
-        template = draw_template(rng, spec)
-        return draw_alloc(rng, self.state, spec) if template is spec else template
+        return (
+            draw_alloc(rng, self.state, spec)
+            if spec.name == SET_NAME or rng.random() < 0.6
+            else draw_template(rng, spec)
+        )
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""

@@ -36,7 +36,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if job is None:
         write = partial(_write_submit, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        return _find_new_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen) or verdict
+        return _find_new_refusal(cell, spec, job_rows=(), stamp=stamp, seen=seen) or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
     is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
@@ -44,7 +44,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        return _find_new_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen) or verdict
+        return _find_new_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen) or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
         spec = replace(spec, count=int(jobs.count_wanted[row]))
@@ -63,15 +63,16 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     return excess or Verdict(value=job, detail=change, write=write)
 
 
-def _find_new_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp: Stamp, seen: int) -> Verdict | None:
-    """Return why a new job is refused, in order of precedence; ``job_row`` is of the job that it replaces."""
+def _find_new_refusal(
+    cell: Cell, spec: JobSpec, *, job_rows: tuple[int, ...], stamp: Stamp, seen: int
+) -> Verdict | None:
+    """Return why a new job is refused, in order of precedence; ``job_rows`` are of what it replaces."""
     unfit = find_alloc_refusal(cell, spec, stamp=stamp, seen=seen) if cell.jobs.has_guests or spec.alloc else None
     if unfit is not None:
         return unfit
     if cell.tasks.count + spec.count > MAX_TASK_ROWS:
         return refuse(Reason.LIMIT)
-    rows = () if job_row is None else (job_row,)
-    excess = find_quota_refusal(cell, spec, job_rows=rows, stamp=stamp, seen=seen)
+    excess = find_quota_refusal(cell, spec, job_rows=job_rows, stamp=stamp, seen=seen)
     return excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
 
 

@@ -6,6 +6,8 @@ feasibility asks it before, `apply` asks it when judging, and there is no second
 a claim that does not fit a conflict is in `conflicts`.
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -312,10 +314,8 @@ class Overlay:
         if dynamic:
             room = self._port_free[rows] // np.int64(dynamic)
         if dynamic < len(spec.ports):
-            blocked = [
-                _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {})) is not Reason.NONE
-                for row in rows.tolist()
-            ]
+            find = partial(_find_static_reason, self._cell, spec)
+            blocked = [find(row, taken=self._static.get(row, {})) is not Reason.NONE for row in rows.tolist()]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
 
