@@ -58,6 +58,7 @@ class Task:
     ended_elapsed: int = 0
     ports: list[int] = field(default_factory=list)
     devices: list[list[int]] = field(default_factory=list)
+    alloc: tuple[int, int] | None = None  # job id and index of the alloc that it runs in
     past: list[PastRow] = field(default_factory=list)
 
 
@@ -71,10 +72,15 @@ class Job:
     submitted_at_us: int
     tasks: list[Task]
     changes: list[int]
+    deadline: int | None = None
     is_stopping: bool = False
+    is_late: bool = False
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None
+    parent: int = 0  # the template that it was made of
+    instant_us: int = 0  # of a child: what it was made for; of a template: the last one that is over
+    tallies: list[int] = field(default_factory=lambda: [0, 0, 0])  # children made, instants skipped, instants missed
 
 
 @dataclass(slots=True)
@@ -181,6 +187,11 @@ class State:
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""
         return self.machines[row] if row < len(self.machines) else None
+
+
+def charged(spec: JobSpec) -> tuple[int, ...]:
+    """Give what a task takes of its machine: inside an alloc nothing."""
+    return spec.resources if not spec.alloc else (0,) * RESOURCE_COUNT
 
 
 def changed_before(changes: list[int], revision: int) -> int:

@@ -29,6 +29,7 @@ from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
+from omegacell.api.spec_templates import parameters_of, schedule_of, with_defaults
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
@@ -38,7 +39,13 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-CLASS_OF_KIND: Final = {"service": "latency_sensitive", "system": "latency_sensitive", "batch": "batch"}
+CLASS_OF_KIND: Final = {
+    "service": "latency_sensitive",
+    "system": "latency_sensitive",
+    "batch": "batch",
+    "alloc": "latency_sensitive",
+}
+SCHEDULER_OF_KIND: Final = {"service": "service", "system": "system", "batch": "batch", "alloc": "service"}
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -92,12 +99,12 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         max_restarts = 0 if is_batch else -1
     max_unavailable = job.max_unavailable
     if max_unavailable is None:
-        max_unavailable = 1 if kind is Kind.SERVICE else NO_LIMIT
+        max_unavailable = 1 if kind in (Kind.SERVICE, Kind.ALLOC) else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
-        kind=kind,
-        scheduler=job.scheduler or job.kind,
+        kind=Kind[job.kind.upper()],
+        scheduler=job.scheduler or SCHEDULER_OF_KIND[job.kind],
         band=band,
         priority=number,
         count=job.count,
@@ -115,7 +122,12 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         ),
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
+        schedule=schedule_of(job),
+        parameters=parameters_of(job),
+        alloc=job.alloc or "",
         after=dependencies_of(job.after),
+        max_run_us=job.time_limit or 0,
+        deadline_us=job.deadline or 0,
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
@@ -154,7 +166,9 @@ def _payload_of(job: JobFile) -> TaskPayload:
     task, health = job.task, job.task.health
     return TaskPayload(
         limits=_limits_of(job),
-        exec=None if task.exec is None else _exec_of(task.exec, log_limit_bytes=task.logs.limit),
+        exec=None
+        if task.exec is None
+        else with_defaults(_exec_of(task.exec, log_limit_bytes=task.logs.limit), job.parameters),
         simulated=None
         if task.simulated is None
         else SimulatedConfig(
@@ -213,6 +227,8 @@ def _take_texts(document: Document) -> None:
             document.value["task"]["exec"]["args"][path[3]] = text
         elif path[:1] == ("devices",) and path[2:3] == ("where",) and len(path) == 4:
             document.value["devices"][path[1]]["where"][path[3]] = text
+        elif path[:-1] == ("parameters", "optional"):
+            document.value["parameters"]["optional"][path[2]] = text
 
 
 def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:

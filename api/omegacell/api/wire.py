@@ -6,9 +6,10 @@ Both directions of a message stand next to each other where both are needed. Not
 from collections.abc import Iterable
 from typing import cast
 
-from omegacell.api import records, records_machines
+from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.api.wire_templates import read_parameters, read_schedule, write_template
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
@@ -32,7 +33,7 @@ def read_resources(message: pb.Resources) -> records.Resources:
 def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
     """Return the message of a spec; the payload is what its tasks run, not its hash."""
     cpu_milli, memory_bytes, disk_bytes = spec.resources
-    return pb.JobSpec(
+    message = pb.JobSpec(
         name=spec.name,
         owner=spec.owner,
         kind=cast("pb.Kind", spec.kind),
@@ -59,9 +60,14 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        alloc=spec.alloc,
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
+        max_run_us=spec.max_run_us,
+        deadline_us=spec.deadline_us,
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
+    write_template(message, spec)
+    return message
 
 
 def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
@@ -91,7 +97,12 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        schedule=read_schedule(message),
+        parameters=read_parameters(message),
+        alloc=message.alloc,
         after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
@@ -132,7 +143,12 @@ def read_job(message: pb.Job) -> records.Job:
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
         stopping_count=message.stopping_count,
+        parent_id=JobId(message.parent_id),
+        parent=message.parent,
+        instant_us=message.instant_us,
         held=read_held(message.held) if message.HasField("held") else None,
+        deadline_left_us=message.deadline_left_us,
+        is_stopped_late=message.is_stopped_late,
     )
 
 
@@ -175,6 +191,23 @@ def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
         job=read_job(message.job),
         pending=read_pending(message.pending) if message.HasField("pending") else None,
         tasks=read_tasks(message),
+        template=read_template(message.template) if message.HasField("template") else None,
+    )
+
+
+def read_template(message: pb.TemplateStatus) -> records_templates.TemplateStatus:
+    """Return how it is with a template."""
+    return records_templates.TemplateStatus(
+        next_us=tuple(message.next_us),
+        last_us=message.last_us,
+        made_count=message.made_count,
+        skipped_count=message.skipped_count,
+        missed_count=message.missed_count,
+        due_us=message.due_us,
+        hindrance=message.hindrance,
+        child_count=message.child_count,
+        active_child_count=message.active_child_count,
+        children=tuple(read_job(child) for child in message.children),
     )
 
 
@@ -202,6 +235,8 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     devices = {
         entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
     }
+    allocs = {entry.index: entry.alloc for entry in message.allocs}
+    contents = {entry.index: read_contents(entry) for entry in message.contents}
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -216,11 +251,30 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                alloc=allocs.get(index, ""),
+                contents=contents.get(index),
                 own_machine=columns.own_machines[place] if columns.own_machines else "",
                 mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
         )
     return tuple(tasks)
+
+
+def read_contents(message: pb.AllocContents) -> records.AllocContents:
+    """Return what is inside an alloc."""
+    return records.AllocContents(
+        free=read_resources(message.free),
+        tasks=tuple(
+            records.InsideTask(
+                job=task.job,
+                job_id=JobId(task.job_id),
+                index=task.index,
+                state=TaskState(task.state),
+                stopping=Stopping(task.stopping),
+            )
+            for task in message.tasks
+        ),
+    )
 
 
 def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:

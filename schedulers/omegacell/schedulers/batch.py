@@ -11,9 +11,11 @@ from typing import Final
 
 import numpy as np
 
+from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.costs import cost_of_stranding
 from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_on
+from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.leaning import Leaning, find_first
 from omegacell.schedulers.view import CellView
@@ -33,20 +35,24 @@ class BatchScheduler:
         Cost: O(machines), a few passes over a column.
         """
         [group] = pending
-        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
-            self._leaning = Leaning()
-        keys = self._leaning.keys(group, cell, ctx)
-        rules = group.spec.placement
-        if rules.affinities or rules.spreads or rules.neighbours or cell.is_crowded(group):
-            machines = choose(cell, group, room=cell.room(group), first=keys)
-        else:
-            keys -= cell.wishes(group)  # of taints that ask to place elsewhere
-            machines = _fill(group, cell, keys)
+        machines = self._choose(group, cell, ctx)
         if len(machines) < group.least:
             if group.spec.is_gang:
                 ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)
+
+    def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
+        rules, is_crowded = group.spec.placement, cell.is_crowded(group)
+        if group.spec.alloc and rules is NO_RULES and not is_crowded:
+            return choose_inside(cell, group, ctx.rng)
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
+        keys = self._leaning.keys(group, cell, ctx)
+        if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
+            return choose(cell, group, room=cell.room(group), first=keys)
+        keys -= cell.wishes(group)  # of taints that ask to place elsewhere
+        return _fill(group, cell, keys)
 
 
 def _fill(group: TaskGroup, cell: CellView, keys: Floats) -> Rows:

@@ -10,10 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
+from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.leaning import Leaning, find_first
-from omegacell.schedulers.scoring import level_out
+from omegacell.schedulers.scoring import Rows, level_out
 from omegacell.schedulers.view import CellView
 
 HELD: Final = 10.0
@@ -28,6 +30,17 @@ class ServiceScheduler:
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put tasks where the job has fewest, and among those where they strand the least. Cost: O(machines)."""
         [group] = pending
+        machines = self._choose(group, cell, ctx)
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
+            return NOTHING
+        return Placement.of(group, machines)
+
+    def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
+        rules, is_crowded = group.spec.placement, cell.is_crowded(group)
+        if group.spec.alloc and rules is NO_RULES and not is_crowded:
+            return choose_inside(cell, group, ctx.rng)
         if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
             self._leaning = Leaning()
         keys = self._leaning.keys(group, cell, ctx)
@@ -35,15 +48,8 @@ class ServiceScheduler:
         held = np.bincount(placed, minlength=cell.machine_count)
         if len(placed):
             keys += HELD * held
-        rules = group.spec.placement
-        if rules.affinities or rules.spreads or rules.neighbours or cell.is_crowded(group):
-            machines = choose(cell, group, room=cell.room(group), first=keys)
-        else:
-            keys -= cell.wishes(group)  # of taints that ask to place elsewhere
-            rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
-            machines = level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))
-        if len(machines) < group.least:
-            if group.spec.is_gang:
-                ctx.explain(group, group.word_lack(len(machines)))
-            return NOTHING
-        return Placement.of(group, machines)
+        if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
+            return choose(cell, group, room=cell.room(group), first=keys)
+        keys -= cell.wishes(group)  # of taints that ask to place elsewhere
+        rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
+        return level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))

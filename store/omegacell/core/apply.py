@@ -43,7 +43,8 @@ from omegacell.core.apply_sessions import (
     keep_books,
     open_session,
 )
-from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_tasks import Taken, judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_templates import judge_spawn
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
@@ -80,6 +81,7 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
@@ -160,7 +162,8 @@ def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) ->
 
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
-    overlay, taken = Overlay(cell), Disruptions(cell)
+    overlay = Overlay(cell)
+    taken = Taken(overlay, Disruptions(cell))
     commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:
@@ -202,6 +205,8 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ReleaseTasks():
             return judge_release(cell, command, base=base, stamp=stamp)
+        case SpawnJob():
+            return judge_spawn(cell, command, stamp=stamp, seen=base.seen)
         case HoldTasks():
             return judge_hold(cell, command, base=base, stamp=stamp)
         case GrowSystemJob():

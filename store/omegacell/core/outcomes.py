@@ -48,48 +48,54 @@ class Reason(IntEnum):
     NOT_DUE = 8
     STALE_TICK = 9
     UNKNOWN_JOB = 10
-    JOB_EXISTS = 11
-    JOB_STOPPING = 12
-    JOB_ACTIVE = 13
-    UNKNOWN_MACHINE = 14
-    STALE_EPOCH = 15
-    MACHINE_ELSEWHERE = 16
-    MACHINE_HEARD = 17
-    TOO_MANY_LOST = 18
-    LIMIT = 19
-    QUOTA_EXCEEDED = 20
-    DEPENDENCY_CYCLE = 21
+    NOT_A_TEMPLATE = 11
+    JOB_EXISTS = 12
+    JOB_STOPPING = 13
+    ALREADY_SPAWNED = 14
+    JOB_ACTIVE = 15
+    UNKNOWN_MACHINE = 16
+    STALE_EPOCH = 17
+    MACHINE_ELSEWHERE = 18
+    MACHINE_HEARD = 19
+    TOO_MANY_LOST = 20
+    UNKNOWN_ALLOC_SET = 21
+    ALLOC_TOO_SMALL = 22
+    LIMIT = 23
+    QUOTA_EXCEEDED = 24
+    DEPENDENCY_CYCLE = 25
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 22
-    NOT_ITS_MACHINE = 23
-    TASK_NOT_PENDING = 24
-    TASK_NOT_HELD = 25
-    STILL_HELD = 26
-    NOTHING_HOLDS = 27
-    STALE_ATTEMPT = 28
-    NOT_DRAINING = 29
-    JOB_DISRUPTED = 30
-    CLAIMED_TWICE = 31
-    CAP_EXCEEDED = 32
-    MACHINE_CHANGED = 33
-    MACHINE_NOT_UP = 34
-    DRIVER_MISSING = 35
-    MACHINE_CORDONED = 36
-    CONSTRAINT = 37
-    TAINTED = 38
-    NEIGHBOUR = 39
-    TOO_MANY_ON_MACHINE = 40
-    SPREAD_SKEWED = 41
-    DEVICE_MISSING = 42
-    PORT_IN_RANGE = 43
-    PORT_TAKEN = 44
-    PORTS_EXHAUSTED = 45
-    DEVICES_EXHAUSTED = 46
-    RESOURCES = 47
-    GANG_INCOMPLETE = 48
-    GANG_PARTNER = 49
+    UNKNOWN_TASK = 26
+    NOT_ITS_MACHINE = 27
+    TASK_NOT_PENDING = 28
+    TASK_NOT_HELD = 29
+    STILL_HELD = 30
+    NOTHING_HOLDS = 31
+    STALE_ATTEMPT = 32
+    NOT_DRAINING = 33
+    JOB_DISRUPTED = 34
+    CLAIMED_TWICE = 35
+    CAP_EXCEEDED = 36
+    MACHINE_CHANGED = 37
+    MACHINE_NOT_UP = 38
+    DRIVER_MISSING = 39
+    MACHINE_CORDONED = 40
+    NO_ALLOC = 41
+    CONSTRAINT = 42
+    TAINTED = 43
+    NEIGHBOUR = 44
+    TOO_MANY_ON_MACHINE = 45
+    SPREAD_SKEWED = 46
+    DEVICE_MISSING = 47
+    PORT_IN_RANGE = 48
+    PORT_TAKEN = 49
+    PORTS_EXHAUSTED = 50
+    DEVICES_EXHAUSTED = 51
+    ALLOC_FULL = 52
+    RESOURCES = 53
+    GANG_INCOMPLETE = 54
+    GANG_PARTNER = 55
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 50
+    PLUGIN_FAILED = 56
 
 
 REASON_COUNT = len(Reason)
@@ -124,6 +130,17 @@ class Change(IntEnum):
     """Nothing that concerns its tasks: its ``max_unavailable``."""
 
 
+class Spawning(IntEnum):
+    """What a granted `SpawnJob` did."""
+
+    NONE = 0
+    MADE = 1
+    SKIPPED = 2
+    """No child was made: another one is not at rest, and the schedule does not let them overlap."""
+    EXISTED = 3
+    """The template has a child of that name already."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Refusals:
@@ -133,8 +150,8 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
+        dimensions: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -170,8 +187,10 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0; of
+            ALLOC_TOO_SMALL the id of the other job: of the set, or of the job inside.
+        detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
+            a quota or alloc lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

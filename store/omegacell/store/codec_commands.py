@@ -12,7 +12,9 @@ from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
     INT32,
@@ -38,10 +40,12 @@ from omegacell.store.codec_machines import (
     write_set_eligibility,
 )
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
+from omegacell.store.codec_templates import read_spawn, write_spawn
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
 _CAUSES = EnumTable(EvictCause, pb.EvictCause, "EVICT_CAUSE")
+_STOP_CAUSES = EnumTable(StopCause, pb.StopCause, "STOP_CAUSE")
 
 
 # --- the cell -----------------------------------------------------------------------------------------------------
@@ -156,10 +160,12 @@ def _read_submit_job(message: pb.Command) -> core.SubmitJob:
 def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
     message.stop_job.SetInParent()
     message.stop_job.job = command.job
+    message.stop_job.cause = _STOP_CAUSES.to_wire(command.cause)
 
 
 def _read_stop_job(message: pb.Command) -> core.StopJob:
-    return core.StopJob(job=JobId(message.stop_job.job))
+    stop = message.stop_job
+    return core.StopJob(job=JobId(stop.job), cause=_STOP_CAUSES.from_wire(stop.cause))
 
 
 def _write_forget_job(message: pb.Command, command: core.ForgetJob) -> None:
@@ -300,6 +306,7 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
     ReleaseTasks: write_release,
+    SpawnJob: write_spawn,
     HoldTasks: write_hold,
     GrowSystemJob: write_grow,
     core.Place: _write_place,
@@ -329,6 +336,7 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
     "release_tasks": read_release,
+    "spawn_job": read_spawn,
     "hold_tasks": read_hold,
     "grow_system_job": read_grow,
     "place": _read_place,

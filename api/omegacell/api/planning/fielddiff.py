@@ -14,6 +14,7 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
+from omegacell.core.templates import Parameters, Schedule
 from omegacell.core.units import RESOURCE_NAMES
 
 TEXT_LENGTH: Final = 200
@@ -73,6 +74,10 @@ def _lasting(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
     return lambda _, value: iter([(path, span(value))])
 
 
+def _limit(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, span(value) if value else "none")])
+
+
 def _resources(_: str, value: tuple[int, ...]) -> Iterator[tuple[str, str]]:
     for name, quantity in zip(RESOURCE_NAMES, value, strict=True):
         yield f"resources.{name.split('_')[0]}", amount(name, quantity)
@@ -109,6 +114,21 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _schedule(_: str, value: Schedule | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "schedule.cron", value.cron
+        yield "schedule.time_zone", value.time_zone
+        yield "schedule.overlap", _text(value.overlap)
+        yield "schedule.catch_up", _text(value.catch_up)
+
+
+def _parameters(_: str, value: Parameters | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "parameters.required", ", ".join(value.required) or "none"
+        yield "parameters.optional", ", ".join(value.optional) or "none"
+        yield "parameters.payload", _text(value.input)
+
+
 def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
     for each in value:
         yield f"after.{each.job}", each.condition.name.lower()
@@ -137,7 +157,11 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
+    "max_run_us": _limit("time_limit"),
+    "deadline_us": _limit("deadline"),
     "payload": _nothing,
+    "schedule": _schedule,
+    "parameters": _parameters,
     "after": _after,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""
