@@ -11,7 +11,7 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.placement import Affinity, PlacementRules
 from omegacell.schedulers import costs
 from omegacell.schedulers.costs import PVM_BASE
-from omegacell.schedulers.filling import BLOCK, Candidates, Cost, Floats, fill, shares_of
+from omegacell.schedulers.filling import DEPTH, Candidates, Cost, Floats, fill, shares_of
 from omegacell.schedulers.interface import Context, TaskGroup
 from omegacell.schedulers.policies import (
     BestFit,
@@ -115,9 +115,10 @@ def strand_exactly(left: Floats, ask: Floats) -> Floats:
     return total
 
 
-def test_filling_goes_on_where_a_block_ends() -> None:
-    """More tasks than are filled in at once are placed as by the loop."""
-    count = 2 * BLOCK + 7
+def test_filling_goes_on_where_a_table_ends() -> None:
+    """More tasks than are tabled for a machine at first are placed as by the loop."""
+    count = 519
+    assert count > 3 * DEPTH * 12
     rng = np.random.default_rng(5)
     machines = Candidates(
         left=rng.integers(512, 1_024, (12, 2)) / 1_024,

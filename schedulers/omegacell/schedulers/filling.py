@@ -7,8 +7,8 @@ cost up to each task gives the same answer (`fill` is held to the loop by a prop
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,8 @@ Cost: TypeAlias = Callable[[Floats, Floats], Floats]
 ``left`` is free before the task is placed, ``ask`` is what it asks for. Returns ``(...)``; lower is better.
 """
 
-BLOCK: Final = 256
-"""Tasks filled in at once: bounds the table of costs, machines x tasks on each."""
-
-WIDTH: Final = 64
 DEPTH: Final = 4
-"""Machines, and tasks on each, for which costs are tabled at first."""
+"""Tasks on each machine for which costs are tabled at first."""
 
 
 def shares_of(amounts: NDArray[np.int64], capacity: NDArray[np.int64]) -> Floats:
@@ -98,7 +94,7 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
 
     Returns:
         A place in the columns for each task that found room, in the order in which they were put.
-        Cost: O(machines + count x the most tasks that one machine takes), for each `BLOCK` tasks.
+        Cost: O(machines + count log(count)), once more each time the most tasks on one machine double.
 
     >>> emptiest = lambda left, ask: -left.sum(axis=-1)
     >>> two = Candidates(
@@ -108,43 +104,66 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
     >>> fill(emptiest, two, 4).tolist()
     [1, 1, 0, 1]
     """
-    room = np.minimum(machines.room, count)
-    count = min(count, int(room.sum()))
-    machines = replace(machines, room=room)
-    placed: list[Rows] = []
-    while count:
-        where = _fill_block(cost, machines, min(count, BLOCK))
-        placed.append(where)
-        count -= len(where)
-        if count:
-            taken = np.bincount(where, minlength=len(machines))
-            left = machines.left - taken[:, None] * machines.ask
-            handicap = machines.handicap + machines.step * taken
-            machines = replace(machines, left=left, room=machines.room - taken, handicap=handicap)
-    return np.concatenate(placed) if placed else np.empty(0, np.int64)
-
-
-def _fill_block(cost: Cost, machines: Candidates, count: int) -> Rows:
-    """Fill in so many tasks at once, on a table of costs that grows until it surely holds all that are taken."""
     costs = cost(machines.left, machines.ask) + machines.handicap
     best = find_cheapest(costs, machines, count)
-    width, depth = (1, 1) if count == 1 else (WIDTH, DEPTH)
-    while True:
-        some = best[:width]
-        limit = np.minimum(machines.room[some], count)
-        levels = np.arange(min(depth, int(limit.max())))
-        left, ask = machines.left[some, None, :], machines.ask[some, None, :]
-        own = cost(left - levels[:, None] * ask, ask) + (machines.handicap[some, None] + machines.step * levels)
-        highest = np.maximum.accumulate(own, axis=1)
-        places, depths = np.nonzero(levels < limit[:, None])
-        order = np.lexsort((depths, machines.ties[some][places], highest[places, depths]))[:count]
-        places, depths = places[order], depths[order]
-        # nothing is missed beyond the table's edges: not the next machine, and no task after the last of a column
-        is_wide = width >= len(best) or (len(order) == count and highest[places[-1], depths[-1]] < costs[best[width]])
-        is_deep = not ((depths == len(levels) - 1) & (limit[places] > len(levels))).any()
-        if is_wide and is_deep:
-            return some[places]
-        width, depth = width * (1 if is_wide else 4), depth * (1 if is_deep else 2)
+    if count <= 1 or not len(best):
+        return best
+    limits = np.minimum(machines.room.take(best), count)
+    growing, highest = np.arange(len(best)), np.full(len(best), -np.inf)
+    chosen = _Entries.none()
+    low, high = 0, DEPTH
+    while len(growing):  # each machine here has all its tasks so far among the chosen: there are at most count / low
+        table = _table(cost, machines, best.take(growing), np.arange(low, min(high, int(limits.take(growing).max()))))
+        table[:, 0] = np.maximum(table[:, 0], highest)
+        np.maximum.accumulate(table, axis=1, out=table)
+        places, depths = np.nonzero(np.arange(low, low + table.shape[1]) < limits.take(growing)[:, None])
+        added = _Entries(growing.take(places), depths + low, table[places, depths])
+        chosen = chosen.plus(added).first(count, ties=machines.ties.take(best))
+        # what comes after a task that was not chosen will not be chosen either
+        at_edge = chosen.places[chosen.depths == high - 1]
+        at_edge = at_edge[limits.take(at_edge) > high]
+        highest = table[np.searchsorted(growing, np.sort(at_edge)), -1]
+        growing = np.sort(at_edge)
+        low, high = high, 2 * high
+    return best.take(chosen.places)
+
+
+def _table(cost: Cost, machines: Candidates, rows: Rows, levels: Rows) -> Floats:
+    """Return what a task costs on machines that have so many of these tasks before it: ``(rows, levels)``."""
+    ask = machines.ask.take(rows, axis=0)[:, None, :]
+    left = machines.left.take(rows, axis=0)[:, None, :] - levels[:, None] * ask
+    costs: Floats = cost(left, ask) + (machines.handicap.take(rows)[:, None] + machines.step * levels)
+    return costs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entries:
+    """Tasks on machines, as columns: the place of the machine, the tasks before it there, the highest cost so far."""
+
+    places: Rows
+    depths: Rows
+    costs: Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty(0))
+
+    def plus(self, others: Self) -> Self:
+        return type(self)(
+            np.concatenate([self.places, others.places]),
+            np.concatenate([self.depths, others.depths]),
+            np.concatenate([self.costs, others.costs]),
+        )
+
+    def first(self, count: int, *, ties: Floats) -> Self:
+        """Return the ``count`` cheapest, the cheapest first; those of one machine one after the other."""
+        places, depths, costs = self.places, self.depths, self.costs
+        if len(costs) > count:
+            near = np.flatnonzero(costs <= np.partition(costs, count - 1)[count - 1])
+            places, depths, costs = places.take(near), depths.take(near), costs.take(near)
+        order = np.lexsort((depths, ties.take(places), costs))[:count]
+        return type(self)(places.take(order), depths.take(order), costs.take(order))
 
 
 def find_cheapest(costs: Floats, machines: Candidates, count: int) -> Rows:
