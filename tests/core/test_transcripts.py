@@ -36,5 +36,5 @@ def test_every_promised_transcript_is_there() -> None:
     names = {path.name.split(".")[0] for path in TRANSCRIPTS}
     assert names == {
         "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle", "lost_machine",
-        "once_wrong", "placement", "poison", "ports", "quotas", "reports", "restarts", "sessions", "suspension", "time",
+        "once_wrong", "placement", "poison", "ports", "preemption", "quotas", "reports", "restarts", "sessions", "suspension", "time",
     }  # fmt: skip

@@ -38,7 +38,7 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
         if excess:
             return excess
-        stop_job(state, job, state.revision)
+        stop_job(state, job, state.revision, transaction.decided_to_us)
         note_use(state)
         return create(state, command, Change.REPLACED)
     if not is_same:
@@ -51,7 +51,7 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         return excess
     change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
     job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
-    scale_job(state, job, spec.count, state.revision)
+    scale_job(state, job, spec.count, state.revision, transaction.decided_to_us)
     return granted(state, job.id, change)
 
 
@@ -83,7 +83,7 @@ def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verd
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
-    stop_job(state, job, state.revision)
+    stop_job(state, job, state.revision, transaction.decided_to_us)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 
 

@@ -4,6 +4,7 @@ A picture is a dict of lines: a path (``task 3/0``) and everything known under i
 keeps things its own way (rows, bits, offsets), the picture says what they mean.
 """
 
+from dataclasses import astuple
 from typing import Any
 
 from omegacell.core.cell import Cell
@@ -107,7 +108,8 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
             int(task.state), task.machine, task.last_machine, int(task.stopping), task.health, task.attempt,
             task.restarts, task.exit_code, task.signal, task.note, task.placed_at_us, task.started_at_us,
             task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(tuple(each) for each in task.devices),
-            tuple(task.past),
+            tuple(task.past), tuple(sorted(task.waits)),
+            None if task.displaced is None else tuple(astuple(task.displaced)),
         )  # fmt: skip
 
 
@@ -206,12 +208,15 @@ def _add_job(picture: Picture, cell: Cell, row: int) -> None:
         past = tuple(
             (
                 each.attempt, each.machine, each.state, each.exit_code, each.signal, each.note,
-                each.placed_at_us, each.started_at_us, each.ended_at_us,
+                each.placed_at_us, each.started_at_us, each.ended_at_us, each.preempted_by, each.preempted_at,
             )
             for each in arena.past.get(offset + index, ())
         )  # fmt: skip
         ports, devices = arena.ports.get(offset + index, ()), arena.devices.get(offset + index, ())
-        picture[f"task {number}/{index}"] = (*value, tuple(ports), devices, past)
+        waits, displaced = arena.waits.get(offset + index, ()), arena.preempted.get(offset + index)
+        picture[f"task {number}/{index}"] = (
+            *value, tuple(ports), devices, past, tuple(sorted(waits)), None if displaced is None else tuple(displaced),
+        )  # fmt: skip
 
 
 def _add_people(picture: Picture, cell: Cell) -> None:

@@ -13,7 +13,7 @@ from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
+from omegacell.core.lives import Rows, Stamp, ask_to_end, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -110,7 +110,7 @@ def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
     first = int(cell.jobs.offset[row])
-    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
+    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64), stamp=stamp)
     cell.jobs.why[row] = None
     _reshape(cell, row, share=share, stamp=stamp)
 
@@ -134,7 +134,8 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+        surplus = np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64)
+        _stop_tasks(cell, surplus, stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
         again = added[arena.state[added] == TaskState.STOPPED]
@@ -163,6 +164,9 @@ def _enlarge(cell: Cell, row: int, count: int) -> None:
 def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: int) -> None:
     for row in [row for row in arena.past if old <= row < old + length]:
         arena.past[row - old + new] = arena.past[row]
+    for kept in (arena.waits, arena.preempted):
+        for row in [row for row in kept if old <= row < old + length]:
+            kept[row - old + new] = kept.pop(row)  # type: ignore[assignment]
     for row in [row for row in arena.ports if old <= row < old + length]:
         numbers = arena.ports.pop(row)
         arena.ports[row - old + new] = numbers
@@ -175,12 +179,11 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
 
 
-def _stop_tasks(cell: Cell, tasks: Rows) -> None:
+def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
     move_tasks(cell, tasks[arena.state[tasks] == TaskState.PENDING], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
-    arena.stopping[tasks[is_active]] = Stopping.STOP
-    cell.touched.tasks.append(tasks[is_active])
+    ask_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
 def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:

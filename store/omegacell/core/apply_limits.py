@@ -129,7 +129,7 @@ def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, 
     is_changed = cap.effective_changed_at(floor=base.floor) > base.seen
     return Judged(
         reasons=np.where(is_capped, np.uint8(Reason.CAP_EXCEEDED), reasons),
-        is_conflict=np.where(is_capped, np.uint8(is_changed), _or_zeros(judged.is_conflict, count)),
+        is_conflict=np.where(is_capped, np.uint8(is_changed), _or_zeros(judged.is_conflict, count)).astype(np.uint8),
         dimensions=np.where(is_capped, np.int32(dimension), _or_zeros(judged.dimensions, count, -1)).astype(np.int32),
         shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), _or_zeros(judged.shortages, count)),
         taken_at=np.where(is_capped, np.int64(0), _or_zeros(judged.taken_at, count)),

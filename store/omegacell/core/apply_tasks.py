@@ -17,12 +17,23 @@ from omegacell.core.commands import Evict, Place, Unplaced
 from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, find_refusals
 from omegacell.core.drains import EvictCause
 from omegacell.core.jobs import Kind, Stopping, TaskState
-from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
+from omegacell.core.lives import (
+    Ends,
+    Rows,
+    Stamp,
+    ask_to_end,
+    begin_attempts,
+    end_attempts,
+    start_attempts,
+    touch_job,
+    touch_jobs,
+)
 from omegacell.core.machine_commands import ExitNote, Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
+from omegacell.core.waits import find_waiting
 
 
 def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, stamp: Stamp) -> Verdict:
@@ -96,9 +107,9 @@ def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, s
 
 
 def _write_evict(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None:
-    cell.tasks.stopping[tasks] = Stopping.EVICT
+    # one that waited for room may have given way to an earlier claim of the transaction: it ended at once then
+    ask_to_end(cell, tasks[cell.tasks.machine[tasks] >= 0], Stopping.EVICT, stamp=stamp)
     touch_job(cell, job_row, stamp=stamp)
-    cell.touched.tasks.append(tasks)
 
 
 def judge_unplaced(cell: Cell, command: Unplaced, *, base: Base) -> Verdict:
@@ -153,6 +164,8 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
         & (arena.machine[tasks] == command.machines)
         & _is_active(cell, tasks)
     )
+    if arena.waits:
+        is_current &= ~find_waiting(cell, tasks)
     reasons[~is_current] = Reason.STALE_ATTEMPT.value
     reasons[~is_task] = Reason.UNKNOWN_TASK.value
     reasons[machines.epoch[rows] != command.epochs] = Reason.STALE_EPOCH.value

@@ -6,6 +6,8 @@ feasibility asks it before, `apply` asks it when judging, and there is no second
 a claim that does not fit a conflict is in `conflicts`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self._evicted: dict[int, dict[int, None]] = {}
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
         self._is_private = False
@@ -134,10 +137,7 @@ class Overlay:
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
-        if not self._is_private:
-            self._free = self._free.copy()
-            self._port_free = self._port_free.copy()
-            self._is_private = True
+        self._own()
         self._claims.setdefault(spec.name, []).append(rows)
         for dimension, amount in enumerate(spec.resources):
             if amount:
@@ -222,6 +222,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other._evicted = {row: dict(tasks) for row, tasks in self._evicted.items()}
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
         other._caps = None if self._caps is None else self._caps.fork()
@@ -239,6 +240,26 @@ class Overlay:
     def claims_any(self, tasks: Span) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
+
+    def evict(self, task_row: int) -> None:
+        """Note that a task gives way to a claim on this overlay, and holds its room until it has ended. Mutates."""
+        self._evicted.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
+
+    def evicted_on(self, row: int) -> tuple[int, ...]:
+        """Return the task rows on a machine that gave way to claims on this overlay, in this order."""
+        return tuple(self._evicted.get(row, ()))
+
+    def give_back(self, row: int, amounts: Sequence[int]) -> None:
+        """Count resources ``(resources,)`` of a machine as free, as of a task that ends at once. Mutates."""
+        self._own()
+        self._free[row] += np.array(amounts, np.int64)
+
+    def _own(self) -> None:
+        """Begin to write on copies of the columns. Mutates."""
+        if not self._is_private:
+            self._free = self._free.copy()
+            self._port_free = self._port_free.copy()
+            self._is_private = True
 
     def _ledger(self) -> DeviceLedger:
         """Return what is free of devices after the tentative claims; made for the first job that asks for any."""

@@ -27,6 +27,7 @@ from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
+from omegacell.core.preemption import Preempted
 from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
@@ -278,6 +279,8 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
         "ports": [[row, arena.ports[row]] for row in sorted(arena.ports)],
         "devices": [[row, arena.devices[row]] for row in sorted(arena.devices)],
         "past": past,
+        "waits": [[row, arena.waits[row]] for row in sorted(arena.waits)],
+        "preempted": [[row, arena.preempted[row]] for row in sorted(arena.preempted)],
         "free_extents": arena.free_extents,
     }
 
@@ -288,6 +291,8 @@ def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     arena.devices = {row: tuple(tuple(indices) for indices in granted) for row, granted in head["devices"]}
     for row, attempts in head["past"]:
         arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
+    arena.waits = {row: tuple((job, index, attempt) for job, index, attempt in keys) for row, keys in head["waits"]}
+    arena.preempted = {row: Preempted(*values) for row, values in head["preempted"]}
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]
 
 

@@ -43,6 +43,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import REASON_COUNT
+from omegacell.core.preemption import NO_VICTIMS
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
@@ -62,6 +63,7 @@ from omegacell.core.units import (
     Band,
 )
 from omegacell.core.validate_placement import check_placement, check_taints
+from omegacell.core.validate_preemption import check_victims
 from omegacell.core.validate_values import (
     check_ascending,
     check_attributes,
@@ -135,6 +137,8 @@ def _check_place(command: Place) -> None:
         check_rows("machines", command.machines, MAX_MACHINES)
         check_equal(command.indices, command.machines)
     check_range("job", command.job, 1, _MAX_ID)
+    if command.victims is not NO_VICTIMS:
+        check_victims(command)
 
 
 def _check_evict(command: Evict) -> None:
