@@ -62,7 +62,7 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
     A cap is not about machines: it comes first, and `caps` of the same overlay tells it.
     """
     asked = denied = capped = 0
-    for seed in range(chunk, 400, 4):
+    for seed in range(chunk, 600, 4):
         cell = cell_of(seed)
         if not cell.sessions:
             continue
@@ -89,7 +89,7 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
 @pytest.mark.parametrize("chunk", range(4))
 def test_claims_that_fit_in_order_are_granted_together(chunk: int) -> None:
     """Several claims of one transaction: `fits_in_order` grants what `apply` grants, with every rule in play."""
-    for seed in range(chunk, 400, 4):
+    for seed in range(chunk, 600, 4):
         cell, rng = cell_of(seed), random.Random(seed)
         if not cell.sessions or not cell.machines.count:
             continue

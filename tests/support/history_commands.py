@@ -30,6 +30,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
 from tests.support.history_devices import draw_requests
 from tests.support.history_drains import find_drained
+from tests.support.history_holds import draw_after, draw_release
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
@@ -66,9 +67,10 @@ class CommandWriter(MachineWriter):
             lambda: (ActivateRules(rules=rng.choice((1, 2))),),
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
+            lambda: (draw_release(rng, self.state, self.job_id()),),
             lambda: (self.press(),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 8]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 8]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -113,6 +115,7 @@ class CommandWriter(MachineWriter):
             devices=draw_requests(rng),
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
+            after=draw_after(rng, JOB_NAMES),
         )
 
     def submit(self) -> SubmitJob:

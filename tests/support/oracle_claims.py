@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause
-from omegacell.core.jobs import Kind, Stopping, TaskState
+from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
 from tests.support.oracle_limits import find_cap_lack
@@ -30,7 +30,7 @@ from tests.support.oracle_state import (
     Verdict,
     changed_before,
 )
-from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, settle, touch
+from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
 NOTHING = [0] * RESOURCE_COUNT
@@ -340,13 +340,7 @@ def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -
 
 def is_available(judging: Judging, job: Job, index: int) -> bool:
     """Say whether a task is wanted and serves, after what this transaction evicted so far."""
-    task = job.tasks[index]
-    if index >= job.count or (job.id, index) in judging.evicted:
-        return False
-    if job.spec.kind == Kind.BATCH and task.state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED):
-        return True
-    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
-    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
+    return (job.id, index) not in judging.evicted and serves(job, index)
 
 
 def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:

@@ -22,6 +22,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -40,6 +41,7 @@ from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_DEVICES_PER_MACHINE,
     MAX_DEVICES_PER_TASK,
@@ -126,6 +128,8 @@ def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
             return 1 <= command.session <= MAX_ID
         case SubmitJob():
             return is_spec(command.spec) and is_stamp(command.submitted_at_us)
+        case ReleaseTasks():
+            return is_job(command.job) and are_rows((command.indices, MAX_TASKS_PER_JOB))
         case StopJob() | ForgetJob():
             return is_job(command.job)
         case SetQuota():
@@ -256,6 +260,9 @@ def is_spec(spec: JobSpec) -> bool:
         and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
         and is_placement(spec.placement)
+        and [each.job for each in spec.after] == sorted({each.job for each in spec.after})
+        and len(spec.after) <= MAX_DEPENDENCIES
+        and all(is_name(each.job) for each in spec.after)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
     )

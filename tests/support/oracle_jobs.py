@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_holds import find_circle, has_unmet, predecessor
 from tests.support.oracle_limits import find_quota_refusal, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
 from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
@@ -32,6 +33,7 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
     excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
+    excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
         return excess or create(state, command, Change.CREATED)
     is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
@@ -47,12 +49,21 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         return granted(state, job.id, Change.UNCHANGED)
     if job.is_stopping:
         return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
-    if spec.count > job.count and excess:
+    if spec.count > job.count and excess and excess.reason == Reason.QUOTA_EXCEEDED:
         return excess
     change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
     job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
     scale_job(state, job, spec.count, state.revision, transaction.decided_to_us)
     return granted(state, job.id, change)
+
+
+def find_cycle_refusal(state: State, transaction: Transaction, spec: JobSpec) -> Verdict | None:
+    """Refuse a job that would wait for itself."""
+    circle = [predecessor(state, name) for name in sorted(find_circle(state, spec))]
+    if not spec.after or not find_circle(state, spec):
+        return None
+    is_conflict = any(has_changed(state, transaction, job.changes) for job in circle if job is not None)
+    return refuse(state, Reason.DEPENDENCY_CYCLE, is_conflict=is_conflict)
 
 
 def granted(state: State, job: int, change: Change) -> Verdict:
@@ -68,7 +79,7 @@ def create(state: State, command: SubmitJob, change: Change) -> Verdict:
         spec=spec,
         count=spec.count,
         submitted_at_us=command.submitted_at_us,
-        tasks=[Task() for _ in range(spec.count)],
+        tasks=[Task(state=TaskState.HELD if has_unmet(state, spec) else TaskState.PENDING) for _ in range(spec.count)],
         changes=[state.revision],
     )
     state.next_job += 1

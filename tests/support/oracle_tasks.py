@@ -8,7 +8,8 @@ from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from tests.support.oracle_state import NOWHERE, Job, State, Task
 
 ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
-ALIVE = (TaskState.PENDING, *ACTIVE)
+WAITING = (TaskState.PENDING, TaskState.HELD)
+ALIVE = (*WAITING, *ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class Ending:
 def is_ended(job: Job) -> bool:
     """Whether no task of a job can still do anything."""
     return not any(task.state in ALIVE for task in job.tasks)
+
+
+def serves(job: Job, index: int) -> bool:
+    """Say whether a task is wanted, and available; what rests in a batch job is no loss."""
+    task = job.tasks[index]
+    if index >= job.count:
+        return False
+    if job.spec.kind == Kind.BATCH and task.state not in ALIVE:
+        return True
+    is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
+    return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
 
 def settle(state: State, job: Job) -> None:
@@ -46,7 +58,7 @@ def touch(changes: list[int], revision: int) -> None:
 def stop_task(state: State, job: Job, index: int, at_us: int) -> None:
     """Ask a task to stop: at once when no machine knows of it, else when its machine says so."""
     task = job.tasks[index]
-    if task.state == TaskState.PENDING:
+    if task.state in WAITING:
         task.state = TaskState.STOPPED
     elif task.waits:
         end_attempt(state, job, index, Ending(TaskState.STOPPED, at_us))
@@ -68,14 +80,15 @@ def stop_job(state: State, job: Job, revision: int, at_us: int) -> None:
 def scale_job(state: State, job: Job, count: int, revision: int, at_us: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
     before, job.count = job.count, count
+    fresh = TaskState.HELD if any(task.state == TaskState.HELD for task in job.tasks) else TaskState.PENDING
     for index, task in enumerate(job.tasks):
         if before <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
-            task.state = TaskState.PENDING
+            task.state = fresh
         elif index >= count:
             stop_task(state, job, index, at_us)
     while len(job.tasks) < count:
-        job.tasks.append(Task())
+        job.tasks.append(Task(state=fresh))
     job.spec = replace(job.spec, count=count)
     touch(job.changes, revision)
     settle(state, job)

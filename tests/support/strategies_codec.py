@@ -9,8 +9,10 @@ from hypothesis.extra import numpy as hnp
 from omegacell.core import commands as core
 from omegacell.core import machine_commands as on
 from omegacell.core.constraints import Constraint, Operator
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
@@ -81,6 +83,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
         max_unavailable=SINT64,
         is_health_checked=st.booleans(),
+        after=st.lists(st.builds(Dependency, job=TEXT, condition=st.sampled_from(Condition)), max_size=3).map(tuple),
     )
 
 
@@ -111,6 +114,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.SubmitJob: st.builds(core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans()),
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
+    ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
     core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(

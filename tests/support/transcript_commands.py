@@ -32,6 +32,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import JobSpec, Kind, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -47,6 +48,7 @@ from omegacell.core.machine_commands import (
 from omegacell.core.outcomes import Reason
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from tests.support.transcript_holds import read_after, read_release, write_after, write_release
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
 
 VICTIM_TYPES = (np.int32, np.int64, np.int32, np.int32)
@@ -117,6 +119,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ),
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
+        after=read_after(options.get("after", "")),
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
 
@@ -298,6 +301,7 @@ READERS: dict[str, Reader] = {
     "submit": read_submit,
     "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
+    "release": lambda words, options: read_release(words),
     "place": read_place,
     "evict": read_evict,
     "quota": read_quota,
@@ -361,7 +365,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
-            f"{write_placement(spec.placement)}"
+            f"{write_placement(spec.placement)}{write_after(spec.after)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -388,6 +392,8 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
             tasks = [f"{index}@{attempt}" for index, attempt in pairs]
             return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
+        case ReleaseTasks():
+            return write_release(command)
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")

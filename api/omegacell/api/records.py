@@ -19,9 +19,10 @@ class JobState(IntEnum):
     """No task is placed yet."""
     RUNNING = 1
     STOPPING = 2
-    SUCCEEDED = 3
-    FAILED = 4
-    STOPPED = 5
+    HELD = 3
+    SUCCEEDED = 4
+    FAILED = 5
+    STOPPED = 6
 
     @property
     def is_ended(self) -> bool:

@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from omegacell.core.apply_holds import judge_release
 from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
 from omegacell.core.apply_limits import judge_set_caps, judge_set_quota
 from omegacell.core.apply_machines import (
@@ -67,6 +68,7 @@ from omegacell.core.commands import (
 from omegacell.core.conflicts import Base, base_of
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.machine_commands import (
@@ -170,8 +172,7 @@ def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) ->
                 verdict = judge(cell, command, overlay=overlay, base=base, stamp=stamp)
                 if len(commands) > 1:
                     take_granted(cell, overlay, command, verdict=verdict)
-                    if command.victims is not NO_VICTIMS:
-                        take_preempting(cell, overlay, verdict, taken=taken)
+                    take_preempting(cell, overlay, verdict, taken=taken)
             elif isinstance(command, Evict):
                 verdict = judge_evict(cell, command, taken=taken, base=base, stamp=stamp)
             else:
@@ -203,6 +204,8 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_unplaced(cell, command, base=base)
         case StopJob():
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
+        case ReleaseTasks():
+            return judge_release(cell, command, base=base, stamp=stamp)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
         case SetQuota():

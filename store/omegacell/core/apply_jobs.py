@@ -12,6 +12,8 @@ from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
+from omegacell.core.dependencies import Dependency
+from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
 from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, ask_to_end, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
@@ -31,6 +33,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         write = partial(_write_create, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
         excess = find_quota_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen)
+        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
@@ -40,6 +43,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
         excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
+        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if not is_same:
@@ -55,6 +59,18 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
+
+
+def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return the refusal of a job that would wait for itself by way of others; None when it would not."""
+    if not spec.after:
+        return None
+    cycle = find_cycle(cell, spec)
+    if not cycle:
+        return None
+    rows = [find_predecessor(cell, Dependency(job=name)) for name in cycle]
+    changed = [cell.jobs.effective_changed_at(row, floor=stamp.floor) for row in rows if row is not None]
+    return refuse(Reason.DEPENDENCY_CYCLE, is_conflict=any(at > seen for at in changed))
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -95,8 +111,11 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = command.submitted_at_us
     jobs.created_at[row] = stamp.revision
-    jobs.counts[row, TaskState.PENDING] = spec.count
+    state = TaskState.HELD if find_unmet(cell, spec) else TaskState.PENDING
+    jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
+    if state is not TaskState.PENDING:
+        cell.tasks.state[offset : offset + spec.count] = state
     _reshape(cell, row, share=0, stamp=stamp)
 
 
@@ -138,10 +157,13 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _stop_tasks(cell, surplus, stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
+        is_held = bool(jobs.counts[row, TaskState.HELD])
         again = added[arena.state[added] == TaskState.STOPPED]
         for task in again[arena.attempt[again] > 0].tolist():
             arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
         move_tasks(cell, again, TaskState.PENDING)
+        if is_held:  # what is added waits with the others
+            move_tasks(cell, added[arena.state[added] == TaskState.PENDING], TaskState.HELD)
     if not jobs.counts[row, TaskState.PENDING]:
         jobs.why[row] = None
     _reshape(cell, row, share=share, stamp=stamp)
@@ -181,7 +203,8 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
 
 def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
-    move_tasks(cell, tasks[arena.state[tasks] == TaskState.PENDING], TaskState.STOPPED)
+    is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
+    move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
     ask_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 

@@ -80,18 +80,15 @@ def judge_preempting(cell: Cell, command: Place, *, overlay: Overlay, base: Base
         judged = limit_claims(cell, overlay, command, judged, base=base)
     grants = judging.grants
     write = partial(_write, cell, tuple(grants), job_row=job_row, stamp=stamp) if grants else None
-    return Verdict(asked=asked, granted=len(grants), refusals=refuse_rows(judged), write=write)
+    evicted = tuple(task for grant in grants for task in grant.evicted)
+    return Verdict(asked=asked, granted=len(grants), refusals=refuse_rows(judged), write=write, evicted=evicted)
 
 
 def take_preempting(cell: Cell, overlay: Overlay, verdict: Verdict, *, taken: Disruptions) -> None:
-    """Let the commands after a granted `Place` with victims see whom it evicted. Mutates overlay and ``taken``."""
-    if verdict.write is None:
-        return
-    assert isinstance(verdict.write, partial), "a `Place` with victims is written by a partial"
-    for grant in verdict.write.args[1]:
-        for task in grant.evicted:
-            _evict_on(cell, overlay, task)
-            taken.note(int(cell.tasks.job[task]), np.array([task], np.int64))
+    """Let the commands after a `Place` see whom it evicted, if anybody. Mutates overlay and ``taken``."""
+    for task in verdict.evicted:
+        _evict_on(cell, overlay, task)
+        taken.note(int(cell.tasks.job[task]), np.array([task], np.int64))
 
 
 def _evict_on(cell: Cell, overlay: Overlay, task: int) -> None:

@@ -63,9 +63,11 @@ def _check_jobs(cell: Cell) -> None:
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
         if jobs.stopping[row]:
-            _require(counts[TaskState.PENDING] == 0, f"job {job} is stopping and has pending tasks")
+            waiting = counts[TaskState.PENDING] + counts[TaskState.HELD]
+            _require(waiting == 0, f"job {job} is stopping and has pending or held tasks")
         for index in range(spec.count, extent):
-            _require(arena.state[offset + index] != TaskState.PENDING, f"job {job} waits for unwanted task {index}")
+            is_waiting = arena.state[offset + index] in (TaskState.PENDING, TaskState.HELD)
+            _require(not is_waiting, f"job {job} waits for unwanted task {index}")
 
 
 def _check_tasks(cell: Cell) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
@@ -28,11 +29,13 @@ class TaskState(IntEnum):
     PENDING = 0
     PLACED = 1
     RUNNING = 2
-    SUCCEEDED = 3
-    FAILED = 4
-    STOPPED = 5
-    LOST = 6
-    EVICTED = 7
+    HELD = 3
+    """It waits for something other than a machine (see `holds`); no scheduler sees it."""
+    SUCCEEDED = 4
+    FAILED = 5
+    STOPPED = 6
+    LOST = 7
+    EVICTED = 8
 
 
 STATE_COUNT: Final = len(TaskState)
@@ -56,11 +59,14 @@ class Event(IntEnum):
     EVICTED = 5
     STOPPED = 6
     STOP_ASKED = 7
+    RELEASED = 8
 
 
 LIFE_CYCLE: Final[dict[tuple[TaskState, Event], TaskState]] = {
     (TaskState.PENDING, Event.PLACED): TaskState.PLACED,
     (TaskState.PENDING, Event.STOP_ASKED): TaskState.STOPPED,
+    (TaskState.HELD, Event.RELEASED): TaskState.PENDING,
+    (TaskState.HELD, Event.STOP_ASKED): TaskState.STOPPED,
     (TaskState.PLACED, Event.STARTED): TaskState.RUNNING,
     (TaskState.PLACED, Event.SUCCEEDED): TaskState.SUCCEEDED,
     (TaskState.PLACED, Event.FAILED): TaskState.FAILED,
@@ -128,6 +134,7 @@ class JobSpec:
         max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
+        after: the jobs that its tasks wait for, names in ascending order, each once.
     """
 
     name: str
@@ -150,3 +157,4 @@ class JobSpec:
     devices: tuple[DeviceRequest, ...] = ()
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
+    after: tuple[Dependency, ...] = ()

@@ -102,9 +102,9 @@ class JobTable(Table):
         return [JobId(job) for job in sorted(self._row_by_id)]
 
     def is_active(self, row: int) -> bool:
-        """Tell whether any task of the job is pending, placed or running."""
-        pending, placed, running, *_ = self.counts[row].tolist()
-        return bool(pending or placed or running)
+        """Tell whether any task of the job is pending, placed, running or held."""
+        pending, placed, running, held, *_ = self.counts[row].tolist()
+        return bool(pending or placed or running or held)
 
     def add(self, spec: JobSpec) -> int:
         """Give a new job an id, a name and a row and return the row; its extent is the caller's to set. Mutates."""

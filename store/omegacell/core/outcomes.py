@@ -58,36 +58,39 @@ class Reason(IntEnum):
     TOO_MANY_LOST = 18
     LIMIT = 19
     QUOTA_EXCEEDED = 20
+    DEPENDENCY_CYCLE = 21
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 21
-    TASK_NOT_PENDING = 22
-    STALE_ATTEMPT = 23
-    NOT_DRAINING = 24
-    JOB_DISRUPTED = 25
-    CLAIMED_TWICE = 26
-    CAP_EXCEEDED = 27
-    VICTIM_GONE = 28
-    VICTIM_ELSEWHERE = 29
-    VICTIM_PROTECTED = 30
-    CASCADE_TOO_DEEP = 31
-    MACHINE_CHANGED = 32
-    MACHINE_NOT_UP = 33
-    DRIVER_MISSING = 34
-    MACHINE_CORDONED = 35
-    CONSTRAINT = 36
-    TAINTED = 37
-    NEIGHBOUR = 38
-    TOO_MANY_ON_MACHINE = 39
-    SPREAD_SKEWED = 40
-    DEVICE_MISSING = 41
-    PORT_IN_RANGE = 42
-    PORT_TAKEN = 43
-    PORTS_EXHAUSTED = 44
-    DEVICES_EXHAUSTED = 45
-    RESOURCES = 46
-    GANG_PARTNER = 47
+    UNKNOWN_TASK = 22
+    TASK_NOT_PENDING = 23
+    TASK_NOT_HELD = 24
+    STILL_HELD = 25
+    STALE_ATTEMPT = 26
+    NOT_DRAINING = 27
+    JOB_DISRUPTED = 28
+    CLAIMED_TWICE = 29
+    CAP_EXCEEDED = 30
+    VICTIM_GONE = 31
+    VICTIM_ELSEWHERE = 32
+    VICTIM_PROTECTED = 33
+    CASCADE_TOO_DEEP = 34
+    MACHINE_CHANGED = 35
+    MACHINE_NOT_UP = 36
+    DRIVER_MISSING = 37
+    MACHINE_CORDONED = 38
+    CONSTRAINT = 39
+    TAINTED = 40
+    NEIGHBOUR = 41
+    TOO_MANY_ON_MACHINE = 42
+    SPREAD_SKEWED = 43
+    DEVICE_MISSING = 44
+    PORT_IN_RANGE = 45
+    PORT_TAKEN = 46
+    PORTS_EXHAUSTED = 47
+    DEVICES_EXHAUSTED = 48
+    RESOURCES = 49
+    GANG_PARTNER = 50
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 48
+    PLUGIN_FAILED = 51
 
 
 REASON_COUNT = len(Reason)
@@ -206,8 +209,8 @@ def encode(outcome: Outcome) -> bytes:
         (
             head,
             refusals.positions.astype("<i4").tobytes(),
-            refusals.reasons.tobytes(),
-            refusals.is_conflict.tobytes(),
+            refusals.reasons.astype(np.uint8).tobytes(),
+            refusals.is_conflict.astype(np.uint8).tobytes(),
             refusals.dimensions.astype("<i4").tobytes(),
             refusals.shortages.astype("<i8").tobytes(),
             refusals.taken_at.astype("<i8").tobytes(),

@@ -21,6 +21,7 @@ from omegacell.core.caps import Cap
 from omegacell.core.cell import Author, Cell, Session
 from omegacell.core.columns import Table
 from omegacell.core.commands import Genesis, Lack, Unplaced
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceKind, DeviceRequest, DeviceTable
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
@@ -239,6 +240,7 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row[at("ports")] = [[port.name, port.number] for port in spec.ports]
     row[at("payload")] = spec.payload.hex()
     row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
+    row[at("after")] = [[each.job, each.condition] for each in spec.after]
     row[at("devices")] = [[request.name, request.count, request.where] for request in spec.devices]
     return row
 
@@ -257,6 +259,7 @@ def _read_spec(row: list[Any]) -> JobSpec:
         DeviceRequest(name=name, count=count, where=tuple((key, value) for key, value in where))
         for name, count, where in values["devices"]
     )
+    values["after"] = tuple(Dependency(job=job, condition=Condition(met)) for job, met in values["after"])
     return JobSpec(**values)
 
 

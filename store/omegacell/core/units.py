@@ -54,6 +54,7 @@ MAX_TEXT_LENGTH: Final = 1_024
 MAX_PORTS_PER_TASK: Final = 16
 MAX_ATTRIBUTES: Final = 64
 MAX_DEVICES_PER_TASK: Final = 8
+MAX_DEPENDENCIES: Final = 64
 """Kinds of devices that one task may ask for."""
 MAX_DEVICES_PER_MACHINE: Final = 32
 """Kinds of devices that one machine may offer."""

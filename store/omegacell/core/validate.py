@@ -30,6 +30,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import NO_LIMIT, JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -65,6 +66,7 @@ from omegacell.core.units import (
 from omegacell.core.validate_placement import check_placement, check_taints
 from omegacell.core.validate_preemption import check_victims
 from omegacell.core.validate_values import (
+    check_after,
     check_ascending,
     check_attributes,
     check_devices,
@@ -148,6 +150,11 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
+def _check_release(command: ReleaseTasks) -> None:
+    check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
+    check_range("job", command.job, 1, _MAX_ID)
+
+
 def _check_submit(command: SubmitJob) -> None:
     check_spec(command.spec)
     check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
@@ -200,6 +207,8 @@ def check_spec(spec: JobSpec) -> None:
         for request in spec.devices:
             check_attributes(request.where)
     check_placement(spec.placement)
+    if spec.after:
+        check_after(spec.after)
 
 
 def _check_numbers(spec: JobSpec) -> None:
@@ -362,6 +371,7 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
+    ReleaseTasks: _check_release,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: _check_machine,

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_MACHINES,
     MAX_NAME_LENGTH,
@@ -70,6 +72,15 @@ def check_devices(devices: Sequence[DeviceOffer] | Sequence[DeviceRequest], *, l
     for device in devices:
         check_device_name(device.name)
         check_range("device count", device.count, 1, MAX_DEVICE_COUNT)
+
+
+def check_after(after: Sequence[Dependency]) -> None:
+    """Raise `MalformedError` unless the jobs to run after ascend by name, each once, and are not too many."""
+    names = [each.job for each in after]
+    if len(names) > MAX_DEPENDENCIES or names != sorted(set(names)):
+        raise MalformedError(f"jobs to run after must ascend by name, each once, at most {MAX_DEPENDENCIES}")
+    for name in names:
+        check_name("job to run after", name)
 
 
 def check_attributes(attributes: Attributes) -> None:

@@ -11,6 +11,7 @@ from omegacell.core import commands as core
 from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.units import JobId, Role, SessionId
@@ -24,6 +25,7 @@ from omegacell.store.codec_columns import (
     read_int32s,
     read_int64s,
 )
+from omegacell.store.codec_holds import read_release, write_release
 from omegacell.store.codec_jobs import read_spec, write_spec
 from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
 from omegacell.store.codec_machines import (
@@ -319,6 +321,7 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     core.ForgetJob: _write_forget_job,
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
+    ReleaseTasks: write_release,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -345,6 +348,7 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "forget_job": _read_forget_job,
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
+    "release_tasks": read_release,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,

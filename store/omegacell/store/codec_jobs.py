@@ -1,5 +1,6 @@
 """Translates job specs between the core and the persistent format."""
 
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import NO_RULES
@@ -10,6 +11,7 @@ from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
 BANDS = EnumTable(Band, pb.Band, "BAND")
+_CONDITIONS = EnumTable(Condition, pb.Condition, "CONDITION")
 _PARTITIONS = EnumTable(OnPartition, pb.OnPartition, "ON_PARTITION")
 
 
@@ -40,6 +42,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
             asked.where.add(name=name, value=value)
     message.max_unavailable = spec.max_unavailable
     message.is_health_checked = spec.is_health_checked
+    for each in spec.after:
+        message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -70,7 +74,12 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
     )
+
+
+def _read_dependency(message: pb.Dependency) -> Dependency:
+    return Dependency(job=message.job, condition=_CONDITIONS.from_wire(message.condition))
 
 
 def _read_request(message: pb.DeviceRequest) -> DeviceRequest:

@@ -29,6 +29,7 @@ class TaskState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_STATE_PENDING: _ClassVar[TaskState]
     TASK_STATE_PLACED: _ClassVar[TaskState]
     TASK_STATE_RUNNING: _ClassVar[TaskState]
+    TASK_STATE_HELD: _ClassVar[TaskState]
     TASK_STATE_SUCCEEDED: _ClassVar[TaskState]
     TASK_STATE_FAILED: _ClassVar[TaskState]
     TASK_STATE_STOPPED: _ClassVar[TaskState]
@@ -40,6 +41,7 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_PENDING: _ClassVar[JobState]
     JOB_STATE_RUNNING: _ClassVar[JobState]
     JOB_STATE_STOPPING: _ClassVar[JobState]
+    JOB_STATE_HELD: _ClassVar[JobState]
     JOB_STATE_SUCCEEDED: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_STOPPED: _ClassVar[JobState]
@@ -106,6 +108,7 @@ ON_PARTITION_CONTINUE: OnPartition
 TASK_STATE_PENDING: TaskState
 TASK_STATE_PLACED: TaskState
 TASK_STATE_RUNNING: TaskState
+TASK_STATE_HELD: TaskState
 TASK_STATE_SUCCEEDED: TaskState
 TASK_STATE_FAILED: TaskState
 TASK_STATE_STOPPED: TaskState
@@ -114,6 +117,7 @@ TASK_STATE_EVICTED: TaskState
 JOB_STATE_PENDING: JobState
 JOB_STATE_RUNNING: JobState
 JOB_STATE_STOPPING: JobState
+JOB_STATE_HELD: JobState
 JOB_STATE_SUCCEEDED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_STOPPED: JobState

@@ -42,9 +42,10 @@ MACHINES_SHOWN: Final = 20
 CHANGES_US: Final = 5_000_000
 """After so long no further change is tried."""
 DECIDE_US: Final = 2_000_000
-HELD: Final = (TaskState.PLACED, TaskState.RUNNING)
+ON_MACHINE: Final = (TaskState.PLACED, TaskState.RUNNING)
 JOB_STATES: Final = (
     TaskState.PENDING,
+    TaskState.HELD,
     TaskState.RUNNING,
     TaskState.PLACED,
     TaskState.FAILED,
@@ -117,7 +118,7 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
         _explain_pending(answer, question)
     if question.task is not None:
         answer.attempts.extend(_view_attempts(question))
-        if question.state in HELD:
+        if question.state in ON_MACHINE:
             _explain_place(answer, question, store)
     answer.summary = _summarise(answer, question)
     return answer
@@ -268,11 +269,11 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     if state is TaskState.PENDING:
         return _summarise_pending(answer, question)
     if question.task is None:
-        held = sum(answer.counts[each] for each in HELD)
+        held = sum(answer.counts[each] for each in ON_MACHINE)
         machine_count = len(count_by_machine(question.cell, question.row))
         return f"{count_of(held, 'task')} on {count_of(machine_count, 'machine')}" if held else "its tasks are at rest"
     origin = answer.attempts[0] if answer.attempts else None
-    if state not in HELD:
+    if state not in ON_MACHINE:
         return f"{state.name.lower()}" + (f" on {origin.machine}" if origin is not None else "")
     assert origin is not None, "a task that holds a machine has an attempt"
     if not origin.author:

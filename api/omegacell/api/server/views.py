@@ -18,7 +18,7 @@ from omegacell.core.units import JobId
 
 HEALTHY: Final = 1
 _MAX_ID_DIGITS: Final = 18
-_TROUBLE: Final = (TaskState.FAILED, TaskState.PENDING, TaskState.PLACED, TaskState.RUNNING)
+_TROUBLE: Final = (TaskState.FAILED, TaskState.PENDING, TaskState.HELD, TaskState.PLACED, TaskState.RUNNING)
 _URGENCY: Final = np.array(
     [_TROUBLE.index(state) if state in _TROUBLE else len(_TROUBLE) for state in TaskState], np.int8
 )
@@ -41,18 +41,20 @@ def find_state(counts: Sequence[int], *, wanted: int, is_stopping: bool) -> JobS
     How a job ended follows from its tasks: a job that had succeeded has done so, even when it was replaced later, and
     the tasks that a smaller count left over do not make it a stopped one.
 
-    >>> find_state([0, 0, 0, 3, 0, 0, 0, 0], wanted=3, is_stopping=True).name
+    >>> find_state([0, 0, 0, 0, 3, 0, 0, 0, 0], wanted=3, is_stopping=True).name
     'SUCCEEDED'
-    >>> find_state([0, 0, 0, 1, 0, 2, 0, 0], wanted=1, is_stopping=False).name
+    >>> find_state([0, 0, 0, 0, 1, 0, 2, 0, 0], wanted=1, is_stopping=False).name
     'SUCCEEDED'
-    >>> find_state([0, 0, 0, 1, 0, 2, 0, 0], wanted=3, is_stopping=True).name
+    >>> find_state([0, 0, 0, 0, 1, 0, 2, 0, 0], wanted=3, is_stopping=True).name
     'STOPPED'
     """
     active = counts[TaskState.PLACED] + counts[TaskState.RUNNING]
-    if active or counts[TaskState.PENDING]:
+    if active or counts[TaskState.PENDING] or counts[TaskState.HELD]:
         if is_stopping:
             return JobState.STOPPING
-        return JobState.RUNNING if active else JobState.PENDING
+        if active:
+            return JobState.RUNNING
+        return JobState.PENDING if counts[TaskState.PENDING] else JobState.HELD
     if counts[TaskState.FAILED]:
         return JobState.FAILED
     return JobState.STOPPED if counts[TaskState.SUCCEEDED] < wanted else JobState.SUCCEEDED
