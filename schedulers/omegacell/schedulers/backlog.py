@@ -30,6 +30,7 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
 from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -57,13 +58,22 @@ def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *
     return room
 
 
+def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
+    if not outranks_any(cell, entry.spec):
+        return 0
+    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at) != NEVER))
+    return entry.count if reached and entry.spec.is_gang else reached
+
+
 class Backlog:
     """Waiting jobs of one scheduler, those of this instance in order."""
 
-    def __init__(self, *, scheduler: str, instance: str) -> None:
-        """Begin with nothing; `of` reads a whole cell."""
+    def __init__(self, *, scheduler: str, instance: str, preempts: bool = False) -> None:
+        """Begin with nothing; `of` reads a whole cell. With ``preempts`` machines help where others give way, too."""
         self.scheduler = scheduler
         self.instance = instance
+        self._preempts = preempts
         self._entries: dict[JobId, Entry] = {}
         self._instances: tuple[str, ...] = (instance,)
         self._by_order: list[Item] = []
@@ -97,9 +107,9 @@ class Backlog:
         return self._entries.get(job)
 
     @classmethod
-    def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
+    def of(cls, cell: Cell, *, scheduler: str, instance: str, preempts: bool = False) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
-        backlog = cls(scheduler=scheduler, instance=instance)
+        backlog = cls(scheduler=scheduler, instance=instance, preempts=preempts)
         backlog._instances = backlog._live(cell)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
@@ -324,7 +334,10 @@ class Backlog:
         if entry is None:
             del self._parked[queue]
             return
-        self._wake_tasks(queue, _count_room(overlay, entry, self._looking_at, cell=cell), now_us)
+        room = _count_room(overlay, entry, self._looking_at, cell=cell)
+        if not room and self._preempts:
+            room = _count_pressing(overlay, entry, self._looking_at, cell=cell)
+        self._wake_tasks(queue, room, now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""

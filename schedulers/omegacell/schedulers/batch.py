@@ -7,12 +7,14 @@ with a deterministic best fit over all machines 0.052 (see also Borg, section 3.
 
 from collections.abc import Sequence
 from math import gcd
+from typing import ClassVar
 
 import numpy as np
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose, is_indifferent
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
 
@@ -21,7 +23,12 @@ SPARE = 24
 
 
 class BatchScheduler:
-    """Randomised first fit over a sample; the whole cell only when the sample has too little room."""
+    """Randomised first fit over a sample; the whole cell only when the sample has too little room.
+
+    What finds no room lets less important tasks give way, if there are any.
+    """
+
+    preempts: ClassVar[bool] = True
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put as many tasks as fit on random machines, one on each before a second on any.
@@ -33,10 +40,11 @@ class BatchScheduler:
             machines = self._first_fit(group, cell, ctx.rng)
         else:
             machines = self._fit_by_rules(group, cell, ctx.rng)
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        placement = place_pressing(group, cell, machines, ctx.rng)
+        if group.spec.is_gang and len(placement) < group.count:
+            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(placement)}")
             return NOTHING
-        return Placement.of(group, machines)
+        return placement
 
     def _fit_by_rules(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
         """Fit a job with placement rules: when none of them ranks machines, a sample will do here too."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
+from omegacell.core.commands import Lack, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
 from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
@@ -173,12 +173,9 @@ class Decider:
             claimed = 0
         commands: tuple[Scheduling, ...] = ()
         if claimed:
-            tentative.take(group.spec, claims.machines)
+            tentative.take(group.spec, claims.machines, claims.evicted)
             tentative.take_cap(group.job, len(claims.machines))
-            place = Place(
-                job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
-            )
-            commands = (place,)
+            commands = (claims.place,)
         if is_whole:
             return _Part(Result.PLACED, commands, claimed)
         left = group.count - claimed

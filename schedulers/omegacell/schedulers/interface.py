@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from omegacell.core.columns import Int32s
 from omegacell.core.jobs import JobSpec
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId
 from omegacell.schedulers.notes import clean_note
@@ -61,11 +62,13 @@ class Placement:
         groups: `TaskGroup.number` of each claim, ``(claims,)`` int32.
         indices: task index of each claim, ``(claims,)`` int32.
         machines: machine row of each claim, ``(claims,)`` int32.
+        victims: tasks that are to give way to claims, each claim by its place in the columns; usually `NO_VICTIMS`.
     """
 
     groups: Int32s = field(default_factory=_no_rows)
     indices: Int32s = field(default_factory=_no_rows)
     machines: Int32s = field(default_factory=_no_rows)
+    victims: Victims = NO_VICTIMS
 
     def __len__(self) -> int:
         return len(self.machines)
@@ -103,7 +106,22 @@ class Placement:
             groups=np.concatenate([part.groups for part in parts]),
             indices=np.concatenate([part.indices for part in parts]),
             machines=np.concatenate([part.machines for part in parts]),
+            victims=_join_victims(parts),
         )
+
+
+def _join_victims(parts: Sequence[Placement]) -> Victims:
+    """Put the victims of several placements together; claims count through all of them."""
+    named = [part.victims for part in parts]
+    if not any(len(each) for each in named):
+        return NO_VICTIMS
+    firsts = np.cumsum([0, *[len(part) for part in parts[:-1]]]).tolist()
+    return Victims(
+        claims=np.concatenate([each.claims + np.int32(first) for each, first in zip(named, firsts, strict=True)]),
+        jobs=np.concatenate([each.jobs for each in named]),
+        indices=np.concatenate([each.indices for each in named]),
+        attempts=np.concatenate([each.attempts for each in named]),
+    )
 
 
 NOTHING = Placement()
@@ -142,7 +160,8 @@ class Scheduler(Protocol):
     """A scheduler: any class with this method, made without arguments.
 
     It may set class attributes: ``max_groups`` (how many jobs it wants to see at once, 1 if unset), ``detection`` and
-    ``atomicity`` (how its claims are judged, FINE and INCREMENTAL if unset; a gang is always ALL_OR_NOTHING).
+    ``atomicity`` (how its claims are judged, FINE and INCREMENTAL if unset; a gang is always ALL_OR_NOTHING), and
+    ``preempts`` (whether its claims may name victims: then jobs that wait are tried again where others give way).
 
     A whole scheduler, which puts tasks on random machines that have room:
 
@@ -181,6 +200,7 @@ class Traits:
     max_groups: int = 1
     detection: Detection = Detection.FINE
     atomicity: Atomicity = Atomicity.INCREMENTAL
+    preempts: bool = False
 
     MAX_GROUPS: ClassVar[int] = 1_024
 
@@ -200,4 +220,7 @@ class Traits:
         atomicity = getattr(scheduler, "atomicity", Atomicity.INCREMENTAL)
         if not isinstance(atomicity, Atomicity):
             raise ValueError(f"atomicity is {atomicity!r}, expected Atomicity.INCREMENTAL or ALL_OR_NOTHING")
-        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity)
+        preempts = getattr(scheduler, "preempts", False)
+        if not isinstance(preempts, bool):
+            raise ValueError(f"preempts is {preempts!r}, expected True or False")
+        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity, preempts=preempts)

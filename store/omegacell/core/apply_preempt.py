@@ -87,11 +87,11 @@ def judge_preempting(cell: Cell, command: Place, *, overlay: Overlay, base: Base
 def take_preempting(cell: Cell, overlay: Overlay, verdict: Verdict, *, taken: Disruptions) -> None:
     """Let the commands after a `Place` see whom it evicted, if anybody. Mutates overlay and ``taken``."""
     for task in verdict.evicted:
-        _evict_on(cell, overlay, task)
+        evict_on(cell, overlay, task)
         taken.note(int(cell.tasks.job[task]), np.array([task], np.int64))
 
 
-def _evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
+def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
     """Note an eviction: one that waits for room itself ends at once, any other holds its room until it has ended."""
     row = int(cell.tasks.machine[task])
     if task in cell.tasks.waits and task not in overlay.evicted_on(row):
@@ -249,7 +249,7 @@ class _Judging:
         elif lack[0] is not Reason.NONE:
             return lack
         for each in evicted:
-            _evict_on(self.cell, self.after, each)
+            evict_on(self.cell, self.after, each)
         rows = np.array([row], np.int64)
         self.after.take(self.spec, rows)
         self.after.claim_tasks(np.array([task], np.int64))

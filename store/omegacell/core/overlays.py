@@ -245,6 +245,10 @@ class Overlay:
         """Note that a task gives way to a claim on this overlay, and holds its room until it has ended. Mutates."""
         self._evicted.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
 
+    def evicted(self) -> tuple[int, ...]:
+        """Return the task rows that gave way to claims on this overlay."""
+        return tuple([task for tasks in self._evicted.values() for task in tasks])
+
     def evicted_on(self, row: int) -> tuple[int, ...]:
         """Return the task rows on a machine that gave way to claims on this overlay, in this order."""
         return tuple(self._evicted.get(row, ()))
