@@ -6,7 +6,6 @@ with a deterministic best fit over all machines 0.052 (see also Borg, section 3.
 """
 
 from collections.abc import Sequence
-from math import gcd
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose, is_indifferent
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.pressing import place_pressing
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
 
@@ -66,19 +66,3 @@ class BatchScheduler:
         room = cell.room(group)
         order = rng.permutation(np.flatnonzero(room))
         return waves(order, room[order], group.count)
-
-
-def sample_rows(machine_count: int, wanted: int, rng: np.random.Generator) -> Rows:
-    """Return ``wanted`` distinct machine rows in a random order: a walk of random start and stride over all rows.
-
-    ``wanted`` must not be above ``machine_count``. Cost: O(wanted).
-
-    >>> sorted(sample_rows(6, 6, np.random.default_rng(1)).tolist())
-    [0, 1, 2, 3, 4, 5]
-    """
-    # one by one: numpy draws the same two numbers into an array in twice the time
-    start, stride = int(rng.integers(machine_count)), int(rng.integers(machine_count))
-    while gcd(stride, machine_count) != 1:
-        stride = (stride + 1) % machine_count if machine_count > 1 else 1
-    stride = stride or 1  # of a single machine
-    return np.arange(start, start + stride * wanted, stride, dtype=np.int64) % machine_count

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.core.apply_preempt import evict_on, judge_preempting
+from omegacell.core.apply_preempt import judge_preempting
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Int32s, find_highest, find_lowest, is_zero
 from omegacell.core.commands import Place
@@ -19,6 +19,7 @@ from omegacell.core.errors import MalformedError, PluginError
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason, name_dimension
 from omegacell.core.overlays import Overlay
+from omegacell.core.preempt_claims import evict_on
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.units import Detection

@@ -39,18 +39,17 @@ def place_pressing(
         groups=np.full(len(indices), group.number, np.int32),
         indices=indices.astype(np.int32),
         machines=np.concatenate((machines, found.machines)).astype(np.int32),
-        victims=name_victims(view, found.victims, first=len(machines)),
+        victims=name_victims(view, found.claims + len(machines), found.victims),
     )
 
 
-def name_victims(cell: CellView, victims: tuple[tuple[int, ...], ...], *, first: int = 0) -> Victims:
-    """Return task rows, a tuple for each of some claims from place ``first`` on, as the victims of a placement."""
-    if not any(victims):
+def name_victims(cell: CellView, claims: NDArray[np.int64], tasks: NDArray[np.int64]) -> Victims:
+    """Return task rows as the victims of a placement, each of the claim in that place of it, ascending."""
+    if not len(tasks):
         return NO_VICTIMS
-    claims = [first + place for place, tasks in enumerate(victims) for _ in tasks]
-    jobs, indices, attempts = zip(*cell.keys_of([task for tasks in victims for task in tasks]), strict=True)
+    jobs, indices, attempts = zip(*cell.keys_of(tasks), strict=True)
     return Victims(
-        claims=np.array(claims, np.int32),
+        claims=claims.astype(np.int32),
         jobs=np.array(jobs, np.int64),
         indices=np.array(indices, np.int32),
         attempts=np.array(attempts, np.int32),

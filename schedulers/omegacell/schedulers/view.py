@@ -6,13 +6,11 @@ them. That is a hint to proposers, not a rule of the cell: a claim on such a mac
 does to a view reaches the cell. A view holds for one decision: columns change when the loop folds on.
 """
 
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.core.apply_preempt import evict_on
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
@@ -21,9 +19,10 @@ from omegacell.core.crowds import Crowd
 from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
+from omegacell.core.preempt_claims import evict_on
 from omegacell.core.preemption import AttemptKey
 from omegacell.core.units import Band, JobId
-from omegacell.core.waits import key_of
+from omegacell.core.waits import keys_of
 from omegacell.schedulers.classes import classes_of
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
 from omegacell.schedulers.preempting import Found, find_held, find_room_by_preemption, is_too_deep, outranks_any
@@ -225,9 +224,9 @@ class CellView:
         """
         return find_room_by_preemption(self._cell, self._overlay, group.spec, count=count, rng=rng)
 
-    def keys_of(self, tasks: Sequence[int]) -> list[AttemptKey]:
+    def keys_of(self, tasks: NDArray[np.int64]) -> list[AttemptKey]:
         """Return job id, index and attempt of task rows: how claims name their victims."""
-        return [key_of(self._cell, task) for task in tasks]
+        return keys_of(self._cell, tasks)
 
     def machines_of(self, group: Shaped) -> NDArray[np.int64]:
         """Return the machine of each placed or running task of a group's job, int64; a row may stand several times."""

@@ -25,6 +25,13 @@ def key_of(cell: Cell, task: int) -> AttemptKey:
     return int(cell.jobs.id[job_row]), task - int(cell.jobs.offset[job_row]), int(cell.tasks.attempt[task])
 
 
+def keys_of(cell: Cell, tasks: Rows) -> list[AttemptKey]:
+    """Return the keys of the last attempts of several tasks."""
+    jobs, rows = cell.jobs, cell.tasks.job[tasks]
+    columns = jobs.id[rows].tolist(), (tasks - jobs.offset[rows]).tolist(), cell.tasks.attempt[tasks].tolist()
+    return list(zip(*columns, strict=True))
+
+
 def find_waiting(cell: Cell, tasks: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of some tasks wait for room that others still hold: ``(tasks,)`` bool."""
     waits = cell.tasks.waits
