@@ -186,7 +186,10 @@ class JobChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none."""
+    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none.
+
+    ``preempted_by`` is the job to which it gave way, at the revision ``preempted_at``; empty when it did not.
+    """
 
     attempt: int
     machine: str
@@ -198,11 +201,16 @@ class Attempt:
     started_at_us: int
     ended_at_us: int
     message: str = ""
+    preempted_by: str = ""
+    preempted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
+
+    ``waits_for`` are tasks on its machine that must end before it begins: they give way to it, or end anyway.
+    """
 
     index: int
     state: TaskState
@@ -213,6 +221,7 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

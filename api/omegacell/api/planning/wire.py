@@ -52,6 +52,8 @@ def read_explanation(message: pb.ExplainTaskResponse) -> records.Explanation:
         ),
         oldest_revision=message.oldest_revision,
         machines={share.machine: share.task_count for share in message.machines},
+        preemption=message.preemption,
+        waits_for=tuple(message.waits_for),
     )
 
 
@@ -124,6 +126,8 @@ def _read_attempt(message: pb.AttemptOrigin) -> records.AttemptOrigin:
         revision=message.revision,
         seen=message.seen,
         placed_at_us=message.placed_at_us,
+        preempted_by=message.preempted_by,
+        preempted_at=message.preempted_at,
     )
 
 

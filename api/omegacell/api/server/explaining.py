@@ -18,6 +18,7 @@ from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
@@ -181,6 +182,8 @@ def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: Sy
         answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
     evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
     answer.evicted.extend(view_evicted(cell, evicted))
+    if not evicted and not answer.fitting_count:
+        answer.preemption = word_preemption(cell, question.row, question.index)
 
 
 # --- why it is where it is
@@ -211,6 +214,8 @@ def _view_attempts(question: Question) -> Iterable[pb.AttemptOrigin]:
             revision=grant.revision if grant is not None else 0,
             seen=grant.seen if grant is not None else 0,
             placed_at_us=attempt.placed_at_us,
+            preempted_by=name_of_job(cell, JobId(attempt.preempted_by)) if attempt.preempted_by else "",
+            preempted_at=attempt.preempted_at,
         )
 
 
@@ -218,6 +223,7 @@ def _explain_place(answer: pb.ExplainTaskResponse, question: Question, store: St
     cell, spec, task = question.cell, question.spec, question.task
     assert task is not None, "a place is a task's"
     machine = int(cell.tasks.machine[task])
+    answer.waits_for.extend(name_keys(cell, cell.tasks.waits.get(task, ())))
     answer.now.CopyFrom(_view_choice(cell, find_choice(_without(cell, task), spec, machine)))
     grant = question.grants[0] if question.grants else None
     if grant is None or grant.machine_of(question.index or 0) != machine:
@@ -279,6 +285,8 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     if not origin.author:
         return f"on {origin.machine}; the log does not reach back to when it was placed"
     seen = f"{origin.author} placed it on {origin.machine} at revision {origin.revision}, having seen {origin.seen}"
+    if answer.waits_for:
+        return f"{seen}; it begins when {count_of(len(answer.waits_for), 'task')} there have ended"
     if not answer.HasField("then"):
         return seen
     then = answer.then

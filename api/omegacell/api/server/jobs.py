@@ -10,6 +10,7 @@ import grpc
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
+from omegacell.api.server.displacements import view_displaced, view_waits
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
@@ -139,6 +140,8 @@ class JobCalls:
             past=view_past(cell, row, rows),
             ports=view_ports(cell, row, rows),
             devices=view_devices(cell, row, rows),
+            displaced=view_displaced(cell, row, rows),
+            waits=view_waits(cell, row, rows),
         )
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]
