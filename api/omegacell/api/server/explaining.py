@@ -290,8 +290,9 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     if not answer.HasField("then"):
         return seen
     then = answer.then
-    if then.fitting_count == 1:
-        return f"{seen}: the only one of {then.machine_count} machines that had room"
+    if then.fitting_count <= 1:
+        words = ("none of {} machines had room, others gave way to it", "the only one of {} machines that had room")
+        return f"{seen}: {words[then.fitting_count].format(then.machine_count)}"
     rank = "the least loaded" if not then.lighter_count else f"{then.lighter_count} of them less loaded"
     return f"{seen}: {then.fitting_count} of {then.machine_count} machines had room, {rank}"
 

@@ -158,7 +158,8 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
         if task.last is None:
             rows.append((str(task.index), "-", task.state.name.lower(), "-", "-", "-", "-", ""))
             continue
-        rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
+        run = (task.last.machine, "-", "-", "-") if task.waits_for else describe_run(task.last)
+        rows.append((str(task.index), str(task.last.attempt), _state(task), *run, _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"
     return Table(
         columns=columns,
