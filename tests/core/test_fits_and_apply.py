@@ -120,7 +120,7 @@ def test_a_claim_with_victims_is_granted_exactly_where_the_rest_leaves_room(chun
     What fits is asked of `Overlay` on a copy in which what was evicted, and what was ending, has really ended.
     """
     granted = refused = spared = 0
-    for seed in range(chunk, 240, 4):
+    for seed in range(chunk, 480, 4):
         cell = cell_of(seed)
         pairs = [(row, index, machine) for row, index in pending_of(cell) for machine in range(cell.machines.count)]
         for row, index, machine in pairs if cell.sessions else []:
@@ -140,8 +140,8 @@ def test_a_claim_with_victims_is_granted_exactly_where_the_rest_leaves_room(chun
             elif reason is Reason.RESOURCES:
                 refused += 1
                 assert not fits, f"seed {seed}, {spec.name} on {machine}"
-    assert granted > 10
-    assert spared > 3
+    assert granted > 5
+    assert spared > 2
     assert refused > 0
 
 
