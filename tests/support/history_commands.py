@@ -24,13 +24,13 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.drains import Eligibility, EvictCause
-from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
 from tests.support.history_devices import draw_requests
 from tests.support.history_drains import find_drained
-from tests.support.history_holds import draw_after, draw_release
+from tests.support.history_holds import as_system, draw_after, draw_grow, draw_hold, draw_release
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
@@ -40,6 +40,7 @@ from tests.support.oracle_tasks import ACTIVE
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
 DRIVERS = ("exec", "simulated")
+GANGS = (Gang(), Gang(), Gang(least=2), Gang(size=2), Gang(size=3, least=2), Gang(size=4, least=1))
 STATIC_PORTS = (80, 80, 81, 8001)
 
 
@@ -68,9 +69,11 @@ class CommandWriter(MachineWriter):
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
             lambda: (draw_release(rng, self.state, self.job_id()),),
+            lambda: (draw_hold(rng, self.state, self.job_id()),),
+            lambda: (draw_grow(rng, self.state, self.job_id()),),
             lambda: (self.press(),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 8]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 4, 4, 8]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -99,7 +102,7 @@ class CommandWriter(MachineWriter):
             Port(name=each, number=number if number not in numbers[:at] else 0)
             for at, (each, number) in enumerate(zip(names, numbers, strict=True))
         ]
-        return JobSpec(
+        spec = JobSpec(
             name=name,
             owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
@@ -116,7 +119,9 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
+        return as_system(rng, spec) if rng.random() < 0.15 else spec
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""
@@ -125,6 +130,8 @@ class CommandWriter(MachineWriter):
         if known and rng.random() < 0.7:
             job = rng.choice(known)
             spec = replace(job.spec, count=rng.choice((job.count, rng.randint(1, 7), rng.randint(1, 7))))
+            if spec.kind == Kind.SYSTEM:
+                spec = as_system(rng, spec)
             if rng.random() < 0.2:
                 spec = self.spec(job.spec.name)
             elif rng.random() < 0.1:
@@ -160,6 +167,8 @@ class CommandWriter(MachineWriter):
             indices.append(rng.randint(0, len(job.tasks) if job else 2))
         only = self.row()
         rows = [only if rng.random() < 0.5 else self.row() for _ in indices]
+        if job is not None and job.spec.kind == Kind.SYSTEM and rng.random() < 0.9:
+            rows = indices
         place = Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))
         return draw_preempting(rng, self.state, place) if rng.random() < 0.4 else place
 

@@ -1,5 +1,6 @@
 """How the slow twin judges scheduling transactions: claim by claim, in order, on a copy of what is taken so far."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
@@ -30,6 +31,7 @@ from tests.support.oracle_state import (
     Verdict,
     changed_before,
 )
+from tests.support.oracle_system import is_system
 from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
@@ -90,8 +92,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
     found: list[Granted | Marked | Row] = []
     for command in commands:
         if isinstance(command, Place):
-            for claim in range(len(command.indices)):
-                found.append(judge_claim(judging, command, claim, len(found)))
+            found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
                 found.append(judge_eviction(judging, command, index, attempt, len(found)))
@@ -116,15 +117,65 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
 
 
 def write_granted(state: State, transaction: Transaction, granted: list[Granted | Marked]) -> None:
-    """Write what one command was granted: the claims first, then who gives way to them."""
+    """Write what one command was granted: the claims first, group by group, then who gives way to them."""
+    claims = [each for each in granted if isinstance(each, Granted)]
+    for claim in sorted(claims, key=lambda each: group_of(each.job, each.index)):
+        write_claim(state, claim, transaction)
+    for claim in claims:
+        write_displacement(state, claim, transaction)
     for each in granted:
-        if isinstance(each, Granted):
-            write_claim(state, each, transaction)
-    for each in granted:
-        if isinstance(each, Granted):
-            write_displacement(state, each, transaction)
-        else:
+        if isinstance(each, Marked):
             write_eviction(state, each, transaction)
+
+
+def judge_place(judging: Judging, command: Place, first: int) -> list[Granted | Row]:
+    """Judge the claims of one `Place` in order, those of a gang group by group: too little of a group is refused.
+
+    ``first`` is the position of its first claim in the transaction.
+    """
+    indices = command.indices.tolist()
+    job = judging.state.jobs.get(command.job)
+    gang = None if job is None else job.spec.gang
+    if job is None or gang is None:
+        return [judge_claim(judging, command, at, first + at) for at in range(len(indices))]
+    size = gang.size or job.count
+    answers: dict[int, Granted | Row] = {}
+    for group in sorted({group_of(job, index) for index in indices}):
+        mine = [at for at, index in enumerate(indices) if group_of(job, index) == group]
+        before = deepcopy((judging.taken, judging.ports, judging.devices))
+        kept = list(judging.tasks), list(judging.claims), list(judging.evicted), list(judging.displaced)
+        granted = list(judging.granted)
+        said = {at: judge_claim(judging, command, at, first + at) for at in mine}
+        members = range(group * size, min(job.count, (group + 1) * size))
+        placed = [
+            index
+            for index in members
+            if job.tasks[index].state not in (TaskState.PENDING, TaskState.HELD) or (job.id, index) in judging.tasks
+        ]
+        is_enough = len(placed) >= min(gang.least or len(members), len(members))
+        if not is_enough and any(isinstance(each, Granted) for each in said.values()):
+            judging.taken, judging.ports, judging.devices = before
+            judging.tasks, judging.claims, judging.evicted, judging.displaced = kept
+            judging.granted = granted
+            said = refuse_group(said, first, is_job_changed=judging.has_changed(job.changes))
+        answers |= said
+    return [answers[at] for at in range(len(indices))]
+
+
+def group_of(job: Job, index: int) -> int:
+    """Give the group of a task: all of a job that is one gang, or none, are of one."""
+    return index // job.spec.gang.size if job.spec.gang is not None and job.spec.gang.size else 0
+
+
+def refuse_group(said: dict[int, Granted | Row], first: int, *, is_job_changed: bool) -> dict[int, Granted | Row]:
+    """Refuse what was granted of a group: with what was refused of it, else because it was too little."""
+    refused = [each for each in said.values() if isinstance(each, tuple)]
+    reason = Reason.GANG_PARTNER if refused else Reason.GANG_INCOMPLETE
+    is_conflict = any(each[2] for each in refused) if refused else is_job_changed
+    return {
+        at: each if isinstance(each, tuple) else (first + at, reason, is_conflict, -1, 0, 0)
+        for at, each in said.items()
+    }
 
 
 def gang_rows(found: list[Granted | Marked | Row]) -> list[Row]:
@@ -158,6 +209,8 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
         return (position, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)
     if index >= job.count:
         return (position, Reason.UNKNOWN_TASK, is_job_changed, -1, 0, 0)
+    if is_system(job.spec) and index != row:
+        return (position, Reason.NOT_ITS_MACHINE, False, -1, 0, 0)
     if job.tasks[index].state != TaskState.PENDING:
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:

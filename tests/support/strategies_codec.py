@@ -12,8 +12,8 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
@@ -73,7 +73,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
         resources=st.lists(UINT64, max_size=4).map(tuple),
         driver=TEXT,
         ports=st.lists(st.builds(Port, name=TEXT, number=UINT64), max_size=3).map(tuple),
-        is_gang=st.booleans(),
+        gang=st.none() | st.builds(Gang, size=st.integers(0, 9), least=st.integers(0, 9)),
         max_restarts=SINT64,
         restart_delay_us=UINT64,
         grace_us=UINT64,
@@ -115,6 +115,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
+    HoldTasks: st.builds(HoldTasks, job=JOBS, indices=I32),
+    GrowSystemJob: st.builds(GrowSystemJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
     core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(

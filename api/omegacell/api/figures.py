@@ -29,6 +29,7 @@ KINDS: Final = (
     "place",
     "evict",
     "unplaced",
+    "release",
     "register",
     "inventory",
     "lose",

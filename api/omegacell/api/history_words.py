@@ -20,6 +20,7 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -47,6 +48,7 @@ KINDS: Final = {
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
+    "ReleaseTasks": "release",
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
@@ -74,9 +76,12 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case Unplaced():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
+            case ReleaseTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(count_of(len(command.indices), "held task"))
             case SubmitJob():
                 jobs[command.spec.name] = None
-                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
+                words.append(_describe_submit(command))
             case StopJob() | ForgetJob():
                 jobs[name_of_job(cell, command.job)] = None
             case Report():
@@ -86,6 +91,12 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case _:
                 words.append(_describe_other(cell, command))
     return tuple(jobs), ", ".join(word for word in words if word)
+
+
+def _describe_submit(command: SubmitJob) -> str:
+    names = [each.job for each in command.spec.after]
+    after = f", after {' and '.join(names)}" if len(names) <= 3 else f", after {len(names)} jobs"
+    return count_of(command.spec.count, "task") + (after if names else "") + (", replace" if command.replace else "")
 
 
 def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command

@@ -18,6 +18,8 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_after import After
+from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
     ConstraintText,
@@ -27,8 +29,10 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
+from omegacell.api.spec_system import check_system
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_DEVICES_PER_TASK,
     MAX_NAME_LENGTH,
@@ -237,18 +241,20 @@ class JobFile(_Part):
 
     name: Name = Field(description="unique among the cell's jobs")
     owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
-    kind: Literal["batch", "service"] = "batch"
+    kind: Literal["batch", "service", "system"] = Field(
+        default="batch", description="system: a service with one task on every machine that matches"
+    )
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
-        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for services"
+        default=None, description="a band, or {band, number}; by default batch for batch jobs, else production"
     )
-    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
+    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks; not for system jobs")
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
     limits: LimitsPart = Field(default_factory=LimitsPart, description="at least what is asked for")
     app_class: Literal["latency_sensitive", "batch"] | None = Field(
         default=None,
         alias="class",
-        description="who gets a busy CPU first; by default latency_sensitive for services, batch for batch jobs",
+        description="who gets a busy CPU first; by default batch for batch jobs, else latency_sensitive",
     )
     devices: dict[DeviceName, Annotated[DevicePart, BeforeValidator(_parse_device)]] = Field(
         default_factory=dict, max_length=MAX_DEVICES_PER_TASK, description="name to count, or to {count, where}"
@@ -256,7 +262,9 @@ class JobFile(_Part):
     ports: dict[PortName, Annotated[int, Field(ge=0, le=MAX_PORT)]] = Field(
         default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
     )
-    gang: bool = Field(default=False, description="place all tasks together, or none")
+    gang: Annotated[GangPart | None, BeforeValidator(parse_gang), WithJsonSchema(gang_schema())] = Field(
+        default=None, description="place all tasks together, or none; or groups of them: {size, min}"
+    )
     pool: Name | None = Field(default=None, description="pool of machines; `all`: any; by default the pool `default`")
     constraints: list[ConstraintText] = Field(default_factory=list, max_length=MAX_RULES)
     prefer: list[PreferPart] = Field(default_factory=list, max_length=MAX_RULES)
@@ -267,11 +275,16 @@ class JobFile(_Part):
     near: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
+    after: list[After] = Field(
+        default_factory=list,
+        max_length=MAX_DEPENDENCIES,
+        description="jobs that it waits for: names, or {job, is: succeeded | ended | available}",
+    )
     restarts: Restarts = Field(default_factory=Restarts)
     max_unavailable: MaxUnavailable | None = Field(
         default=None,
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
-        ' service: 1 unless given; batch: "unlimited"',
+        ' service: 1 unless given; batch and system: "unlimited"',
     )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
@@ -280,8 +293,19 @@ class JobFile(_Part):
     task: TaskPart
 
     @model_validator(mode="after")
+    def _check_gang(self) -> Self:
+        check_gang(self.gang, count=self.count)
+        return self
+
+    @model_validator(mode="after")
     def _check_constraints(self) -> Self:
         check_contradiction(self.constraints)
+        return self
+
+    @model_validator(mode="after")
+    def _check_system(self) -> Self:
+        if self.kind == "system":
+            check_system({field: getattr(self, field) for field in self.model_fields_set})
         return self
 
     @model_validator(mode="after")

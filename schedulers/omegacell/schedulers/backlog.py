@@ -29,7 +29,8 @@ from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
-from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
+from omegacell.schedulers.grouping import find_least
 from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
@@ -48,13 +49,17 @@ _PENDING: Final = int(TaskState.PENDING)
 
 
 def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
-    """Return how many tasks of a job some machines take now; of a gang the whole cell, all of them or none."""
+    """Return how many tasks of a job some machines take now; of a gang the whole cell, enough of them or none."""
+    own = find_own_machines(cell, entry.spec, entry.job)
+    if own is not None:
+        looked = own if overlay.is_crowded(entry.spec) else np.intersect1d(own, looking_at, assume_unique=True)
+        return int(np.count_nonzero(find_room(overlay, entry.spec, looked, cell=cell)))
     # where other tasks matter, a machine that changed may make room on another one
     rows = None if overlay.is_crowded(entry.spec) else looking_at
     room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
     if room and entry.spec.is_gang:
         whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
-        room = whole if whole >= entry.count else 0
+        room = whole if whole >= entry.least else 0
     return room
 
 
@@ -64,6 +69,16 @@ def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64
         return 0
     reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at) != NEVER))
     return entry.count if reached and entry.spec.is_gang else reached
+
+
+def _may_assemble(cell: Cell, job_row: int) -> bool:
+    """Tell whether pending tasks of a gang may be placed, and do not wait for partners that are held."""
+    return find_least(cell, job_row, cell.jobs.spec_of(job_row)) > 0
+
+
+def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
+    """Return the instances that share the jobs of a scheduler."""
+    return tuple(sorted({*live_instances(cell, backlog.scheduler), backlog.instance}))
 
 
 class Backlog:
@@ -110,7 +125,7 @@ class Backlog:
     def of(cls, cell: Cell, *, scheduler: str, instance: str, preempts: bool = False) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
         backlog = cls(scheduler=scheduler, instance=instance, preempts=preempts)
-        backlog._instances = backlog._live(cell)
+        backlog._instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
@@ -124,6 +139,8 @@ class Backlog:
             row = table.row_of(job)
             entry = entries.get(job)
             count = 0 if row is None else counts.item(row, _PENDING)
+            if count and row is not None and table.spec_of(row).is_gang and not _may_assemble(cell, row):
+                count = 0
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
@@ -131,13 +148,13 @@ class Backlog:
             elif entry is None:
                 spec = table.spec_of(row)
                 if spec.scheduler == self.scheduler:
-                    self._add(Entry(job=job, spec=spec, count=count))
+                    self._add(Entry(job=job, spec=spec, count=count, least=find_least(cell, row, spec)))
             else:
-                self._reread(entry, table.spec_of(row), count)
+                self._reread(entry, cell, row, count)
 
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
-        instances = self._live(cell)
+        instances = _live(cell, self)
         if instances == self._instances:
             return
         self._instances = instances
@@ -186,12 +203,14 @@ class Backlog:
             entry.queue = queue_of(entry)
             self._stand(entry, Standing.PARKED)
             self._parked.setdefault(entry.queue, Parked()).tried.append((entry.order, entry.stamp))
+            if entry.again_us is not None:
+                heappush(self._timers, (entry.again_us, entry.job, entry.stamp))
 
     def hold(self, entry: Entry, cell: Cell) -> None:
         """Let a job wait until its scheduler's cap takes more."""
         if entry.job in self._entries:
             self._stand(entry, Standing.CAPPED)
-            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, count=entry.count)
+            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, least=entry.least)
 
     def note_cap(self) -> None:
         """Remember that the cap may take more than when jobs were held, for `wake_capped`."""
@@ -247,9 +266,6 @@ class Backlog:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _live(self, cell: Cell) -> tuple[str, ...]:
-        return tuple(sorted({*live_instances(cell, self.scheduler), self.instance}))
-
     def _is_mine(self, spec: JobSpec) -> bool:
         return owner_of(spec.name, self._instances) == self.instance
 
@@ -265,10 +281,12 @@ class Backlog:
         self._stamps += 1
         entry.stamp = self._stamps
 
-    def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
+    def _reread(self, entry: Entry, cell: Cell, row: int, count: int) -> None:
         """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
-        wants_else = count > entry.count or (spec.is_gang and count != entry.count)
-        entry.count, entry.spec = count, spec
+        spec = cell.jobs.spec_of(row)
+        least = find_least(cell, row, spec)
+        wants_else = count > entry.count or least != entry.least
+        entry.count, entry.spec, entry.least = count, spec, least
         if wants_else and entry.standing in _WAITING and not entry.failures:
             self._stand(entry, Standing.READY)
 

@@ -41,8 +41,9 @@ class BatchScheduler:
         else:
             machines = self._fit_by_rules(group, cell, ctx.rng)
         placement = place_pressing(group, cell, machines, ctx.rng)
-        if group.spec.is_gang and len(placement) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(placement)}")
+        if len(placement) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(placement)))
             return NOTHING
         return placement
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from omegacell.core.apply_preempt import judge_preempting
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Int32s, find_highest, find_lowest, is_zero
+from omegacell.core.columns import Int32s, are_equal, find_highest, find_lowest, is_zero
 from omegacell.core.commands import Place
 from omegacell.core.conflicts import Base
 from omegacell.core.errors import MalformedError, PluginError
+from omegacell.core.jobs import Kind
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason, name_dimension
 from omegacell.core.overlays import Overlay
@@ -25,7 +26,7 @@ from omegacell.core.quick import quick
 from omegacell.core.units import Detection
 from omegacell.core.validate_preemption import check_victims
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
-from omegacell.schedulers.interface import Placement, TaskGroup
+from omegacell.schedulers.interface import Placement, TaskGroup, join_victims
 
 
 @quick
@@ -51,6 +52,16 @@ class GroupClaims:
             machines=self.machines.astype(np.int32),
             victims=self.victims,
         )
+
+
+def place_all(claims: Sequence[GroupClaims]) -> Place:
+    """Return the command that makes claims on several groups of one job."""
+    return Place(
+        job=claims[0].group.job,
+        indices=np.concatenate([each.indices for each in claims]).astype(np.int32),
+        machines=np.concatenate([each.machines for each in claims]).astype(np.int32),
+        victims=join_victims([(len(each.machines), each.victims) for each in claims]),
+    )
 
 
 def check_placement(
@@ -152,6 +163,12 @@ def _check_claims(claims: GroupClaims, *, cell: Cell, overlay: Overlay) -> None:
         outside = (machines < 0) | (machines >= cell.machines.count)
         raise PluginError(
             f"claims machine row {machines[outside][0]} for {name}; the cell has rows 0 to {cell.machines.count - 1}"
+        )
+    if group.spec.kind is Kind.SYSTEM and not are_equal(indices.astype(np.int64), machines.astype(np.int64)):
+        stray = int(np.flatnonzero(indices != machines)[0])
+        raise PluginError(
+            f"claims machine row {machines[stray]} for {name}/{indices[stray]}, a task of a system job: it belongs to"
+            f" row {indices[stray]}"
         )
     if claims.victims is NO_VICTIMS and not are_fitting(overlay, group.spec, machines):
         refused = ~find_fitting(overlay, group.spec, machines)

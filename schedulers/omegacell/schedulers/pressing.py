@@ -6,6 +6,7 @@ One call at the end of ``place``, for any scheduler that sets ``preempts``: see 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.jobs import Kind
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.schedulers.interface import Placement, TaskGroup
 from omegacell.schedulers.view import CellView
@@ -17,10 +18,11 @@ def place_pressing(
     """Return claims on machines that have room, and for the tasks left over claims to which others give way.
 
     ``machines`` has a row for each task that found room, all of them together. Costs next to nothing when all found
-    room, or when nobody in the cell gives way to the group.
+    room, or when nobody in the cell gives way to the group. Tasks of system jobs have machines of their own, and press
+    nobody.
     """
     left = group.count - len(machines)
-    if not left or not cell.outranks(group):
+    if not left or group.spec.kind is Kind.SYSTEM or not cell.outranks(group):
         return Placement.of(group, machines)
     view = cell
     if len(machines):

@@ -23,7 +23,7 @@ LOAD_STEPS = 32
 
 
 class ServiceScheduler:
-    """Spreads over all machines by the job's own tasks there, then by load; a gang is placed whole or not at all.
+    """Spreads over all machines by the job's own tasks there, then by load; of a gang enough are placed, or none.
 
     What finds no room lets less important tasks give way, if there are any.
     """
@@ -37,8 +37,8 @@ class ServiceScheduler:
         candidates = np.flatnonzero(room)
         is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
         fitting = int(np.minimum(room, group.count).sum())
-        if group.spec.is_gang and is_plain and fitting < group.count and not cell.outranks(group):
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {int(room.sum())}")
+        if group.spec.is_gang and is_plain and fitting < group.least and not cell.outranks(group):
+            ctx.explain(group, group.word_lack(int(room.sum())))
             return NOTHING
         held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
         if group.spec.placement is not NO_RULES or not is_plain:
@@ -50,11 +50,11 @@ class ServiceScheduler:
         return self._answer(group, cell, level_out(order, room[order], group.count, held=held[first]), ctx)
 
     def _answer(self, group: TaskGroup, cell: CellView, machines: NDArray[np.int64], ctx: Context) -> Placement:
-        """Claim the machines that were chosen, or press for others; a gang that is not placed whole is not placed."""
+        """Claim the machines that were chosen, or press for others; too little of a gang is not placed."""
         placement = place_pressing(group, cell, machines, ctx.rng)
-        if group.spec.is_gang and len(placement) < group.count:
-            rules = " that keep its rules" if group.spec.placement is not NO_RULES else ""
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(placement)}{rules}")
+        if group.spec.is_gang and len(placement) < group.least:
+            that = " that keep its rules" if group.spec.placement is not NO_RULES else ""
+            ctx.explain(group, group.word_lack(len(placement), that=that))
             return NOTHING
         return placement
 

@@ -20,7 +20,7 @@ from omegacell.core.commands import StopJob, SubmitJob
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.errors import InvariantError, PluginError
 from omegacell.core.invariants import check
-from omegacell.core.jobs import JobSpec, Kind, Port, Stopping, TaskState
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Kind, Port, Stopping, TaskState
 from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.snapshots import digest
@@ -259,7 +259,7 @@ class TestCell:
 
 
 def make_spec(name: str, *, count: int = 1, cpu_milli: int = 100, memory_bytes: int = 0, **fields: Any) -> JobSpec:
-    """Return the spec of a job for `TestCell`; ``fields`` are those of `JobSpec`."""
+    """Return the spec of a job for `TestCell`; ``fields`` are those of `JobSpec`, ``is_gang`` for a whole job."""
     values: dict[str, Any] = {
         "owner": "tester",
         "kind": Kind.BATCH,
@@ -269,6 +269,8 @@ def make_spec(name: str, *, count: int = 1, cpu_milli: int = 100, memory_bytes: 
         "driver": "exec",
         "resources": (cpu_milli, memory_bytes, 0),
     }
+    if "is_gang" in fields:
+        values["gang"] = WHOLE_JOB if fields.pop("is_gang") else None
     return JobSpec(name=name, count=count, **(values | fields))
 
 
@@ -276,7 +278,9 @@ def make_group(*, count: int = 1, job: int = 1, **fields: Any) -> TaskGroup:
     """Return a group of fresh pending tasks, for trying a scheduler by hand."""
     spec = make_spec("group", count=count, **fields)
     zeros = np.zeros(count, np.int32)
-    return TaskGroup(number=0, job=JobId(job), spec=spec, indices=np.arange(count, dtype=np.int32), attempts=zeros)
+    indices = np.arange(count, dtype=np.int32)
+    least = 1 if spec.gang is None else spec.gang.least_of(count)
+    return TaskGroup(number=0, job=JobId(job), spec=spec, indices=indices, attempts=zeros, least=least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +340,7 @@ def _race(make: Callable[[], Scheduler], seed: int) -> TestCell:
     for name, count in (("learn-0", 1), ("learn-1", 2)):
         jobs.append(test.submit(name, count=2, devices=(DeviceRequest(name="gpu", count=count),)))
     jobs.append(test.submit("gang", count=4, cpu_milli=900, is_gang=True, band=Band.PRODUCTION))
+    jobs.append(test.submit("teams", count=5, cpu_milli=700, gang=Gang(size=3, least=2)))
     jobs.append(test.submit("vip", count=3, cpu_milli=1_500, band=Band.MONITORING))
     test.submit("too-large", count=99, cpu_milli=900, is_gang=True)
     test.go()

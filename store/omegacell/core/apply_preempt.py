@@ -8,20 +8,32 @@ other tasks know no promises: there, what ends is still there.
 """
 
 from functools import partial
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from omegacell.core.apply_gangs import are_enough, judge_group, restore_order
 from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.apply_limits import limit_claims
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
-from omegacell.core.conflicts import ALL_GRANTED, Base, Judged, Standing, conclude, judge_standing
-from omegacell.core.jobs import Stopping
+from omegacell.core.conflicts import (
+    ALL_GRANTED,
+    Base,
+    Judged,
+    JudgedColumns,
+    Standing,
+    conclude,
+    join_judged,
+    judge_standing,
+)
+from omegacell.core.gangs import groups_of
+from omegacell.core.jobs import JobSpec, Stopping
 from omegacell.core.lives import Stamp, ask_to_end, begin_attempts, touch_jobs
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
-from omegacell.core.preempt_claims import Grants, Judging, evict_on, judge_at_once, judge_in_order
+from omegacell.core.preempt_claims import Grants, Judging, evict_on, join_grants, judge_at_once, judge_in_order
 from omegacell.core.preemption import MAX_CASCADE, Preempted, may_preempt
 from omegacell.core.verdicts import Verdict, refuse_all_rows, refuse_rows
 
@@ -35,22 +47,87 @@ def judge_preempting(cell: Cell, command: Place, *, overlay: Overlay, base: Base
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     standing = judge_standing(cell, overlay, command, job_row=job_row, base=base)
-    room = overlay.caps.room(job_row) if cell.caps.rows else asked
-    grants = judge_at_once(cell, overlay, command, standing, room=room)
-    judged = ALL_GRANTED
+    grants, judged = _judge_at_once(cell, overlay, command, standing), ALL_GRANTED
     if grants is None:
         victims, conflicts = _judge_victims(cell, command, standing, base=base)
-        judging = Judging.of(cell, overlay, job_row=job_row, room=room)
-        lacks = judge_in_order(judging, command, standing, victims)
-        conflicts |= dict.fromkeys(np.flatnonzero(standing.reasons == Reason.CLAIMED_TWICE.value).tolist(), False)
-        judged = _with_conflicts(conclude(cell, overlay, standing, lacks, base=base), conflicts)
-        grants = judging.conclude()
-    if cell.caps.rows:
-        judged = limit_claims(cell, overlay, command, judged, base=base)
+        named = _Named(victims, conflicts)
+        judge = _judge_alone if cell.jobs.spec_of(job_row).gang is None else _judge_groups
+        grants, judged = judge(cell, overlay, (command, standing, named), base=base)
     count = len(grants.tasks)
     write = partial(_write, cell, grants, job_row=job_row, stamp=stamp) if count else None
     evicted = tuple(grants.evicted.tolist())
     return Verdict(asked=asked, granted=count, refusals=refuse_rows(judged), write=write, evicted=evicted)
+
+
+class _Named(NamedTuple):
+    """The victims of each claim as task rows, and whether what was refused for its victims is a conflict."""
+
+    victims: list[list[int]]
+    conflicts: dict[int, bool]
+
+
+_Asked: TypeAlias = tuple[Place, Standing, _Named]
+
+
+def _judge_at_once(cell: Cell, overlay: Overlay, command: Place, standing: Standing) -> Grants | None:
+    """Return what is granted when it is plain that all of it is."""
+    asked = len(command.indices)
+    room = overlay.caps.room(standing.job_row) if cell.caps.rows else asked
+    gang = cell.jobs.spec_of(standing.job_row).gang
+    if gang is not None and not are_enough(overlay, standing.job_row, groups_of(gang, command.indices)):
+        return None
+    return judge_at_once(cell, overlay, command, standing, room=room)
+
+
+def _judge_alone(cell: Cell, overlay: Overlay, asked: _Asked, *, base: Base) -> tuple[Grants, Judged]:
+    """Judge claims in order, each by itself, and under the cap of their scheduler."""
+    command, standing, (victims, conflicts) = asked
+    job_row = standing.job_row
+    room = overlay.caps.room(job_row) if cell.caps.rows else len(command.indices)
+    judging = Judging.of(cell, overlay, job_row=job_row, room=room)
+    lacks = judge_in_order(judging, command, standing, victims)
+    conflicts |= dict.fromkeys(np.flatnonzero(standing.reasons == Reason.CLAIMED_TWICE.value).tolist(), False)
+    judged = _with_conflicts(conclude(cell, overlay, standing, lacks, base=base), conflicts)
+    if cell.caps.rows:
+        judged = limit_claims(cell, overlay, command, judged, base=base)
+    return judging.conclude(), judged
+
+
+def _judge_groups(cell: Cell, overlay: Overlay, asked: _Asked, *, base: Base) -> tuple[Grants, Judged]:
+    """Judge claims of a gang group by group, each after those before it that were granted enough; see `apply_gangs`."""
+    command, standing, (victims, conflicts) = asked
+    job_row = standing.job_row
+    spec = cell.jobs.spec_of(job_row)
+    assert spec.gang is not None, f"job {command.job} is no gang"
+    groups = groups_of(spec.gang, command.indices)
+    after, parts, order = overlay.fork(), [], []
+    said: list[Judged] = []
+    for group in np.unique(groups).tolist():
+        mine = np.flatnonzero(groups == group)
+        one = Place(job=command.job, indices=command.indices[mine], machines=command.machines[mine])
+        named = _Named(
+            [victims[at] for at in mine.tolist()],
+            {place: conflicts[at] for place, at in enumerate(mine.tolist()) if at in conflicts},
+        )
+        grants, judged = _judge_alone(cell, after, (one, standing.take(mine), named), base=base)
+        judged = judge_group(cell, after, one, judged, base=base)
+        told = JudgedColumns.of(judged, len(mine))
+        said.append(told.judged())
+        order.append(mine)
+        if (told.reasons == Reason.NONE.value).any():
+            parts.append(grants)
+            _take(cell, after, spec, grants, job_row=job_row)
+    return join_grants(parts), restore_order(join_judged(said), np.concatenate(order))
+
+
+def _take(cell: Cell, overlay: Overlay, spec: JobSpec, grants: Grants, *, job_row: int) -> None:
+    """Take granted claims on an overlay, with those who give way to them. Mutates the overlay."""
+    for task in grants.evicted.tolist():
+        evict_on(cell, overlay, task)
+    overlay.take(spec, grants.machines)
+    overlay.claim_tasks(grants.tasks)
+    if cell.caps.rows:
+        overlay.caps.take(job_row, len(grants.tasks))
 
 
 def take_preempting(cell: Cell, overlay: Overlay, verdict: Verdict, *, taken: Disruptions) -> None:

@@ -8,14 +8,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.apply_gangs import find_order, judge_claims, judge_groups, reorder, restore_order
 from omegacell.core.apply_jobs import is_forgotten_since
-from omegacell.core.apply_limits import limit_claims
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, Place, Unplaced
-from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, find_refusals
+from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged
 from omegacell.core.drains import EvictCause
+from omegacell.core.gangs import groups_of
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import (
     Ends,
@@ -45,19 +46,22 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     offset = int(cell.jobs.offset[job_row])
-    tasks = span_of(offset, command.indices)
-    judged = find_refusals(cell, overlay, Claims(command, job_row, tasks), base=base)
-    if cell.caps.rows:
-        judged = limit_claims(cell, overlay, command, judged, base=base)
-    indices, machines = command.indices, command.machines.astype(np.int64)
+    gang = cell.jobs.spec_of(job_row).gang
+    order = None if gang is None else find_order(gang, command.indices)
+    place = command if order is None else reorder(command, order)
+    tasks = span_of(offset, place.indices)
+    judge = judge_claims if gang is None else judge_groups
+    judged = judge(cell, overlay, Claims(place, job_row, tasks), base=base)
+    refusals = refuse_rows(judged if order is None else restore_order(judged, order))
+    indices, machines = place.indices, place.machines.astype(np.int64)
     if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE.value
         indices, machines = indices[is_granted], machines[is_granted]
         if not len(indices):
-            return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
+            return Verdict(asked=asked, granted=0, refusals=refusals)
         tasks = span_of(offset, indices)
     write = partial(begin_attempts, cell, tasks, job_row=job_row, machines=machines, stamp=stamp)
-    return Verdict(asked=asked, granted=len(indices), refusals=refuse_rows(judged), write=write)
+    return Verdict(asked=asked, granted=len(indices), refusals=refusals, write=write)
 
 
 def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdict) -> None:
@@ -71,6 +75,9 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
     if cell.caps.rows:
         overlay.caps.take(job_row, verdict.granted)
+    gang = cell.jobs.spec_of(job_row).gang
+    if gang is not None:
+        overlay.gangs.take(job_row, groups_of(gang, command.indices[is_granted]))
 
 
 def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, stamp: Stamp) -> Verdict:

@@ -87,14 +87,17 @@ class CapUse:
         self._taken: dict[str, list[int]] = {}
         self._holding: dict[int, None] = {}
 
-    def room(self, job_row: int) -> int:
-        """Return how many more tasks of a job its scheduler's cap takes; `MAX_TASKS_PER_JOB` when nothing limits it."""
-        spec = self._jobs.spec_of(job_row)
+    def room(self, job_row: int, spec: JobSpec | None = None) -> int:
+        """Return how many more tasks of a job its scheduler's cap takes; `MAX_TASKS_PER_JOB` when nothing limits it.
+
+        ``spec`` is what its tasks ask for, when that is to be something else than they do.
+        """
+        spec = spec or self._jobs.spec_of(job_row)
         cap = self._caps.rows.get(spec.scheduler)
         if cap is None:
             return MAX_TASKS_PER_JOB
         room = MAX_TASKS_PER_JOB
-        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row)):
+        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
             if amount and dimension == _JOBS:
                 room = room if left > 0 else 0
             elif amount:
@@ -106,7 +109,7 @@ class CapUse:
         spec = self._jobs.spec_of(job_row)
         cap = self._caps.rows.get(spec.scheduler)
         if cap is not None:
-            for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row)):
+            for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
                 asked = amount if dimension == _JOBS else amount * task_count
                 if asked > left and amount:
                     return dimension, asked - left
@@ -133,9 +136,27 @@ class CapUse:
         other._holding = dict(self._holding)
         return other
 
-    def _left_and_asked(self, cap: Cap, job_row: int) -> list[tuple[int, int]]:
-        """Return for each dimension what is left of a cap, and what one more task of a job asks of it."""
+    def find_needed(self, job_row: int, task_count: int) -> tuple[int, ...]:
+        """Return the limits of a cap that is there, raised as far as so many more tasks of a job need."""
         spec = self._jobs.spec_of(job_row)
+        cap = self._caps.rows[spec.scheduler]
+        needed = []
+        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
+            asked = amount if dimension == _JOBS else amount * task_count
+            needed.append(cap.amounts[dimension] + max(0, asked - left) if amount else cap.amounts[dimension])
+        return tuple(needed)
+
+    def find_left(self, job_row: int) -> tuple[int | None, ...]:
+        """Return what is left for more tasks of a job, in the order of `CAP_NAMES`; None where nothing limits it."""
+        spec = self._jobs.spec_of(job_row)
+        cap = self._caps.rows.get(spec.scheduler)
+        if cap is None:
+            return (None,) * CAP_COUNT
+        pairs = self._left_and_asked(cap, job_row, spec)
+        return tuple(left if amount else None for left, amount in pairs)
+
+    def _left_and_asked(self, cap: Cap, job_row: int, spec: JobSpec) -> list[tuple[int, int]]:
+        """Return for each dimension what is left of a cap, and what one more task of a job asks of it."""
         taken = self._taken.get(spec.scheduler, (0,) * CAP_COUNT)
         asked = (spec.resources[_CPU], spec.resources[_MEMORY], 0 if self._is_holding(job_row) else 1)
         return [

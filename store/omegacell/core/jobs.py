@@ -21,6 +21,8 @@ class Kind(IntEnum):
 
     BATCH = 0
     SERVICE = 1
+    SYSTEM = 2
+    """A service with one task for each machine: task i belongs to machine row i, and the cell keeps the count."""
 
 
 class TaskState(IntEnum):
@@ -60,11 +62,13 @@ class Event(IntEnum):
     STOPPED = 6
     STOP_ASKED = 7
     RELEASED = 8
+    HELD = 9
 
 
 LIFE_CYCLE: Final[dict[tuple[TaskState, Event], TaskState]] = {
     (TaskState.PENDING, Event.PLACED): TaskState.PLACED,
     (TaskState.PENDING, Event.STOP_ASKED): TaskState.STOPPED,
+    (TaskState.PENDING, Event.HELD): TaskState.HELD,
     (TaskState.HELD, Event.RELEASED): TaskState.PENDING,
     (TaskState.HELD, Event.STOP_ASKED): TaskState.STOPPED,
     (TaskState.PLACED, Event.STARTED): TaskState.RUNNING,
@@ -107,6 +111,36 @@ class Port:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """That tasks of a job are placed together or not at all; `gangs` judges it.
+
+    Attributes:
+        size: tasks with consecutive indices that are one group, the last group perhaps fewer; 0: all are one group.
+        least: tasks of a group that must have a place for any to get one; 0: all of the group.
+
+    >>> pairs = Gang(size=4, least=3)
+    >>> [pairs.length_of(group, 10) for group in range(3)], [pairs.least_of(length) for length in (4, 2)]
+    ([4, 4, 2], [3, 2])
+    """
+
+    size: int = 0
+    least: int = 0
+
+    def length_of(self, group: int, wanted: int) -> int:
+        """Return how many tasks a group has when so many are wanted of the job; none when there is no such group."""
+        size = self.size or wanted
+        return max(0, min(size, wanted - group * size))
+
+    def least_of(self, length: int) -> int:
+        """Return how many of a group of so many tasks must have a place."""
+        return min(self.least or length, length)
+
+
+WHOLE_JOB: Final = Gang()
+"""All tasks of the job, or none."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
@@ -115,15 +149,15 @@ class JobSpec:
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
         owner: who answers for it; for people and quotas.
-        kind: batch or service.
+        kind: batch, service or system.
         scheduler: the name of the scheduler that places it.
         band: Borg's priority band.
         priority: the integer inside the band, higher first.
-        count: how many tasks.
+        count: how many tasks; of a system job as many as there are machines, which `apply` keeps so.
         resources: what one task asks for, ``(resources,)`` integers in base units.
         driver: the driver that runs its tasks; a machine must offer it.
         ports: the ports of one task.
-        is_gang: all tasks are placed together or none is.
+        gang: which tasks are placed together or not at all; None when each is placed alone.
         max_restarts: failed attempts a task may have and still be tried again; -1 for no limit.
         restart_delay_us: base of the back-off between attempts, a hint to proposers.
         grace_us: time between SIGTERM and SIGKILL.
@@ -147,7 +181,7 @@ class JobSpec:
     resources: tuple[int, ...]
     driver: str
     ports: tuple[Port, ...] = ()
-    is_gang: bool = False
+    gang: Gang | None = None
     max_restarts: int = 0
     restart_delay_us: int = 1_000_000
     grace_us: int = 5_000_000
@@ -158,3 +192,8 @@ class JobSpec:
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
     after: tuple[Dependency, ...] = ()
+
+    @property
+    def is_gang(self) -> bool:
+        """Whether tasks of it are placed together or not at all."""
+        return self.gang is not None

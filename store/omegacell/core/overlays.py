@@ -17,6 +17,7 @@ from omegacell.core.columns import Span, find_lowest, find_ranks, rows_of
 from omegacell.core.crowds import Crowd, find_crowded
 from omegacell.core.devices import DeviceLedger
 from omegacell.core.drains import Eligibility
+from omegacell.core.gangs import GangUse
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
@@ -39,6 +40,14 @@ class Overlay:
         self._devices: DeviceLedger | None = None
         self._is_private = False
         self._caps: CapUse | None = None
+        self._gangs: GangUse | None = None
+
+    @property
+    def gangs(self) -> GangUse:
+        """How short the groups of gangs are after the tentative claims."""
+        if self._gangs is None:
+            self._gangs = GangUse(self._cell)
+        return self._gangs
 
     @property
     def caps(self) -> CapUse:
@@ -197,6 +206,17 @@ class Overlay:
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
+    def find_mismatches(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return why machines are none for such a task whatever is free there: values of `Reason`, uint8.
+
+        What `standing_reasons` says, and DEVICE_MISSING where a machine has too few devices in all.
+        """
+        reasons = self.standing_reasons(spec, rows)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, rows)
+            _refuse_short(reasons, np.full(len(rows), -1, np.int32), missing, Reason.DEVICE_MISSING)
+        return reasons
+
     def find_lack(self, spec: JobSpec, row: int, *, is_alone: bool = False) -> tuple[Reason, int, int]:
         """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0).
 
@@ -226,6 +246,7 @@ class Overlay:
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
         other._caps = None if self._caps is None else self._caps.fork()
+        other._gangs = None if self._gangs is None else self._gangs.fork()
         other._is_private = True
         return other
 

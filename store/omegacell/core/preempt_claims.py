@@ -40,6 +40,20 @@ class Grants:
     evicted_for: Rows
 
 
+def join_grants(parts: Sequence[Grants]) -> Grants:
+    """Put granted claims together, in the order of the parts."""
+    none = np.empty(0, np.int64)
+    firsts = np.cumsum([0, *[len(part.tasks) for part in parts]]).tolist()
+    evicted_for = [part.evicted_for + first for part, first in zip(parts, firsts, strict=False)]
+    return Grants(
+        tasks=np.concatenate([none, *[part.tasks for part in parts]]),
+        machines=np.concatenate([none, *[part.machines for part in parts]]),
+        waits=[waits for part in parts for waits in part.waits],
+        evicted=np.concatenate([none, *[part.evicted for part in parts]]),
+        evicted_for=np.concatenate([none, *evicted_for]),
+    )
+
+
 def find_stopping(cell: Cell) -> Rows:
     """Return the tasks that have been asked to end and have not, ascending. Cost: O(tasks), a byte each."""
     return np.flatnonzero(cell.tasks.stopping != Stopping.NO.value)

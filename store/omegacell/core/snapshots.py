@@ -24,7 +24,7 @@ from omegacell.core.commands import Genesis, Lack, Unplaced
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceKind, DeviceRequest, DeviceTable
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
@@ -238,6 +238,7 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row = [getattr(spec, field.name) for field in fields(spec)]
     at = [field.name for field in fields(spec)].index
     row[at("ports")] = [[port.name, port.number] for port in spec.ports]
+    row[at("gang")] = None if spec.gang is None else [spec.gang.size, spec.gang.least]
     row[at("payload")] = spec.payload.hex()
     row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
     row[at("after")] = [[each.job, each.condition] for each in spec.after]
@@ -252,6 +253,8 @@ def _read_spec(row: list[Any]) -> JobSpec:
     values["on_partition"] = OnPartition(values["on_partition"])
     values["resources"] = tuple(values["resources"])
     values["ports"] = tuple(Port(name=name, number=number) for name, number in values["ports"])
+    gang = values["gang"]
+    values["gang"] = None if gang is None else Gang(size=gang[0], least=gang[1])
     values["payload"] = bytes.fromhex(values["payload"])
     placement = values["placement"]
     values["placement"] = NO_RULES if placement is None else read_placement(placement)

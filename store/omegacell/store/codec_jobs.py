@@ -2,7 +2,7 @@
 
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
@@ -28,7 +28,6 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.driver = spec.driver
     for port in spec.ports:
         message.ports.add(name=port.name, number=port.number)
-    message.is_gang = spec.is_gang
     message.max_restarts = spec.max_restarts
     message.restart_delay_us = spec.restart_delay_us
     message.grace_us = spec.grace_us
@@ -44,6 +43,9 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.is_health_checked = spec.is_health_checked
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
+    if spec.gang is not None:
+        message.gang.SetInParent()
+        message.gang.size, message.gang.least = spec.gang.size, spec.gang.least
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -64,7 +66,6 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         resources=tuple(message.resources),
         driver=message.driver,
         ports=tuple([Port(name=port.name, number=port.number) for port in ports]) if ports else (),
-        is_gang=message.is_gang,
         max_restarts=message.max_restarts,
         restart_delay_us=message.restart_delay_us,
         grace_us=message.grace_us,
@@ -75,6 +76,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
+        gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
 

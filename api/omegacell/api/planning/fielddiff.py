@@ -10,8 +10,9 @@ from enum import Enum
 from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
+from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
 
@@ -108,6 +109,19 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
+    for each in value:
+        yield f"after.{each.job}", each.condition.name.lower()
+
+
+def _gang(_: str, value: Gang | None) -> Iterator[tuple[str, str]]:
+    if value is None or value == WHOLE_JOB:
+        yield "gang", _text(value is not None)
+        return
+    yield "gang.size", str(value.size or "all")
+    yield "gang.min", str(value.least or "all")
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -119,11 +133,12 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "ports": _ports,
     "devices": _devices,
     "placement": _placement,
-    "is_gang": _named("gang"),
+    "gang": _gang,
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "payload": _nothing,
+    "after": _after,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""
 

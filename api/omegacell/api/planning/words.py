@@ -92,6 +92,12 @@ def _opens(step: Step) -> str:
     return f"when {step.name} and {step.before - 1} more machines are uncordoned"
 
 
+def _cap(name: str, quantity: int) -> str:
+    if name == "jobs":
+        return f"{quantity} {'job' if quantity == 1 else 'jobs'}"
+    return describe_amount(name, quantity)
+
+
 def _fewer_devices(step: Step) -> str:
     return f"{step.after} {step.name} instead of {step.before}" if step.after else f"without {step.name}"
 
@@ -99,6 +105,7 @@ def _fewer_devices(step: Step) -> str:
 _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.STOPPING_ENDS: _stopping,
     Kind.LESS: _less,
+    Kind.LOWER_MINIMUM: lambda step: f"min {step.after} instead of {'all ' if step.name else ''}{step.before}",
     Kind.FEWER_TASKS: lambda step: f"{step.after} tasks instead of {step.before}",
     Kind.NO_GANG: lambda _: "without the gang",
     Kind.ANY_PORT: lambda step: f"any port for {step.name} instead of {step.before}",
@@ -111,6 +118,9 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.ANY_POOL: lambda step: f"in any pool instead of {step.name}",
     Kind.FEWER_DEVICES: _fewer_devices,
     Kind.MACHINE_OPENS: _opens,
+    Kind.HIGHER_CAP: lambda step: (
+        f"with a cap of {_cap(step.name, step.after)} instead of {amount(step.name, step.before)}"
+    ),
     Kind.JOB_ENDS: lambda step: f"after job {step.name} ends",
     Kind.MACHINE_RETURNS: _returns,
     Kind.MUCH_LESS: _less,

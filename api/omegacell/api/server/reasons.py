@@ -60,7 +60,7 @@ def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> p
     """Return what a scheduler said of tasks that it found no place for, the nearest machines first."""
     lacks, spec = nearest_first(said.lacks), cell.jobs.spec_of(row)
     capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
-    held = (word_cap(cell, row, task_count=task_count) or "waits to be tried again") if capped else ""
+    held = (word_cap(cell, row) or "waits to be tried again") if capped else ""
     summary = held or said.note or word_lacks(lacks, spec)
     return pb.PendingReason(summary=summary, task_count=task_count, lacks=view_lacks(lacks, spec))
 
