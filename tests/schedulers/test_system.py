@@ -25,7 +25,7 @@ from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.claims import check_placement
 from omegacell.schedulers.forking import Fork
 from omegacell.schedulers.interface import Context, Placement, TaskGroup
-from omegacell.schedulers.planning import JobPlan, make_plan
+from omegacell.schedulers.planning import Action, JobPlan, make_plan
 from omegacell.schedulers.system import SystemScheduler
 from omegacell.schedulers.testing import GIB, TestCell, make_group, make_spec
 from omegacell.schedulers.view import CellView
@@ -283,7 +283,8 @@ def test_a_plan_counts_the_machines_that_match() -> None:
         ]
 
     assert (plan().spec.count, plan().change) == (4, Change.CREATED)
-    assert (plan().tasks.indices.tolist(), plan().tasks.after.tolist()) == ([3], [3])
+    actions = [Action.HELD, Action.HELD, Action.HELD, Action.ADDED]
+    assert (plan().tasks.actions.tolist(), plan().tasks.after.tolist()) == (actions, [-1, -1, -1, 3])
     world.test.operator.must(submit)
     world.test.go()
     world.join("late-b", zone="b")

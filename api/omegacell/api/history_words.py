@@ -20,8 +20,8 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -31,6 +31,7 @@ from omegacell.core.machine_commands import (
     SetTaints,
     Tick,
 )
+from omegacell.core.spawn_commands import SpawnJob
 
 KINDS: Final = {
     "Genesis": "genesis",
@@ -43,12 +44,15 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
     "ReleaseTasks": "release",
+    "HoldTasks": "hold",
+    "GrowSystemJob": "grow",
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
@@ -79,11 +83,17 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case ReleaseTasks():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(count_of(len(command.indices), "held task"))
+            case HoldTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(f"{count_of(len(command.indices), 'task')} whose machine does not match")
             case SubmitJob():
                 jobs[command.spec.name] = None
                 words.append(_describe_submit(command))
-            case StopJob() | ForgetJob():
+            case StopJob() | ForgetJob() | GrowSystemJob():
                 jobs[name_of_job(cell, command.job)] = None
+            case SpawnJob():
+                jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
+                words.append(f"a run of {name_of_job(cell, command.template)}")
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None
@@ -96,7 +106,8 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
 def _describe_submit(command: SubmitJob) -> str:
     names = [each.job for each in command.spec.after]
     after = f", after {' and '.join(names)}" if len(names) <= 3 else f", after {len(names)} jobs"
-    return count_of(command.spec.count, "task") + (after if names else "") + (", replace" if command.replace else "")
+    count = "a task a machine" if command.spec.kind is Kind.SYSTEM else count_of(command.spec.count, "task")
+    return count + (after if names else "") + (", replace" if command.replace else "")
 
 
 def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command

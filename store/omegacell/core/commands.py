@@ -16,6 +16,7 @@ from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 
@@ -203,6 +204,7 @@ Command: TypeAlias = (
     | StopJob
     | ForgetJob
     | ReleaseTasks
+    | SpawnJob
     | HoldTasks
     | GrowSystemJob
     | SetQuota

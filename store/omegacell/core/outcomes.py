@@ -48,52 +48,54 @@ class Reason(IntEnum):
     NOT_DUE = 8
     STALE_TICK = 9
     UNKNOWN_JOB = 10
-    JOB_EXISTS = 11
-    JOB_STOPPING = 12
-    JOB_ACTIVE = 13
-    UNKNOWN_MACHINE = 14
-    STALE_EPOCH = 15
-    MACHINE_ELSEWHERE = 16
-    MACHINE_HEARD = 17
-    TOO_MANY_LOST = 18
-    LIMIT = 19
-    QUOTA_EXCEEDED = 20
-    DEPENDENCY_CYCLE = 21
+    NOT_A_TEMPLATE = 11
+    JOB_EXISTS = 12
+    JOB_STOPPING = 13
+    ALREADY_SPAWNED = 14
+    JOB_ACTIVE = 15
+    UNKNOWN_MACHINE = 16
+    STALE_EPOCH = 17
+    MACHINE_ELSEWHERE = 18
+    MACHINE_HEARD = 19
+    TOO_MANY_LOST = 20
+    LIMIT = 21
+    QUOTA_EXCEEDED = 22
+    DEPENDENCY_CYCLE = 23
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 22
-    NOT_ITS_MACHINE = 23
-    TASK_NOT_PENDING = 24
-    TASK_NOT_HELD = 25
-    STILL_HELD = 26
-    NOTHING_HOLDS = 27
-    STALE_ATTEMPT = 28
-    NOT_DRAINING = 29
-    JOB_DISRUPTED = 30
-    CLAIMED_TWICE = 31
-    CAP_EXCEEDED = 32
-    VICTIM_GONE = 33
-    VICTIM_ELSEWHERE = 34
-    VICTIM_PROTECTED = 35
-    CASCADE_TOO_DEEP = 36
-    MACHINE_CHANGED = 37
-    MACHINE_NOT_UP = 38
-    DRIVER_MISSING = 39
-    MACHINE_CORDONED = 40
-    CONSTRAINT = 41
-    TAINTED = 42
-    NEIGHBOUR = 43
-    TOO_MANY_ON_MACHINE = 44
-    SPREAD_SKEWED = 45
-    DEVICE_MISSING = 46
-    PORT_IN_RANGE = 47
-    PORT_TAKEN = 48
-    PORTS_EXHAUSTED = 49
-    DEVICES_EXHAUSTED = 50
-    RESOURCES = 51
-    GANG_INCOMPLETE = 52
-    GANG_PARTNER = 53
+    UNKNOWN_TASK = 24
+    NOT_ITS_MACHINE = 25
+    TASK_NOT_PENDING = 26
+    TASK_NOT_HELD = 27
+    STILL_HELD = 28
+    NOTHING_HOLDS = 29
+    STALE_ATTEMPT = 30
+    NOT_DRAINING = 31
+    JOB_DISRUPTED = 32
+    CLAIMED_TWICE = 33
+    CAP_EXCEEDED = 34
+    VICTIM_GONE = 35
+    VICTIM_ELSEWHERE = 36
+    VICTIM_PROTECTED = 37
+    CASCADE_TOO_DEEP = 38
+    MACHINE_CHANGED = 39
+    MACHINE_NOT_UP = 40
+    DRIVER_MISSING = 41
+    MACHINE_CORDONED = 42
+    CONSTRAINT = 43
+    TAINTED = 44
+    NEIGHBOUR = 45
+    TOO_MANY_ON_MACHINE = 46
+    SPREAD_SKEWED = 47
+    DEVICE_MISSING = 48
+    PORT_IN_RANGE = 49
+    PORT_TAKEN = 50
+    PORTS_EXHAUSTED = 51
+    DEVICES_EXHAUSTED = 52
+    RESOURCES = 53
+    GANG_INCOMPLETE = 54
+    GANG_PARTNER = 55
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 54
+    PLUGIN_FAILED = 56
 
 
 REASON_COUNT = len(Reason)
@@ -126,6 +128,17 @@ class Change(IntEnum):
     REPLACED = 4
     ADJUSTED = 5
     """Nothing that concerns its tasks: its ``max_unavailable``."""
+
+
+class Spawning(IntEnum):
+    """What a granted `SpawnJob` did."""
+
+    NONE = 0
+    MADE = 1
+    SKIPPED = 2
+    """No child was made: another one is not at rest, and the schedule does not let them overlap."""
+    EXISTED = 3
+    """The template has a child of that name already."""
 
 
 @quick
@@ -174,8 +187,9 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0.
+        detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
+            a quota lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from omegacell.api.planning.words import describe_miss
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.reasons import nearest_first, view_lacks, word_lacks
+from omegacell.api.server.reasons import nearest_first, view_lacks, word_lack
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
 from omegacell.core.holds import find_awaited, find_mismatches
@@ -40,7 +40,7 @@ def view_mismatches(cell: Cell, row: int) -> pb.HeldReason | None:
         return pb.HeldReason(summary=summary, task_count=count)
     number = sum(lack.machine_count for lack in lacks)
     words = f"{number} machine{' does' if number == 1 else 's do'} not match"
-    summary = f"{words}: {word_lacks(lacks, spec)}"
+    summary = f"{words}: {', '.join(f'{lack.machine_count} {word_lack(lack, spec)}' for lack in lacks)}"
     return pb.HeldReason(summary=summary, task_count=count, lacks=view_lacks(lacks, spec))
 
 
