@@ -63,6 +63,12 @@ def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *
     return room
 
 
+def _count_room_or_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many tasks of a job some machines take now, or else may take if others give way."""
+    room = _count_room(overlay, entry, looking_at, cell=cell)
+    return room or _count_pressing(overlay, entry, looking_at, cell=cell)
+
+
 def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
     """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
     if not outranks_any(cell, entry.spec):
@@ -79,6 +85,10 @@ def _may_assemble(cell: Cell, job_row: int) -> bool:
 def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
     """Return the instances that share the jobs of a scheduler."""
     return tuple(sorted({*live_instances(cell, backlog.scheduler), backlog.instance}))
+
+
+def _is_mine(backlog: "Backlog", spec: JobSpec) -> bool:
+    return owner_of(spec.name, backlog._instances) == backlog.instance
 
 
 class Backlog:
@@ -159,7 +169,7 @@ class Backlog:
             return
         self._instances = instances
         for entry in list(self._entries.values()):
-            is_mine = self._is_mine(entry.spec)
+            is_mine = _is_mine(self, entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
                 self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
                 self._may_cap_take = True
@@ -266,13 +276,10 @@ class Backlog:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _is_mine(self, spec: JobSpec) -> bool:
-        return owner_of(spec.name, self._instances) == self.instance
-
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
         self._counts[entry.standing] += 1
-        self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+        self._stand(entry, _READY if _is_mine(self, entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
         self._may_cap_take = True
@@ -352,10 +359,8 @@ class Backlog:
         if entry is None:
             del self._parked[queue]
             return
-        room = _count_room(overlay, entry, self._looking_at, cell=cell)
-        if not room and self._preempts:
-            room = _count_pressing(overlay, entry, self._looking_at, cell=cell)
-        self._wake_tasks(queue, room, now_us)
+        count = _count_room if not self._preempts else _count_room_or_pressing
+        self._wake_tasks(queue, count(overlay, entry, self._looking_at, cell=cell), now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""

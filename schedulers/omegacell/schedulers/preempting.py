@@ -245,7 +245,7 @@ def _keep_rules(overlay: Overlay, spec: JobSpec, rows: Rows, places: Rows, count
 
 def _ending_by_machine(cell: Cell, overlay: Overlay) -> NDArray[np.int64] | None:
     """Return what tasks hold that are ending, ``(machines, resources)`` int64; None when none is."""
-    tasks, gone = find_stopping(cell), overlay.evicted()
+    tasks, gone = find_stopping(cell), overlay.evictions.all()
     if gone:
         waits = cell.tasks.waits
         tasks = np.unique(np.append(tasks, [task for task in gone if task not in waits])).astype(np.int64)
@@ -258,7 +258,7 @@ def _ending_by_machine(cell: Cell, overlay: Overlay) -> NDArray[np.int64] | None
 
 def _ending_on(cell: Cell, overlay: Overlay, row: int) -> tuple[int, ...]:
     here = find_stopping(cell)
-    own = tuple(task for task in overlay.evicted_on(row) if task not in cell.tasks.waits)
+    own = tuple(task for task in overlay.evictions.on(row) if task not in cell.tasks.waits)
     return (*here[cell.tasks.machine[here] == row].tolist(), *own)
 
 
@@ -291,7 +291,7 @@ def _find_candidates(cell: Cell, overlay: Overlay, spec: JobSpec, rows: Rows) ->
     else:
         tasks = np.flatnonzero((place_of >= 0).take(arena.machine))
     tasks = tasks[arena.stopping[tasks] == Stopping.NO.value]
-    gone = overlay.evicted()
+    gone = overlay.evictions.all()
     if gone:
         tasks = tasks[~np.isin(tasks, np.array(gone, np.int64))]
     job_rows = arena.job[tasks]

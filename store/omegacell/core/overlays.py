@@ -25,6 +25,33 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import MAX_TASKS_PER_JOB
 
 
+class Evictions:
+    """Tasks that give way to claims on an overlay, by machine; each holds its room until it has ended."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with none."""
+        self._cell = cell
+        self._tasks: dict[int, dict[int, None]] = {}
+
+    def add(self, task_row: int) -> None:
+        """Note that a task gives way. Mutates."""
+        self._tasks.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
+
+    def all(self) -> tuple[int, ...]:
+        """Return the task rows that give way."""
+        return tuple([task for tasks in self._tasks.values() for task in tasks])
+
+    def on(self, row: int) -> tuple[int, ...]:
+        """Return the task rows on a machine that give way, in the order in which they were noted."""
+        return tuple(self._tasks.get(row, ()))
+
+    def fork(self) -> "Evictions":
+        """Return independent ones with the same tasks."""
+        other = Evictions(self._cell)
+        other._tasks = {row: dict(tasks) for row, tasks in self._tasks.items()}
+        return other
+
+
 class Overlay:
     """A cell after tentative claims; the cell itself is never written. Valid until the cell changes."""
 
@@ -35,7 +62,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
-        self._evicted: dict[int, dict[int, None]] = {}
+        self.evictions = Evictions(cell)
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
         self._is_private = False
@@ -242,7 +269,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
-        other._evicted = {row: dict(tasks) for row, tasks in self._evicted.items()}
+        other.evictions = self.evictions.fork()
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
         other._caps = None if self._caps is None else self._caps.fork()
@@ -261,18 +288,6 @@ class Overlay:
     def claims_any(self, tasks: Span) -> bool:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
-
-    def evict(self, task_row: int) -> None:
-        """Note that a task gives way to a claim on this overlay, and holds its room until it has ended. Mutates."""
-        self._evicted.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
-
-    def evicted(self) -> tuple[int, ...]:
-        """Return the task rows that gave way to claims on this overlay."""
-        return tuple([task for tasks in self._evicted.values() for task in tasks])
-
-    def evicted_on(self, row: int) -> tuple[int, ...]:
-        """Return the task rows on a machine that gave way to claims on this overlay, in this order."""
-        return tuple(self._evicted.get(row, ()))
 
     def give_back(self, row: int, amounts: Sequence[int]) -> None:
         """Count resources ``(resources,)`` of a machine as free, as of a task that ends at once. Mutates."""

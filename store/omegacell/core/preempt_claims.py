@@ -62,9 +62,9 @@ def find_stopping(cell: Cell) -> Rows:
 def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
     """Note an eviction: one that waits for room itself ends at once, any other holds its room until it has ended."""
     row = int(cell.tasks.machine[task])
-    if task in cell.tasks.waits and task not in overlay.evicted_on(row):
+    if task in cell.tasks.waits and task not in overlay.evictions.on(row):
         overlay.give_back(row, _held_by(cell, task))
-    overlay.evict(task)
+    overlay.evictions.add(task)
 
 
 def _held_by(cell: Cell, task: int) -> list[int]:
@@ -79,7 +79,7 @@ def judge_at_once(cell: Cell, overlay: Overlay, command: Place, standing: Standi
     """Return what is granted when all of it is, and no claim is in another's way; None when that is not plain."""
     spec = cell.jobs.spec_of(standing.job_row)
     rows = standing.rows
-    if standing.reasons.any() or room < len(rows) or overlay.evicted() or not is_distinct(rows):
+    if standing.reasons.any() or room < len(rows) or overlay.evictions.all() or not is_distinct(rows):
         return None
     tasks = command.indices + cell.jobs.offset[standing.job_row]
     if spec.ports or spec.devices or overlay.claims_any(tasks) or not is_distinct(tasks):
@@ -98,9 +98,9 @@ def judge_at_once(cell: Cell, overlay: Overlay, command: Place, standing: Standi
     np.subtract.at(need, ending_for, cell.jobs.shape[cell.tasks.job[ending]])
     held = cell.jobs.shape[cell.tasks.job[fresh]]
     sums = np.cumsum(held, axis=0)
-    starts = np.searchsorted(claims, np.arange(len(rows)))
+    starts = np.searchsorted(claims, np.arange(len(rows), dtype=np.int64))
     bases = np.concatenate((np.zeros_like(sums[:1]), sums)) if len(sums) else np.zeros((1, len(asked)), np.int64)
-    totals = bases[np.searchsorted(claims, np.arange(len(rows)), side="right")] - bases[starts]
+    totals = bases[np.searchsorted(claims, np.arange(len(rows), dtype=np.int64), side="right")] - bases[starts]
     is_met = np.where(asked > 0, need <= totals, True).all(axis=1)
     if not (is_usual | (is_met & names_any)).all():
         return None
@@ -238,7 +238,7 @@ class Judging:
         waits: tuple[AttemptKey, ...] = ()
         if lack[0] is Reason.RESOURCES and victims:
             ending = self._find_ending(row)
-            fresh = [each for each in victims if each not in ending and each not in self.after.evicted_on(row)]
+            fresh = [each for each in victims if each not in ending and each not in self.after.evictions.on(row)]
             found, lack = self._find_needed(free, ending, fresh)
             if found is None:
                 return lack
@@ -260,7 +260,7 @@ class Judging:
         """Return the tasks whose room on a machine comes back: those that are ending, and earlier claims' victims."""
         ending = self.stopping.get(row, [])
         waits = self.cell.tasks.waits
-        return [*ending, *(task for task in self.after.evicted_on(row) if task not in waits and task not in ending)]
+        return [*ending, *(task for task in self.after.evictions.on(row) if task not in waits and task not in ending)]
 
     def _find_needed(
         self, free: list[int], ending: list[int], victims: list[int]
