@@ -129,6 +129,10 @@ class _HistoryWriter:
             self._set_up_allocs()
         if self.rng.random() < 0.4:
             self._busy()
+        if self.rng.random() < 0.4:
+            self._press()
+        if self.rng.random() < 0.05:
+            self._cascade()
         for _ in range(self.rng.choice(LENGTHS)):
             self._add_any()
         return self.entries
@@ -154,6 +158,25 @@ class _HistoryWriter:
                 self._own(Place(job=JobId(job or 0), indices=indices, machines=rows))
             for report in self.commands.starts():
                 self._own(report)
+
+    def _press(self) -> None:
+        """Let tasks run on few machines, and others push them away, some of these in turn."""
+        for _ in range(self.rng.choice((6, 12, 24))):
+            chance = self.rng.random()
+            if chance < 0.6:
+                self._own(self.commands.press())
+            elif chance < 0.85:
+                self._own(self.commands.place())
+            else:
+                for report in self.commands.starts():
+                    self._own(report)
+
+    def _cascade(self) -> None:
+        """Let a task push another away, that one the next, and so on; deeper than is allowed, if nothing interferes."""
+        for place, step in enumerate(self.commands.cascade()):
+            self._own(step)
+            if place > 20 and self.rng.random() < 0.05:
+                self._add_any()
 
     def _add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
         """Add an entry, and let the twin fold it."""

@@ -11,10 +11,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from omegacell.schedulers.batch import sample_rows
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_of
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.view import CellView
 
 FILL_WEIGHT: Final = 0.1

@@ -6,6 +6,7 @@ feasibility asks it before, `apply` asks it when judging, and there is no second
 a claim that does not fit a conflict is in `conflicts`.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,33 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import MAX_TASKS_PER_JOB
 
 
+class Evictions:
+    """Tasks that give way to claims on an overlay, by machine; each holds its room until it has ended."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with none."""
+        self._cell = cell
+        self._tasks: dict[int, dict[int, None]] = {}
+
+    def add(self, task_row: int) -> None:
+        """Note that a task gives way. Mutates."""
+        self._tasks.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
+
+    def all(self) -> tuple[int, ...]:
+        """Return the task rows that give way."""
+        return tuple([task for tasks in self._tasks.values() for task in tasks])
+
+    def on(self, row: int) -> tuple[int, ...]:
+        """Return the task rows on a machine that give way, in the order in which they were noted."""
+        return tuple(self._tasks.get(row, ()))
+
+    def fork(self) -> "Evictions":
+        """Return independent ones with the same tasks."""
+        other = Evictions(self._cell)
+        other._tasks = {row: dict(tasks) for row, tasks in self._tasks.items()}
+        return other
+
+
 class Overlay:
     """A cell after tentative claims; the cell itself is never written. Valid until the cell changes."""
 
@@ -36,6 +64,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self.evictions = Evictions(cell)
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
         self._allocs: AllocLedger | None = None
@@ -158,7 +187,7 @@ class Overlay:
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
-        self._make_private()
+        self._own()
         self._claims.setdefault(spec.name, []).append(rows)
         for dimension, amount in enumerate(spec.charged):
             if amount:
@@ -177,7 +206,7 @@ class Overlay:
 
     def close_allocs(self, tasks: NDArray[np.integer]) -> None:
         """Count allocs as told to end, so that they take no more tasks. Mutates the overlay."""
-        self._make_private()
+        self._own()
         self.allocs.close(tasks)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
@@ -267,6 +296,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other.evictions = self.evictions.fork()
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
         other._allocs = None if self._allocs is None else self._allocs.fork()
@@ -287,8 +317,13 @@ class Overlay:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
-    def _make_private(self) -> None:
-        """Take copies of the columns that claims change, before the first of them. Mutates."""
+    def give_back(self, row: int, amounts: Sequence[int]) -> None:
+        """Count resources ``(resources,)`` of a machine as free, as of a task that ends at once. Mutates."""
+        self._own()
+        self._free[row] += np.array(amounts, np.int64)
+
+    def _own(self) -> None:
+        """Begin to write on copies of the columns. Mutates."""
         if not self._is_private:
             self._free = self._free.copy()
             self._port_free = self._port_free.copy()
