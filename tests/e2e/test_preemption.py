@@ -15,7 +15,7 @@ from tests.e2e.looking import await_seen
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-# As many tasks as fill the machine; each takes two seconds to leave.
+# As many tasks as fill the machine; each takes six seconds to leave.
 SUMS = """\
 name: sums
 count: COUNT
@@ -25,7 +25,7 @@ grace: 30s
 task:
   exec:
     script: |
-      trap 'echo asked; sleep 2; echo left; exit 143' TERM
+      trap 'echo asked; sleep 6; echo left; exit 143' TERM
       sleep 600 &
       wait
 """
