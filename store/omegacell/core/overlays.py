@@ -244,7 +244,10 @@ class Overlay:
         if spec.ports:
             open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
-                reasons[place] = self._port_reason(spec, int(every[place]))
+                row = int(every[place])
+                reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
+                is_short = self._port_free[row] < sum(port.number == 0 for port in spec.ports)
+                reasons[place] = Reason.PORTS_EXHAUSTED if reason is Reason.NONE and is_short else reason
         if spec.devices:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
@@ -353,13 +356,6 @@ class Overlay:
             blocked = [find(row, taken=self._static.get(row, {})) is not Reason.NONE for row in rows.tolist()]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
-
-    def _port_reason(self, spec: JobSpec, row: int) -> Reason:
-        reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
-        if reason is not Reason.NONE:
-            return reason
-        dynamic = sum(port.number == 0 for port in spec.ports)
-        return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
 
 
 def _find_static_reason(cell: Cell, spec: JobSpec, row: int, *, taken: dict[int, None]) -> Reason:
