@@ -30,7 +30,13 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ncount: 1.5\n" + TASK, 2, 8, "count", "expected a whole number", "1.5"),
     ("name: a\ncuont: 3\n" + TASK, 2, 1, "cuont", "did you mean 'count'?", ""),
     ("name: a\nzzz: 3\n" + TASK, 2, 1, "zzz", "expected one of name, owner, kind", ""),
-    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'batch' or 'service'", "'cron'"),
+    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'batch', 'service' or 'system'", "'cron'"),
+    ("name: a\nkind: system\ncount: 1\n" + TASK, 1, 1, "", "count: expected none with `kind: system`", ""),
+    ("name: a\nkind: system\ngang: true\n" + TASK, 1, 1, "", "gang: expected none with `kind: system`", ""),
+    ("name: a\nkind: system\nmax_per_machine: 1\n" + TASK, 1, 1, "", "max_per_machine: expected none", ""),
+    ("name: a\nkind: system\nnear: [{job: b}]\n" + TASK, 1, 1, "", "near: expected none", ""),
+    ("name: a\nkind: system\nspread: [{over: zone}]\n" + TASK, 1, 1, "", "spread: expected none", ""),
+    ("name: a\nkind: system\nprefer: [{constraint: zone = a, weight: 3}]\n" + TASK, 1, 1, "", "prefer: expected", ""),
     ("name: a\npriority: high\n" + TASK, 2, 11, "priority", "'production'", "'high'"),
     ("name: a\npriority: {band: batch, number: -1}\n" + TASK, 2, 33, "priority.number", "at least 0", "-1"),
     ("name: a\nconstraints: [zone like a]\n" + TASK, 2, 15, "constraints.0", "ATTRIBUTE and one of", "'zone like a'"),
@@ -343,7 +349,7 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
     for field in json_schema()["properties"]:

@@ -157,7 +157,7 @@ def test_the_shape_of_a_plan(world: World, omega: Omega) -> None:
     [job] = facts["jobs"]
     assert job["change"] == "created"
     assert job["counts"] == {
-        **dict.fromkeys(("kept", "moved", "restarted", "stopped", "evicted"), 0),
+        **dict.fromkeys(("kept", "moved", "restarted", "stopped", "evicted", "held"), 0),
         "added": 2,
         "pending": 1,
     }

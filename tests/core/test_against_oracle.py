@@ -63,7 +63,7 @@ def test_histories_reach_every_reason() -> None:
     unreached = {Reason.DEFECT, Reason.LIMIT, Reason.SUSPENDED, Reason.PLUGIN_FAILED}
     assert statuses == set(Status)
     assert {reason for reason, _ in seen} == set(Reason) - unreached
-    never = {Reason.CLAIMED_TWICE, Reason.UNKNOWN_MACHINE}
+    never = {Reason.CLAIMED_TWICE, Reason.UNKNOWN_MACHINE, Reason.NOT_ITS_MACHINE}
     of_claims = {reason for reason in Reason if Reason.UNKNOWN_TASK <= reason <= Reason.GANG_PARTNER}
     assert {reason for reason, is_conflict in seen if is_conflict} >= of_claims - never
 

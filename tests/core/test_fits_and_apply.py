@@ -9,7 +9,7 @@ import pytest
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place, SubmitJob, Transaction
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId, Revision
@@ -69,9 +69,9 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
     """For every job that waits and every machine: `room`, `reasons` and `apply` say the same, but for a full cap.
 
     A cap is not about machines: it comes first, and `caps` of the same overlay tells it. Nor is a gang: it comes last,
-    and `gangs` tells it.
+    and `gangs` tells it. A task of a system job is refused on all machines but one, whatever they have.
     """
-    asked = denied = capped = 0
+    asked = denied = capped = strays = 0
     for seed in range(chunk, 600, 4):
         cell = cell_of(seed)
         if not cell.sessions:
@@ -84,6 +84,10 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
             is_too_few = spec.gang is not None and Overlay(cell).gangs.find_short(row, group_of(spec, index)) > 1
             for machine in range(cell.machines.count):
                 [said] = claim(cell, row, [index], [machine])
+                if spec.kind is Kind.SYSTEM and machine != index:
+                    strays += 1
+                    assert said is Reason.NOT_ITS_MACHINE, f"seed {seed}, {spec.name} on {machine}: {said!r}"
+                    continue
                 assert (said is Reason.CAP_EXCEEDED) == (not has_cap_room), f"seed {seed}, {spec.name}: {said!r}"
                 if is_too_few and has_cap_room and room[machine] > 0:
                     assert said is Reason.GANG_INCOMPLETE, f"seed {seed}, {spec.name} on {machine}: {said!r}"
@@ -98,6 +102,7 @@ def test_one_claim_is_granted_exactly_where_it_fits(chunk: int) -> None:
     assert asked > 200
     assert denied > 50
     assert capped > 10
+    assert strays > 4
 
 
 @pytest.mark.parametrize("chunk", range(4))
@@ -111,8 +116,14 @@ def test_claims_that_fit_in_order_are_granted_together(chunk: int) -> None:
             first = int(cell.jobs.offset[row])
             states = cell.tasks.state[first : first + int(cell.jobs.count_wanted[row])]
             indices = np.flatnonzero(states == TaskState.PENDING).tolist()
-            machines = [rng.randrange(cell.machines.count) for _ in indices]
             spec = cell.jobs.spec_of(row)
+            if spec.kind is Kind.SYSTEM:
+                indices = [index for index in indices if index < cell.machines.count]
+                machines = indices
+            else:
+                machines = [rng.randrange(cell.machines.count) for _ in indices]
+            if not indices:
+                continue
             overlay = Overlay(cell)
             if spec.gang is not None:
                 continue

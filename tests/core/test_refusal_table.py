@@ -66,6 +66,7 @@ RUNNING = (
     "s2: eligible draining 0",
 )
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
+WATCH = ("s2: eligible cordoned 0", "s2: submit watch system")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
 CASES = [
@@ -151,6 +152,19 @@ CASES = [
          first=("s2: submit late after=sort",)),
     rows(f"s2 seen={NEXT}: release 2 0", "another job of the name since", (0, Reason.STILL_HELD, True, -1, 0, 0),
          first=("s2: submit late after=sort", "s2: submit sort count=1 replace")),
+    rows("s2: release 2 0", "its machine is cordoned", (0, Reason.STILL_HELD, False, -1, 0, 0), first=WATCH),
+    rows(f"s2 seen={NEXT + 1}: release 2 0", "opened and cordoned again since", (0, Reason.STILL_HELD, True, -1, 0, 0),
+         first=(*WATCH, "s2: eligible open 0", "s2: eligible cordoned 0")),
+    rows("s2: hold 2 0", "its machine matches", (0, Reason.NOTHING_HOLDS, False, -1, 0, 0),
+         first=("s2: submit watch system",)),
+    rows(f"s2 seen={NEXT}: hold 2 0", "opened since", (0, Reason.NOTHING_HOLDS, True, -1, 0, 0),
+         first=("s2: submit watch system", "s2: eligible cordoned 0", "s2: eligible open 0")),
+    rows("s2: hold 1 0", "a job of another kind", (0, Reason.NOTHING_HOLDS, False, -1, 0, 0)),
+    rows("s2: hold 2 0", "held already", (0, Reason.TASK_NOT_PENDING, False, -1, 0, 0), first=WATCH),
+    rows("s2: place 2 0>1", "a task of a system job on another's machine",
+         (0, Reason.NOT_ITS_MACHINE, False, -1, 0, 0), first=("s2: submit watch system",)),
+    rows(f"s2 seen={NEXT}: place 2 0>1", "nor is it a conflict when that one changed",
+         (0, Reason.NOT_ITS_MACHINE, False, -1, 0, 0), first=("s2: submit watch system", "s2: eligible cordoned 1")),
     rows("s2: evict 1 0@0", "not placed at all", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0)),
     rows("s2 seen=6: evict 1 0@0", "placed since", (0, Reason.STALE_ATTEMPT, True, -1, 0, 0), first=(PLACE_3,)),
     rows("s2: report started,0:1,1/0@2", "an attempt to come", (0, Reason.STALE_ATTEMPT, False, -1, 0, 0),

@@ -225,7 +225,7 @@ def worlds(draw: st.DrawFn) -> tuple[TestCell, JobId]:
             cpu_milli=draw(st.integers(0, 15)) * 100,
             memory_bytes=draw(st.integers(0, 8)) * GIB,
             ports=draw(ports),
-            kind=draw(st.sampled_from(Kind)),
+            kind=draw(st.sampled_from((Kind.BATCH, Kind.SERVICE))),
         )
     test.run(BatchScheduler())
     if draw(st.booleans()) and test.operator.cell.jobs.ids():

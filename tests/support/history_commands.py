@@ -30,7 +30,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
 from tests.support.history_devices import draw_requests
 from tests.support.history_drains import find_drained
-from tests.support.history_holds import draw_after, draw_release
+from tests.support.history_holds import as_system, draw_after, draw_grow, draw_hold, draw_release
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
@@ -68,8 +68,10 @@ class CommandWriter(MachineWriter):
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
             lambda: (draw_release(rng, self.state, self.job_id()),),
+            lambda: (draw_hold(rng, self.state, self.job_id()),),
+            lambda: (draw_grow(rng, self.state, self.job_id()),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 4, 4]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -98,7 +100,7 @@ class CommandWriter(MachineWriter):
             Port(name=each, number=number if number not in numbers[:at] else 0)
             for at, (each, number) in enumerate(zip(names, numbers, strict=True))
         ]
-        return JobSpec(
+        spec = JobSpec(
             name=name,
             owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
@@ -117,6 +119,7 @@ class CommandWriter(MachineWriter):
             after=draw_after(rng, JOB_NAMES),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
+        return as_system(rng, spec) if rng.random() < 0.15 else spec
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""
@@ -125,6 +128,8 @@ class CommandWriter(MachineWriter):
         if known and rng.random() < 0.7:
             job = rng.choice(known)
             spec = replace(job.spec, count=rng.choice((job.count, rng.randint(1, 7), rng.randint(1, 7))))
+            if spec.kind == Kind.SYSTEM:
+                spec = as_system(rng, spec)
             if rng.random() < 0.2:
                 spec = self.spec(job.spec.name)
             elif rng.random() < 0.1:
@@ -160,6 +165,8 @@ class CommandWriter(MachineWriter):
             indices.append(rng.randint(0, len(job.tasks) if job else 2))
         only = self.row()
         rows = [only if rng.random() < 0.5 else self.row() for _ in indices]
+        if job is not None and job.spec.kind == Kind.SYSTEM and rng.random() < 0.9:
+            rows = indices
         return Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))
 
     def evict(self) -> Evict:

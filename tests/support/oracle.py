@@ -24,7 +24,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -39,8 +39,8 @@ from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
 from tests.support.oracle_format import is_well_formed
-from tests.support.oracle_holds import judge_release
-from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
+from tests.support.oracle_holds import judge_holds
+from tests.support.oracle_jobs import judge_forget, judge_grow, judge_stop, judge_submit
 from tests.support.oracle_limits import judge_set_caps, judge_set_quota, note_use
 from tests.support.oracle_machines import (
     drop_contact,
@@ -172,8 +172,10 @@ class Oracle:
                 return judge_submit(state, transaction, command)
             case StopJob():
                 return judge_stop(state, transaction, command)
-            case ReleaseTasks():
-                return judge_release(state, transaction, command)
+            case ReleaseTasks() | HoldTasks():
+                return judge_holds(state, transaction, command)
+            case GrowSystemJob():
+                return judge_grow(state, transaction, command)
             case ForgetJob():
                 return judge_forget(state, transaction, command)
             case SetQuota():

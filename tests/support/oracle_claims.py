@@ -12,6 +12,7 @@ from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSIO
 from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
+from tests.support.oracle_system import is_system
 from tests.support.oracle_tasks import ACTIVE, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
@@ -169,6 +170,8 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
         return (position, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)
     if index >= job.count:
         return (position, Reason.UNKNOWN_TASK, is_job_changed, -1, 0, 0)
+    if is_system(job.spec) and index != row:
+        return (position, Reason.NOT_ITS_MACHINE, False, -1, 0, 0)
     if job.tasks[index].state != TaskState.PENDING:
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:

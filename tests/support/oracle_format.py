@@ -22,8 +22,8 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import Gang, JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -127,9 +127,9 @@ def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
             return 1 <= command.session <= MAX_ID
         case SubmitJob():
             return is_spec(command.spec) and is_stamp(command.submitted_at_us)
-        case ReleaseTasks():
+        case ReleaseTasks() | HoldTasks():
             return is_job(command.job) and are_rows((command.indices, MAX_TASKS_PER_JOB))
-        case StopJob() | ForgetJob():
+        case StopJob() | ForgetJob() | GrowSystemJob():
             return is_job(command.job)
         case SetQuota():
             return is_name(command.owner) and command.band in LIMITED and are_limits(command.amounts, RESOURCE_COUNT)
@@ -250,7 +250,15 @@ def is_spec(spec: JobSpec) -> bool:
         and all(is_name(each.job) for each in spec.after)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
+        and (spec.kind != Kind.SYSTEM or is_for_each_machine(spec))
     )
+
+
+def is_for_each_machine(spec: JobSpec) -> bool:
+    """Say whether a job leaves to the cell how many tasks it has, and where."""
+    rules = spec.placement
+    has_rules = rules.max_per_machine or rules.neighbours or rules.spreads or rules.affinities
+    return spec.count == 1 and spec.gang is None and not has_rules
 
 
 def is_gang(gang: Gang) -> bool:

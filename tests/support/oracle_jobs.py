@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
+from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
-from tests.support.oracle_holds import find_circle, has_unmet, predecessor
+from tests.support.oracle_holds import find_circle, has_unmet, is_held_by_jobs, predecessor
 from tests.support.oracle_limits import find_quota_refusal, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
-from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
+from tests.support.oracle_system import is_mismatch, is_system, sized
+from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job, touch
 
 
 def refuse(state: State, reason: Reason, *, is_conflict: bool = False) -> Verdict:
@@ -29,7 +31,8 @@ def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
 
 def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
     """Create, scale, adjust, replace or leave alone."""
-    spec = command.spec
+    spec = sized(state, command.spec)
+    command = replace(command, spec=spec)
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
     excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
@@ -43,6 +46,8 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         stop_job(state, job, state.revision)
         note_use(state)
         return create(state, command, Change.REPLACED)
+    if is_system(spec):
+        spec = replace(spec, count=job.count)
     if not is_same:
         return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
     if (spec.count, spec.max_unavailable) == (job.count, job.spec.max_unavailable):
@@ -79,7 +84,7 @@ def create(state: State, command: SubmitJob, change: Change) -> Verdict:
         spec=spec,
         count=spec.count,
         submitted_at_us=command.submitted_at_us,
-        tasks=[Task(state=TaskState.HELD if has_unmet(state, spec) else TaskState.PENDING) for _ in range(spec.count)],
+        tasks=[fresh_task(state, spec, index, is_waiting=has_unmet(state, spec)) for index in range(spec.count)],
         changes=[state.revision],
     )
     state.next_job += 1
@@ -87,6 +92,32 @@ def create(state: State, command: SubmitJob, change: Change) -> Verdict:
     state.names[spec.name] = job.id
     settle(state, job)
     return granted(state, job.id, change)
+
+
+def fresh_task(state: State, spec: JobSpec, index: int, *, is_waiting: bool) -> Task:
+    """Make a task of a job; it is held when its job waits for another, or its machine does not match."""
+    is_held = is_waiting or is_mismatch(state, spec, index)
+    return Task(state=TaskState.HELD if is_held else TaskState.PENDING)
+
+
+def judge_grow(state: State, transaction: Transaction, command: GrowSystemJob) -> Verdict:
+    """Give a system job a task for each machine that has none."""
+    job = state.jobs.get(command.job)
+    if job is None:
+        return refuse_unknown(state, transaction, command.job)
+    is_conflict = has_changed(state, transaction, job.changes)
+    if job.is_stopping:
+        return refuse(state, Reason.JOB_STOPPING, is_conflict=is_conflict)
+    if not is_system(job.spec) or is_ended(job) or job.count >= len(state.machines):
+        return refuse(state, Reason.NOT_DUE, is_conflict=is_conflict)
+    is_waiting = is_held_by_jobs(state, job)
+    while len(job.tasks) < len(state.machines):
+        job.tasks.append(fresh_task(state, job.spec, len(job.tasks), is_waiting=is_waiting))
+    job.count = len(job.tasks)
+    job.spec = replace(job.spec, count=job.count)
+    touch(job.changes, state.revision)
+    settle(state, job)
+    return Verdict(state.revision, Status.COMMITTED, granted=1, value=job.count)
 
 
 def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verdict:

@@ -8,6 +8,7 @@ from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT
 from tests.support.oracle_state import Job, Limit, State, Verdict, changed_before
+from tests.support.oracle_system import count_asked, count_charged, is_system
 from tests.support.oracle_tasks import ACTIVE, is_ended, touch
 
 NO_LIMIT = -1
@@ -21,7 +22,7 @@ def quota_use(state: State, owner: str, band: int) -> list[int]:
 
 def share(job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
-    counted = 0 if job.is_stopping or is_ended(job) else job.count
+    counted = 0 if job.is_stopping or is_ended(job) else count_charged(job)
     return [demand * counted for demand in job.spec.resources]
 
 
@@ -96,9 +97,10 @@ def find_quota_refusal(state: State, spec: JobSpec, old: Job | None, *, seen: in
         back = share(old)
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
-        after = use[dimension] - back[dimension] + spec.resources[dimension] * spec.count
+        after = use[dimension] - back[dimension] + spec.resources[dimension] * count_asked(state, spec)
         if limit != NO_LIMIT and after > limit and after > use[dimension]:
             is_conflict = changed_before(quota.changes, since) > seen
+            is_conflict |= is_system(spec) and changed_before(state.topology, since) > seen
             return Verdict(
                 state.revision,
                 Status.REFUSED,

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.drains import Eligibility
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import Effect, Neighbour, Spread
 from tests.support.oracle_state import UP, Job, Machine, State
@@ -17,9 +17,9 @@ Claims = list[tuple[int, int]]
 def placement_reason(state: State, job: Job, row: int, claims: Claims) -> Reason:
     """Say which rule of a job keeps one more task off a machine, after the claims granted before."""
     rules, machine = job.spec.placement, state.machines[row]
-    if not meets_constraints(job, machine):
+    if not meets_constraints(job.spec, machine):
         return Reason.CONSTRAINT
-    if not is_tolerated(job, machine):
+    if not is_tolerated(job.spec, machine):
         return Reason.TAINTED
     for neighbour in rules.neighbours:
         if not neighbour.weight and not suits_neighbour(state, job, neighbour, row, claims):
@@ -37,9 +37,9 @@ def placement_reason(state: State, job: Job, row: int, claims: Claims) -> Reason
     return Reason.NONE
 
 
-def meets_constraints(job: Job, machine: Machine) -> bool:
+def meets_constraints(spec: JobSpec, machine: Machine) -> bool:
     """Say whether a machine is in the job's pool and meets all its constraints."""
-    rules = job.spec.placement
+    rules = spec.placement
     has = dict(machine.attributes)
     pool = has.get("pool", "default")
     has["pool"] = pool
@@ -47,12 +47,12 @@ def meets_constraints(job: Job, machine: Machine) -> bool:
     return is_in_pool and all(is_met(each, has.get(each.attribute)) for each in rules.constraints)
 
 
-def is_tolerated(job: Job, machine: Machine) -> bool:
+def is_tolerated(spec: JobSpec, machine: Machine) -> bool:
     """Say whether every taint that keeps tasks away is tolerated."""
     for taint in machine.taints:
         covering = [
             each
-            for each in job.spec.placement.tolerations
+            for each in spec.placement.tolerations
             if each.key == "*" or (each.key == taint.key and (each.value is None or each.value == taint.value))
         ]
         if taint.effect == Effect.NO_PLACE and not covering:
@@ -154,8 +154,8 @@ def is_even(state: State, job: Job, spread: Spread, row: int, claims: Claims) ->
         if machine.state == UP
         and machine.eligibility == Eligibility.OPEN
         and job.spec.driver in machine.drivers
-        and meets_constraints(job, machine)
-        and is_tolerated(job, machine)
+        and meets_constraints(job.spec, machine)
+        and is_tolerated(job.spec, machine)
     ]
     held = values_of(state, spread.attribute, places(state, job, claims))
     counts = {value: held.count(value) for value in values_of(state, spread.attribute, eligible)}

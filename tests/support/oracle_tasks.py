@@ -35,6 +35,8 @@ def serves(job: Job, index: int) -> bool:
         return False
     if job.spec.kind == Kind.BATCH and task.state not in ALIVE:
         return True
+    if job.spec.kind == Kind.SYSTEM and task.state == TaskState.HELD:
+        return True
     is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
     return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 

@@ -12,7 +12,7 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
@@ -115,6 +115,8 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
+    HoldTasks: st.builds(HoldTasks, job=JOBS, indices=I32),
+    GrowSystemJob: st.builds(GrowSystemJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
     core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(

@@ -32,7 +32,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import Gang, JobSpec, Kind, Port
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -47,7 +47,7 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
-from tests.support.transcript_holds import read_after, read_release, write_after, write_release
+from tests.support.transcript_holds import read_after, read_grow, read_hold, read_release, write_after, write_holds
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
 
 Words = list[str]
@@ -94,13 +94,13 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
     """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
     owner=NAME scheduler=NAME gang=SIZE:LEAST``.
 
-    Words: ``service``, ``replace``, ``checked`` for a job with a health check.
+    Words: ``service`` or ``system``, ``replace``, ``checked`` for a job with a health check.
     """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
         owner=options.get("owner", "ada"),
-        kind=Kind.SERVICE if "service" in words else Kind.BATCH,
+        kind=next((kind for kind in Kind if kind.name.lower() in words[1:]), Kind.BATCH),
         scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
         priority=0,
@@ -299,6 +299,8 @@ READERS: dict[str, Reader] = {
     "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
+    "hold": lambda words, options: read_hold(words),
+    "grow": lambda words, options: read_grow(words),
     "place": read_place,
     "evict": read_evict,
     "quota": read_quota,
@@ -354,7 +356,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         spec = command.spec
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
-        flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
+        flags = f" {spec.kind.name.lower()}" * (spec.kind != Kind.BATCH) + " replace" * command.replace
         flags += " checked" * spec.is_health_checked
         flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
@@ -383,8 +385,8 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
             tasks = [f"{index}@{attempt}" for index, attempt in pairs]
             return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
-        case ReleaseTasks():
-            return write_release(command)
+        case ReleaseTasks() | HoldTasks() | GrowSystemJob():
+            return write_holds(command)
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")

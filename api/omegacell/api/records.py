@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.dependencies import Condition
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
 
 
@@ -20,6 +21,7 @@ class JobState(IntEnum):
     RUNNING = 1
     STOPPING = 2
     HELD = 3
+    """Every task that waits waits for something other than a machine."""
     SUCCEEDED = 4
     FAILED = 5
     STOPPED = 6
@@ -128,6 +130,41 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobWait:
+    """One job that another waits for.
+
+    Attributes:
+        job: its name. job_id: its id now; 0 when there is none of that name.
+        condition: what must become of it.
+        done_count: of its ``wanted_count`` tasks, those that are as they shall be.
+        is_stuck: it has come, or will come, to its end without that.
+        summary: the same as a clause, as in ``'extract': 3 of 10 tasks succeeded``.
+    """
+
+    job: str
+    job_id: JobId
+    condition: Condition
+    done_count: int
+    wanted_count: int
+    is_stuck: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReason:
+    """What held tasks wait for besides a machine: as a sentence, and each job that is not there yet.
+
+    Of a system job ``lacks`` counts the machines that do not match, by reason.
+    """
+
+    summary: str
+    task_count: int
+    waits: tuple[JobWait, ...]
+    is_stuck: bool
+    lacks: tuple["Lack", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job and how its tasks are.
 
@@ -142,6 +179,7 @@ class Job:
         first_decided_at_us: wall stamp of its scheduler's first attempt; 0 for not yet.
         is_current: whether the name means this job; false for one that was replaced and has not left yet.
         stopping_count: of the placed and running tasks, those that are being stopped.
+        held: what its held tasks wait for, as of the answer; None when it has none.
     """
 
     job_id: JobId
@@ -154,11 +192,18 @@ class Job:
     first_decided_at_us: int
     is_current: bool
     stopping_count: int
+    held: HeldReason | None = None
 
     @property
     def name(self) -> str:
         """The job's name."""
         return self.spec.name
+
+    @property
+    def wanted_count(self) -> int:
+        """Tasks that are to run now: all; of a system job those whose machine matches, the others being held."""
+        held = self.counts.get(TaskState.HELD, 0) if self.spec.kind is Kind.SYSTEM else 0
+        return self.spec.count - held
 
     @property
     def active_count(self) -> int:
@@ -202,7 +247,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
+
+    Of a system job: ``own_machine`` is the machine that it belongs to, ``mismatch`` why that is none for a held task.
+    """
 
     index: int
     state: TaskState
@@ -213,6 +261,8 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    own_machine: str = ""
+    mismatch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

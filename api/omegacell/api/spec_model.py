@@ -18,6 +18,7 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_after import After
 from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
@@ -28,8 +29,10 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
+from omegacell.api.spec_system import check_system
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_DEVICES_PER_TASK,
     MAX_NAME_LENGTH,
@@ -238,18 +241,20 @@ class JobFile(_Part):
 
     name: Name = Field(description="unique among the cell's jobs")
     owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
-    kind: Literal["batch", "service"] = "batch"
+    kind: Literal["batch", "service", "system"] = Field(
+        default="batch", description="system: a service with one task on every machine that matches"
+    )
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
-        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for services"
+        default=None, description="a band, or {band, number}; by default batch for batch jobs, else production"
     )
-    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
+    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks; not for system jobs")
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
     limits: LimitsPart = Field(default_factory=LimitsPart, description="at least what is asked for")
     app_class: Literal["latency_sensitive", "batch"] | None = Field(
         default=None,
         alias="class",
-        description="who gets a busy CPU first; by default latency_sensitive for services, batch for batch jobs",
+        description="who gets a busy CPU first; by default batch for batch jobs, else latency_sensitive",
     )
     devices: dict[DeviceName, Annotated[DevicePart, BeforeValidator(_parse_device)]] = Field(
         default_factory=dict, max_length=MAX_DEVICES_PER_TASK, description="name to count, or to {count, where}"
@@ -270,11 +275,16 @@ class JobFile(_Part):
     near: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
+    after: list[After] = Field(
+        default_factory=list,
+        max_length=MAX_DEPENDENCIES,
+        description="jobs that it waits for: names, or {job, is: succeeded | ended | available}",
+    )
     restarts: Restarts = Field(default_factory=Restarts)
     max_unavailable: MaxUnavailable | None = Field(
         default=None,
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
-        ' service: 1 unless given; batch: "unlimited"',
+        ' service: 1 unless given; batch and system: "unlimited"',
     )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
@@ -290,6 +300,12 @@ class JobFile(_Part):
     @model_validator(mode="after")
     def _check_constraints(self) -> Self:
         check_contradiction(self.constraints)
+        return self
+
+    @model_validator(mode="after")
+    def _check_system(self) -> Self:
+        if self.kind == "system":
+            check_system({field: getattr(self, field) for field in self.model_fields_set})
         return self
 
     @model_validator(mode="after")

@@ -155,7 +155,9 @@ def _word_unknown(path: Path_) -> str:
     model: type[BaseModel] | None = JobFile
     steps = iter(path[:-1])
     for step in steps:
-        field = model.model_fields.get(str(step)) if model else None
+        if isinstance(step, int):
+            continue  # a place in a list: its model is that of the list's field
+        field = model.model_fields.get(step) if model else None
         model = _model_of(field) if field else None
         if field and get_origin(field.annotation) is dict:
             next(steps, None)  # a key that the user chose

@@ -9,6 +9,7 @@ from typing import cast
 from omegacell.api import records, records_machines
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, Stopping, TaskState
@@ -58,6 +59,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
 
@@ -89,6 +91,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
@@ -129,6 +132,30 @@ def read_job(message: pb.Job) -> records.Job:
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
         stopping_count=message.stopping_count,
+        held=read_held(message.held) if message.HasField("held") else None,
+    )
+
+
+def read_held(message: pb.HeldReason) -> records.HeldReason:
+    """Return what held tasks wait for."""
+    waits = tuple(
+        records.JobWait(
+            job=wait.job,
+            job_id=JobId(wait.job_id),
+            condition=Condition(wait.condition),
+            done_count=wait.done_count,
+            wanted_count=wait.wanted_count,
+            is_stuck=wait.is_stuck,
+            summary=wait.summary,
+        )
+        for wait in message.waits
+    )
+    return records.HeldReason(
+        summary=message.summary,
+        task_count=message.task_count,
+        waits=waits,
+        is_stuck=message.is_stuck,
+        lacks=read_lacks(message.lacks),
     )
 
 
@@ -189,6 +216,8 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                own_machine=columns.own_machines[place] if columns.own_machines else "",
+                mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
         )
     return tuple(tasks)
@@ -196,7 +225,7 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
 
 def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:
     state = TaskState(columns.states[place])
-    is_shown_as_past = state is TaskState.PENDING  # its ended attempts are all among the past ones
+    is_shown_as_past = state in (TaskState.PENDING, TaskState.HELD)  # its ended attempts are all among the past ones
     if columns.attempts[place] == 0 or is_shown_as_past:
         return None
     return records.Attempt(

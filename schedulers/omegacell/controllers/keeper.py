@@ -8,6 +8,7 @@ from omegacell.controllers.drains import find_drains
 from omegacell.controllers.forgetting import find_forgettable
 from omegacell.controllers.losses import find_losses
 from omegacell.controllers.sessions import find_expired
+from omegacell.controllers.system_jobs import SystemJobs
 from omegacell.controllers.ticks import Ticker
 from omegacell.controllers.unhealthy import find_unhealthy
 from omegacell.core.cell import Cell
@@ -19,7 +20,7 @@ SILENT_AFTER_US = 6 * SECOND_US
 
 
 class Keeper:
-    """Proposes ticks, losses, expiries, evictions and forgetting; each command is a transaction.
+    """Proposes ticks, losses, expiries, evictions, tasks of system jobs and forgetting; each command is a transaction.
 
     ``ticker`` is told of heartbeats by whoever hears them.
     """
@@ -29,6 +30,7 @@ class Keeper:
     ) -> None:
         """Begin at ``now_us``, monotonic microseconds; ``own_boot_id`` as in `find_losses`."""
         self._own_boot_id = own_boot_id
+        self._system_jobs = SystemJobs()
         self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
         self.waiting_for_operator: tuple[int, ...] = ()
         self._kept_at_tick = -1
@@ -44,6 +46,7 @@ class Keeper:
             commands += find_expired(cell, own=session)
             commands += find_unhealthy(cell)
             commands += find_drains(cell)
+            commands += self._system_jobs.step(cell)
             commands += find_forgettable(cell)
         tick = self.ticker.step(cell, session=session, now_us=now_us)
         return [*commands, tick] if tick is not None else commands

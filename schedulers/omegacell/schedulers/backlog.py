@@ -29,7 +29,7 @@ from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
-from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
 from omegacell.schedulers.grouping import find_least
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
@@ -49,6 +49,10 @@ _PENDING: Final = int(TaskState.PENDING)
 
 def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
     """Return how many tasks of a job some machines take now; of a gang the whole cell, enough of them or none."""
+    own = find_own_machines(cell, entry.spec, entry.job)
+    if own is not None:
+        looked = own if overlay.is_crowded(entry.spec) else np.intersect1d(own, looking_at, assume_unique=True)
+        return int(np.count_nonzero(find_room(overlay, entry.spec, looked, cell=cell)))
     # where other tasks matter, a machine that changed may make room on another one
     rows = None if overlay.is_crowded(entry.spec) else looking_at
     room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
@@ -189,6 +193,8 @@ class Backlog:
             entry.queue = queue_of(entry)
             self._stand(entry, Standing.PARKED)
             self._parked.setdefault(entry.queue, Parked()).tried.append((entry.order, entry.stamp))
+            if entry.again_us is not None:
+                heappush(self._timers, (entry.again_us, entry.job, entry.stamp))
 
     def hold(self, entry: Entry, cell: Cell) -> None:
         """Let a job wait until its scheduler's cap takes more."""

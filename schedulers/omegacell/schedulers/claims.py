@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Int32s, find_highest, find_lowest, is_zero
+from omegacell.core.columns import Int32s, are_equal, find_highest, find_lowest, is_zero
 from omegacell.core.errors import PluginError
+from omegacell.core.jobs import Kind
 from omegacell.core.outcomes import name_dimension
 from omegacell.core.overlays import Overlay
 from omegacell.core.quick import quick
@@ -87,6 +88,12 @@ def _check_claims(claims: GroupClaims, *, cell: Cell, overlay: Overlay) -> None:
         outside = (machines < 0) | (machines >= cell.machines.count)
         raise PluginError(
             f"claims machine row {machines[outside][0]} for {name}; the cell has rows 0 to {cell.machines.count - 1}"
+        )
+    if group.spec.kind is Kind.SYSTEM and not are_equal(indices.astype(np.int64), machines.astype(np.int64)):
+        stray = int(np.flatnonzero(indices != machines)[0])
+        raise PluginError(
+            f"claims machine row {machines[stray]} for {name}/{indices[stray]}, a task of a system job: it belongs to"
+            f" row {indices[stray]}"
         )
     if not are_fitting(overlay, group.spec, machines):
         refused = ~find_fitting(overlay, group.spec, machines)

@@ -11,10 +11,12 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TASKS_PER_JOB, MAX_TEXT_LENGTH
@@ -204,7 +206,7 @@ class Decider:
         left = sum(each.count for each in groups) - claimed
         if not left or (found.asked < len(groups) and claimed):
             return _Part(Result.PLACED, commands, claimed)
-        said = self._make_unplaced(groups[0], left, found.note, tentative=tentative, cell=cell)
+        said = self._make_unplaced(groups[0], left, found.note, tentative=tentative)
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
         room = int(np.minimum(tentative.view().room(groups[0]), left).sum())
@@ -272,16 +274,19 @@ class Decider:
         if is_whole:
             return _Part(Result.PLACED, commands, claimed)
         left = group.count - claimed
-        said = self._make_unplaced(group, left, note, tentative=tentative, cell=cell)
+        own = _find_own(claims)
+        said = self._make_unplaced(group, left, note, tentative=tentative, own=own)
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
-        room = int(np.minimum(tentative.view().room(group), left).sum())
+        room = int(np.minimum(tentative.view().room(group, own), 1 if own is not None else left).sum())
         # of a gang of which enough is placed each of the others may follow alone
         return _Part(Result.SHORT, commands, claimed, has_left_room=room >= (1 if claimed else group.least))
 
-    def _make_unplaced(self, group: TaskGroup, left: int, note: str, *, tentative: Tentative, cell: Cell) -> Unplaced:
-        lacks = tentative.lacks(group.spec)
-        note = note or _note_without(lacks, cell.machines.count)
+    def _make_unplaced(
+        self, group: TaskGroup, left: int, note: str, *, tentative: Tentative, own: NDArray[np.int64] | None = None
+    ) -> Unplaced:
+        lacks = tentative.lacks(group.spec, own)
+        note = note or _note_without(lacks, tentative.view().machine_count)
         return Unplaced(job=group.job, task_count=left, lacks=lacks, note=note)
 
     def _fail(self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell) -> _Part:
@@ -299,6 +304,21 @@ class Decider:
             return False
         entry.said_at_us = now_us
         return True
+
+
+def most_claims(spec: JobSpec, room: int, gang_claims: int) -> int:
+    """Return how many tasks of a job a decision may be about that has room for ``room`` claims.
+
+    A system job is decided on whole: what its first machines have no room for must not keep the others waiting.
+    """
+    return gang_claims if spec.kind is Kind.SYSTEM else room
+
+
+def _find_own(claims: GroupClaims) -> NDArray[np.int64] | None:
+    """Return the machines of a system job's tasks that were not claimed; None for any other job."""
+    if claims.group.spec.kind is not Kind.SYSTEM:
+        return None
+    return np.setdiff1d(claims.group.indices, claims.indices, assume_unique=True).astype(np.int64)
 
 
 def describe_oversize(entry: Entry, group: TaskGroup, *, gang_claims: int) -> str:

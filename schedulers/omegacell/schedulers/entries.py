@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.feasibility import Shape, shape_of, shape_on
@@ -35,6 +35,8 @@ class Entry:
         standing: where it stands; stamp: changes with it, so that old heap items are known.
         due_us: until when it is DELAYED, or when PARKED the earliest time to try again.
         queue: the one in which it was last parked.
+        again_us: when PARKED nevertheless the time to try again, None for none: when the next task of a system job
+            comes due that is held back after a failure. Of other jobs it would find no room either.
         conflicts, misses, failures: attempts in a row that conflicted, found no room, or raised.
         said_at_us: when the reason of its waiting was last appended, 0 for never.
     """
@@ -47,10 +49,16 @@ class Entry:
     stamp: int = 0
     due_us: int = 0
     queue: Queue | None = None
+    again_us: int | None = None
     conflicts: int = 0
     misses: int = 0
     failures: int = 0
     said_at_us: int = 0
+
+    @property
+    def is_system(self) -> bool:
+        """Whether each of its tasks is for a machine of its own, so that one may fit where another does not."""
+        return self.spec.kind is Kind.SYSTEM
 
     @property
     def order(self) -> tuple[int, int, int]:

@@ -43,11 +43,11 @@ class Miss:
     is_silent: bool
 
 
-def find_misses(cell: Cell, spec: JobSpec, *, limit: int) -> tuple[Miss, ...]:
+def find_misses(cell: Cell, spec: JobSpec, *, limit: int, rows: NDArray[np.integer] | None = None) -> tuple[Miss, ...]:
     """Return the machines that come nearest to taking a task and do not, the nearest first. Cost: O(machines).
 
     Reasons are judged in order of precedence, so a machine whose reason comes last is nearest; among those that lack
-    resources, the one that lacks the smallest share of what is asked.
+    resources, the one that lacks the smallest share of what is asked. Only ``rows`` are looked at when given.
     """
     overlay = Overlay(cell)
     reasons, _ = overlay.reasons(spec)
@@ -57,6 +57,8 @@ def find_misses(cell: Cell, spec: JobSpec, *, limit: int) -> tuple[Miss, ...]:
     missing = np.maximum(asked - overlay.free, 0) * (asked > 0)
     shares = (missing * THOUSAND // np.maximum(asked, 1)).sum(axis=1)
     refusing = np.flatnonzero(reasons != Reason.NONE)
+    if rows is not None:
+        refusing = np.intersect1d(refusing, rows)
     order = np.lexsort((refusing, shares[refusing], -reasons[refusing].astype(np.int64)))
     return tuple(
         Miss(

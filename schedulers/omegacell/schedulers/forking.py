@@ -25,7 +25,7 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.deciding import Decider, Result, describe_oversize
+from omegacell.schedulers.deciding import Decider, Result, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.feasibility import find_silent
 from omegacell.schedulers.grouping import Asked, find_groups
@@ -200,9 +200,10 @@ class Fork:
         row = self.cell.jobs.row_of(job)
         if row is None or not self.count_pending(job):
             return [], None
-        room = limits.claims if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
-        limit = max(1, min(limits.claims, room))
         entry = Entry(job=job, spec=self.cell.jobs.spec_of(row), count=self.count_pending(job))
+        most = most_claims(entry.spec, limits.claims, limits.gang_claims)
+        room = most if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
+        limit = max(1, min(most, room))
         return find_groups(
             self.cell, entry, Asked(elapsed=self.cell.elapsed, wall_us=self._clock.wall_us(), limit=limit)
         )

@@ -33,7 +33,7 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog
-from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.grouping import Asked, find_groups
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits, atomicity_of
@@ -283,7 +283,7 @@ class Loop:
                 break
             allowed = MAX_TASKS_PER_JOB if caps is None else caps.room(self._row_of(entry))
             is_capped = allowed < entry.least
-            limit = room if is_capped else min(room, allowed)
+            limit = room if is_capped else min(most_claims(entry.spec, room, self._limits.gang_claims), allowed)
             groups = self._groups_of(entry, now_us, number=len(chosen), limit=limit)
             if not groups:
                 continue
@@ -316,6 +316,7 @@ class Loop:
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
         asked = Asked(elapsed=elapsed, wall_us=self._clock.wall_us(), limit=limit, number=number)
         groups, held_us = find_groups(self.cell, entry, asked)
+        entry.again_us = now_us + held_us if entry.is_system and held_us is not None else None
         if not groups:
             assert held_us is not None, f"job {entry.job} has pending tasks, and none is due or held back"
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)

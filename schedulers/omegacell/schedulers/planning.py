@@ -7,7 +7,7 @@ makes a task fit or who gives way to it: the tasks of all jobs before and after 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Int32s
 from omegacell.core.commands import SubmitJob, Unplaced
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.outcomes import Change, Outcome, Status
 from omegacell.core.units import JobId
 from omegacell.schedulers.actions import Clock
@@ -41,6 +41,8 @@ class Action(IntEnum):
     """It gives way to another job."""
     PENDING = 6
     """It waits for a place after all."""
+    HELD = 7
+    """It waits for something other than a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -265,7 +267,7 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
     tasks = _compare(cell, draft, rows, is_replaced=is_replaced)
     is_pending = tasks.counts[Action.PENDING] > 0
     return JobPlan(
-        spec=draft.command.spec,
+        spec=_counted(cell, draft),
         before=draft.spec_before,
         outcome=draft.outcome,
         job=draft.job,
@@ -276,18 +278,29 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
     )
 
 
+def _counted(cell: Cell, draft: _Draft) -> JobSpec:
+    """Return a planned spec with the count that the cell gives it: nobody chooses that of a system job."""
+    spec, row = draft.command.spec, cell.jobs.row_of(draft.job)
+    if spec.kind is not Kind.SYSTEM:
+        return spec
+    known = draft.spec_before if row is None else cell.jobs.spec_of(row)
+    return spec if known is None else replace(spec, count=known.count)
+
+
 def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> TaskColumns:
     """Say what is done with each task of a job, by where it was and where it is."""
     count = max(len(draft.held_before), rows.stop - rows.start)
     before, after, first = (
         _padded(column, count) for column in (draft.held_before, _going_on(cell, rows), draft.placed_first)
     )
-    is_pending = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED) == TaskState.PENDING
+    states = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED)
+    is_pending, is_held = states == TaskState.PENDING, states == TaskState.HELD
     is_evicted = _padded(cell.tasks.stopping[rows], count, fresh=Stopping.NO) == Stopping.EVICT
     was, is_ = before >= 0, after >= 0
     none = 255
     actions = np.full(count, none, np.uint8)
     actions[is_pending] = Action.PENDING
+    actions[is_held] = Action.HELD
     actions[is_ & ~was] = Action.ADDED
     actions[was & ~is_] = Action.STOPPED
     if not is_replaced:
@@ -297,10 +310,11 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     indices = np.arange(count, dtype=np.int32)
     waits = (is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed).astype(np.uint8)
     # the old task of an index ends, and the new one has no place: two facts
-    again = np.flatnonzero((actions == Action.STOPPED) & is_pending)
+    again = np.flatnonzero((actions == Action.STOPPED) & (is_pending | is_held))
     told = np.flatnonzero(actions != none)
     places = np.concatenate([told, again])
-    shown = np.concatenate([actions[told], np.full(len(again), Action.PENDING, np.uint8)])
+    waiting = np.where(is_held[again], np.uint8(Action.HELD), np.uint8(Action.PENDING))
+    shown = np.concatenate([actions[told], waiting])
     befores = np.concatenate([before[told], np.full(len(again), -1, np.int32)])
     order = np.argsort(places, kind="stable")
     return TaskColumns(

@@ -274,9 +274,14 @@ class Tentative:
         if self._cell.caps.rows and row is not None:
             self._overlay.caps.take(row, task_count)
 
-    def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
-        """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
+    def lacks(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> tuple[Lack, ...]:
+        """Count the machines, or those of ``rows``, that take no more task of a shape, by reason.
+
+        Cost: O(rows); for all machines once a shape.
+        """
         overlay = self.overlay
+        if rows is not None:
+            return find_lacks(overlay, spec, rows, cell=self._cell)
         shape = shape_on(overlay, spec)
         known = self._lacks.get(shape)
         if known is None:

@@ -17,11 +17,12 @@ from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.gangs import find_shorts
 from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import Kind as JobKind
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.choosing import choose
-from omegacell.schedulers.feasibility import find_room
+from omegacell.schedulers.feasibility import find_own_machines, find_room
 from omegacell.schedulers.forking import Fork
 from omegacell.schedulers.interface import TaskGroup
 from omegacell.schedulers.view import CellView
@@ -124,6 +125,7 @@ class Wish:
         pending: how many tasks wait.
         job: whose tasks.
         clock: for forks.
+        index: of a system job the task that is meant; None for all that wait.
         steps: what was given up for it.
         row_count: how many rows of the table were used.
     """
@@ -135,20 +137,25 @@ class Wish:
     pending: int
     job: JobId
     clock: Clock
+    index: int | None = None
     steps: tuple[Step, ...] = ()
     row_count: int = 0
 
     @classmethod
-    def of(cls, cell: Cell, job_row: int, *, clock: Clock) -> "Wish":
-        """Return what a job with pending tasks wishes."""
+    def of(cls, cell: Cell, job_row: int, *, clock: Clock, index: int | None = None) -> "Wish":
+        """Return what a job with pending tasks wishes; ``index`` is a task of it, which matters of a system job."""
         spec = cell.jobs.spec_of(job_row)
         pending = int(cell.jobs.counts[job_row, TaskState.PENDING])
+        index = index if spec.kind is JobKind.SYSTEM else None
+        if index is not None:
+            pending = 1
         return cls(
             cell=cell,
             overlay=Overlay(cell),
             spec=spec,
-            gangs=find_waiting(cell, job_row, spec),
+            gangs=find_waiting(cell, job_row, spec) if index is None else (Waiting(1, 1),),
             pending=pending,
+            index=index,
             job=JobId(int(cell.jobs.id[job_row])),
             clock=clock,
         )
@@ -160,7 +167,14 @@ class Wish:
 
     def room(self, spec: JobSpec | None = None) -> NDArray[np.int64]:
         """Return how many tasks of its shape, or of another one, each machine takes: ``(machines,)`` int64."""
-        return find_room(self.overlay, spec or self.spec, cell=self.cell)
+        room = find_room(self.overlay, spec or self.spec, cell=self.cell)
+        own = find_own_machines(self.cell, self.spec, self.job)
+        if own is not None:
+            own = own if self.index is None else own[own == self.index]
+            free = np.minimum(room[own], 1)
+            room = np.zeros(len(room), np.int64)
+            room[own] = free
+        return room
 
     def place_count(self, spec: JobSpec | None = None) -> int:
         """Return how many of the pending tasks find room together now, whatever stands together.
@@ -169,7 +183,7 @@ class Wish:
         """
         spec = spec or self.spec
         wanted = min(self.pending, CapUse(self.cell.caps, self.cell.jobs).room(self.row, spec))
-        if wanted <= 0 or not self.overlay.is_crowded(spec):
+        if wanted <= 0 or not self.overlay.is_crowded(spec) or spec.kind is JobKind.SYSTEM:
             return min(int(np.minimum(self.room(spec), self.pending).sum()), wanted)
         view = CellView(self.cell, self.overlay)
         indices = np.arange(wanted, dtype=np.int32)

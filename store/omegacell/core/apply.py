@@ -22,8 +22,8 @@ from typing import Final
 
 import numpy as np
 
-from omegacell.core.apply_holds import judge_release
-from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
+from omegacell.core.apply_holds import judge_hold, judge_release
+from omegacell.core.apply_jobs import judge_forget, judge_grow, judge_stop, judge_submit
 from omegacell.core.apply_limits import judge_set_caps, judge_set_quota
 from omegacell.core.apply_machines import (
     judge_eligibility,
@@ -67,7 +67,7 @@ from omegacell.core.commands import (
 from omegacell.core.conflicts import Base, base_of
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.machine_commands import (
@@ -202,6 +202,10 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ReleaseTasks():
             return judge_release(cell, command, base=base, stamp=stamp)
+        case HoldTasks():
+            return judge_hold(cell, command, base=base, stamp=stamp)
+        case GrowSystemJob():
+            return judge_grow(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
         case SetQuota():

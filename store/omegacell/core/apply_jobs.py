@@ -1,4 +1,4 @@
-"""Judging and writing the commands about jobs: submit, stop, forget.
+"""Judging and writing the commands about jobs: submit, grow, stop, forget.
 
 Each ``judge_...`` is pure and returns a `Verdict`; the private ``_write_...`` beside it performs it.
 """
@@ -13,8 +13,9 @@ from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
-from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.hold_commands import GrowSystemJob
+from omegacell.core.holds import find_awaited, find_cycle, find_mismatches, find_predecessor, find_unmet
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
@@ -26,7 +27,9 @@ MAX_TASK_ROWS = 50_000_000
 
 def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
     """Judge a `SubmitJob`: create, change nothing, scale, adjust, replace, or refuse."""
-    jobs, spec = cell.jobs, command.spec
+    jobs = cell.jobs
+    command = _count_machines(cell, command)
+    spec = command.spec
     is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
     if job is None:
@@ -46,6 +49,8 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+    if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
+        spec = replace(spec, count=int(jobs.count_wanted[row]))
     if not is_same:
         return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
     if spec == jobs.spec_of(row):
@@ -59,6 +64,30 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
+
+
+def _count_machines(cell: Cell, command: SubmitJob) -> SubmitJob:
+    """Return a submit with the number of tasks that it means: of a system job one for each machine, at least one."""
+    if command.spec.kind is not Kind.SYSTEM:
+        return command
+    return replace(command, spec=replace(command.spec, count=max(1, cell.machines.count)))
+
+
+def judge_grow(cell: Cell, command: GrowSystemJob, *, stamp: Stamp, seen: int) -> Verdict:
+    """Judge a `GrowSystemJob`: a system job that is not over, and fewer tasks than machines."""
+    jobs = cell.jobs
+    row = jobs.row_of(command.job)
+    if row is None:
+        return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
+    is_conflict = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+    if jobs.stopping[row]:
+        return refuse(Reason.JOB_STOPPING, is_conflict=is_conflict)
+    spec, count = jobs.spec_of(row), cell.machines.count
+    if spec.kind is not Kind.SYSTEM or not jobs.is_active(row) or count <= spec.count:
+        return refuse(Reason.NOT_DUE, is_conflict=is_conflict)
+    if cell.tasks.count + count > MAX_TASK_ROWS:
+        return refuse(Reason.LIMIT)
+    return Verdict(value=count, write=partial(_write_grow, cell, row, stamp=stamp))
 
 
 def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
@@ -116,7 +145,31 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     cell.tasks.job[offset : offset + spec.count] = row
     if state is not TaskState.PENDING:
         cell.tasks.state[offset : offset + spec.count] = state
+    elif spec.kind is Kind.SYSTEM:
+        _hold_mismatches(cell, row, first=0)
     _reshape(cell, row, share=0, stamp=stamp)
+
+
+def _hold_mismatches(cell: Cell, row: int, *, first: int) -> None:
+    """Hold the fresh tasks of a system job, from index ``first`` on, whose machines do not match."""
+    indices = np.arange(first, int(cell.jobs.count_wanted[row]), dtype=np.int64)
+    held = indices[find_mismatches(cell, cell.jobs.spec_of(row), indices) != Reason.NONE]
+    move_tasks(cell, held + int(cell.jobs.offset[row]), TaskState.HELD)
+
+
+def _write_grow(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    jobs = cell.jobs
+    share, before, count = count_share(jobs, row), int(jobs.count_wanted[row]), cell.machines.count
+    is_awaiting = bool(find_awaited(cell, row))
+    jobs.count_wanted[row] = count
+    jobs.specs[row] = replace(jobs.spec_of(row), count=count)
+    _enlarge(cell, row, count)
+    if is_awaiting:
+        added = np.arange(before, count, dtype=np.int64) + int(jobs.offset[row])
+        move_tasks(cell, added, TaskState.HELD)
+    else:
+        _hold_mismatches(cell, row, first=before)
+    _reshape(cell, row, share=share, stamp=stamp)
 
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:

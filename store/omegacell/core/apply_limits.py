@@ -13,12 +13,13 @@ from omegacell.core.caps import Cap, find_held
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
 from omegacell.core.conflicts import Base, Judged, JudgedColumns
-from omegacell.core.jobs import JobSpec
+from omegacell.core.holds import count_asked
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
-from omegacell.core.quotas import Quota, count_share, find_usage
+from omegacell.core.quotas import Quota, amounts_of, count_share, find_usage
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT, UNLIMITED
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -80,7 +81,7 @@ def find_quota_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp:
     quota = cell.quotas.find(spec.owner, spec.band)
     if quota is None:
         return None
-    more = [amount * spec.count for amount in spec.resources]
+    more = amounts_of(spec, count_asked(cell, spec))
     if job_row is not None:
         old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
         if (old.owner, old.band) == (spec.owner, spec.band):
@@ -89,9 +90,12 @@ def find_quota_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp:
     if excess is None:
         return None
     dimension, shortage = excess
+    changed_at = quota.effective_changed_at(floor=stamp.floor)
+    if spec.kind is Kind.SYSTEM:  # how many machines match is read too
+        changed_at = max(changed_at, cell.effective_topology_at(floor=stamp.floor))
     return Verdict(
         reason=Reason.QUOTA_EXCEEDED,
-        is_conflict=quota.effective_changed_at(floor=stamp.floor) > seen,
+        is_conflict=changed_at > seen,
         granted=0,
         value=min(shortage, _MAX_SHORTAGE),
         detail=dimension,

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from omegacell.core.columns import Int32s
 from omegacell.core.drains import EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
@@ -200,6 +200,8 @@ Command: TypeAlias = (
     | StopJob
     | ForgetJob
     | ReleaseTasks
+    | HoldTasks
+    | GrowSystemJob
     | SetQuota
     | SetCaps
     | Place

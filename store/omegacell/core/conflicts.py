@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Span, find_highest, is_distinct, is_zero
+from omegacell.core.columns import Span, are_equal, find_highest, is_distinct, is_zero
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.quick import quick
@@ -92,6 +92,8 @@ def _is_all_granted(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base)
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
     spec = cell.jobs.spec_of(job_row)
+    if spec.kind is Kind.SYSTEM and not are_equal(place.indices, rows):
+        return False
     if is_distinct(rows):
         return overlay.takes_each(spec, rows)
     return bool(overlay.fits_in_order(spec, rows).all())
@@ -115,6 +117,8 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
     else:
         changed, taken_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
     reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING.value
+    if spec.kind is Kind.SYSTEM:
+        reasons[place.indices != place.machines] = Reason.NOT_ITS_MACHINE.value
     reasons[~is_task] = Reason.UNKNOWN_TASK.value
     reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     if jobs.stopping[job_row]:
@@ -128,13 +132,14 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
     if overlay.is_crowded(spec):
         crowded = (Reason.NEIGHBOUR.value, Reason.TOO_MANY_ON_MACHINE.value, Reason.SPREAD_SKEWED.value)
         is_conflict |= np.isin(reasons, crowded) & (is_job_changed or _is_crowd_changed(cell, spec, base))
-    is_conflict &= reasons != Reason.UNKNOWN_MACHINE.value
+    is_stray = reasons == Reason.NOT_ITS_MACHINE.value  # which machine that is never changes
+    is_conflict &= (reasons != Reason.UNKNOWN_MACHINE.value) & ~is_stray
     return Judged(
         reasons=reasons,
         is_conflict=is_conflict.astype(np.uint8),
         dimensions=dimensions,
         shortages=shortages,
-        taken_at=np.where(is_job_reason, np.int64(0), taken_at),
+        taken_at=np.where(is_job_reason | is_stray, np.int64(0), taken_at),
     )
 
 

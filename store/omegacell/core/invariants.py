@@ -9,7 +9,7 @@ from collections import Counter
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
+from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
@@ -57,6 +57,9 @@ def _check_jobs(cell: Cell) -> None:
         found = Counter(int(state) for state in arena.state[offset : offset + extent])
         counts = [found.get(state, 0) for state in range(STATE_COUNT)]
         _require(counts == jobs.counts[row].tolist(), f"job {job} counts {jobs.counts[row].tolist()}, has {counts}")
+        if spec.kind is Kind.SYSTEM:
+            limit = max(1, cell.machines.count)
+            _require(spec.count == extent <= limit, f"job {job} has {extent} tasks for {limit} machines")
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
         if jobs.stopping[row]:
@@ -78,6 +81,9 @@ def _check_tasks(cell: Cell) -> None:
             arena.state[row] not in (TaskState.LOST, TaskState.EVICTED), f"task row {row} rests in a passing state"
         )
         if is_active:
+            if jobs.kind[arena.job[row]] == Kind.SYSTEM:
+                index = row - int(jobs.offset[arena.job[row]])
+                _require(arena.machine[row] == index, f"task row {row}, {index} of a system job, is not on its machine")
             _require(arena.attempt[row] > 0, f"task row {row} is active without an attempt")
             state = cell.machines.state[arena.machine[row]]
             _require(state != MachineState.DOWN, f"task row {row} is on a lost machine")
@@ -188,8 +194,10 @@ def _check_quotas(cell: Cell) -> None:
             if spec is None or jobs.stopping[row] or (spec.owner, spec.band) != (owner, band):
                 continue
             offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
-            if any(state < TaskState.SUCCEEDED for state in arena.state[offset : offset + extent].tolist()):
-                expected = [used + amount * spec.count for used, amount in zip(expected, spec.resources, strict=True)]
+            states = arena.state[offset : offset + extent].tolist()
+            if any(state < TaskState.SUCCEEDED for state in states):
+                count = spec.count - states.count(TaskState.HELD) * (spec.kind is Kind.SYSTEM)
+                expected = [used + amount * count for used, amount in zip(expected, spec.resources, strict=True)]
         _require(quota.usage == expected, f"quota of {owner}, band {band}: usage {quota.usage}, jobs ask {expected}")
 
 

@@ -21,6 +21,8 @@ class Kind(IntEnum):
 
     BATCH = 0
     SERVICE = 1
+    SYSTEM = 2
+    """A service with one task for each machine: task i belongs to machine row i, and the cell keeps the count."""
 
 
 class TaskState(IntEnum):
@@ -60,11 +62,13 @@ class Event(IntEnum):
     STOPPED = 6
     STOP_ASKED = 7
     RELEASED = 8
+    HELD = 9
 
 
 LIFE_CYCLE: Final[dict[tuple[TaskState, Event], TaskState]] = {
     (TaskState.PENDING, Event.PLACED): TaskState.PLACED,
     (TaskState.PENDING, Event.STOP_ASKED): TaskState.STOPPED,
+    (TaskState.PENDING, Event.HELD): TaskState.HELD,
     (TaskState.HELD, Event.RELEASED): TaskState.PENDING,
     (TaskState.HELD, Event.STOP_ASKED): TaskState.STOPPED,
     (TaskState.PLACED, Event.STARTED): TaskState.RUNNING,
@@ -145,11 +149,11 @@ class JobSpec:
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
         owner: who answers for it; for people and quotas.
-        kind: batch or service.
+        kind: batch, service or system.
         scheduler: the name of the scheduler that places it.
         band: Borg's priority band.
         priority: the integer inside the band, higher first.
-        count: how many tasks.
+        count: how many tasks; of a system job as many as there are machines, which `apply` keeps so.
         resources: what one task asks for, ``(resources,)`` integers in base units.
         driver: the driver that runs its tasks; a machine must offer it.
         ports: the ports of one task.

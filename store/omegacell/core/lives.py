@@ -224,7 +224,7 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)
-    is_service = jobs.kind[job_rows] == Kind.SERVICE.value
+    is_service = jobs.kind[job_rows] != Kind.BATCH.value
     is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_service)
     is_counted = is_wanted & is_failure & may_restart
     is_displaced = (states == TaskState.LOST.value) | (states == TaskState.EVICTED.value)

@@ -206,6 +206,17 @@ class Overlay:
                 dimensions[lacks] = dimension
         return reasons, dimensions
 
+    def find_mismatches(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return why machines are none for such a task whatever is free there: values of `Reason`, uint8.
+
+        What `standing_reasons` says, and DEVICE_MISSING where a machine has too few devices in all.
+        """
+        reasons = self.standing_reasons(spec, rows)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, rows)
+            _refuse_short(reasons, np.full(len(rows), -1, np.int32), missing, Reason.DEVICE_MISSING)
+        return reasons
+
     def find_lack(self, spec: JobSpec, row: int, *, is_alone: bool = False) -> tuple[Reason, int, int]:
         """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0).
 

@@ -2,17 +2,21 @@
 
 A quota is admission control, not scheduling: it is judged when a job is submitted, and nothing that was admitted is
 ever stopped for it. A job counts with all the tasks that it wants, placed or not, from its submission until it is at
-rest or asked to stop. The lowest band has no quota: it takes what is left over.
+rest or asked to stop; a system job with one for each machine that matches. The lowest band has no quota: it takes what
+is left over.
 
 Rules: amounts and usage are Python integers, because totals outgrow 64 bits; usage is kept only where there is a quota,
 by the few who call `QuotaTable.charge`. A cell without quotas pays nothing for them.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.jobtable import JobTable
 from omegacell.core.units import RESOURCE_COUNT, UNLIMITED, Band
+
+_SYSTEM: Final = int(Kind.SYSTEM)
 
 QuotaKey = tuple[str, int]
 """Owner, and value of a `Band`."""
@@ -89,8 +93,14 @@ class QuotaTable:
 
 
 def count_share(jobs: JobTable, row: int) -> int:
-    """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop."""
-    return int(jobs.count_wanted[row]) if jobs.is_active(row) and not jobs.stopping[row] else 0
+    """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop.
+
+    Of a system job the held ones do not count: their machines do not match.
+    """
+    if not jobs.is_active(row) or jobs.stopping[row]:
+        return 0
+    held = int(jobs.counts[row, TaskState.HELD]) if jobs.kind[row] == _SYSTEM else 0
+    return int(jobs.count_wanted[row]) - held
 
 
 def amounts_of(spec: JobSpec, task_count: int) -> list[int]:

@@ -30,8 +30,8 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -70,6 +70,7 @@ from omegacell.core.validate_values import (
     check_devices,
     check_name,
     check_range,
+    check_system,
     check_text,
     check_vector,
 )
@@ -146,7 +147,7 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_release(command: ReleaseTasks) -> None:
+def _check_holds(command: ReleaseTasks | HoldTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
     check_range("job", command.job, 1, _MAX_ID)
 
@@ -156,7 +157,7 @@ def _check_submit(command: SubmitJob) -> None:
     check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
 
 
-def _check_job(command: StopJob | ForgetJob) -> None:
+def _check_job(command: StopJob | ForgetJob | GrowSystemJob) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
@@ -207,6 +208,8 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.kind is Kind.SYSTEM:
+        check_system(spec)
 
 
 def _check_numbers(spec: JobSpec) -> None:
@@ -376,7 +379,9 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
-    ReleaseTasks: _check_release,
+    ReleaseTasks: _check_holds,
+    HoldTasks: _check_holds,
+    GrowSystemJob: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: _check_machine,

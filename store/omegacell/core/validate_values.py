@@ -8,6 +8,7 @@ from typing import Final
 from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
 from omegacell.core.errors import MalformedError
+from omegacell.core.jobs import JobSpec
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
     MAX_DEPENDENCIES,
@@ -81,6 +82,14 @@ def check_after(after: Sequence[Dependency]) -> None:
         raise MalformedError(f"jobs to run after must ascend by name, each once, at most {MAX_DEPENDENCIES}")
     for name in names:
         check_name("job to run after", name)
+
+
+def check_system(spec: JobSpec) -> None:
+    """Raise `MalformedError` when a system job says how many tasks it has, or where: each machine has one."""
+    rules = spec.placement
+    check_range("count of a system job", spec.count, 1, 1)
+    if spec.is_gang or rules.max_per_machine or rules.neighbours or rules.spreads or rules.affinities:
+        raise MalformedError("a system job is no gang, and has neither max_per_machine, neighbours, spreads nor wishes")
 
 
 def check_attributes(attributes: Attributes) -> None:

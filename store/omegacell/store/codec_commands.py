@@ -11,7 +11,7 @@ from omegacell.core import commands as core
 from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
@@ -24,7 +24,7 @@ from omegacell.store.codec_columns import (
     read_int32s,
     read_int64s,
 )
-from omegacell.store.codec_holds import read_release, write_release
+from omegacell.store.codec_holds import read_grow, read_hold, read_release, write_grow, write_hold, write_release
 from omegacell.store.codec_jobs import read_spec, write_spec
 from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
 from omegacell.store.codec_machines import (
@@ -300,6 +300,8 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
     ReleaseTasks: write_release,
+    HoldTasks: write_hold,
+    GrowSystemJob: write_grow,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -327,6 +329,8 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
     "release_tasks": read_release,
+    "hold_tasks": read_hold,
+    "grow_system_job": read_grow,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
+from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
@@ -108,6 +109,11 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
+    for each in value:
+        yield f"after.{each.job}", each.condition.name.lower()
+
+
 def _gang(_: str, value: Gang | None) -> Iterator[tuple[str, str]]:
     if value is None or value == WHOLE_JOB:
         yield "gang", _text(value is not None)
@@ -132,6 +138,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "payload": _nothing,
+    "after": _after,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from omegacell.api.figures import ConflictRow
-from omegacell.api.records import At, Change, Lack, PendingReason
+from omegacell.api.records import At, Change, HeldReason, Lack, PendingReason
 from omegacell.core.jobs import TaskState
 
 
@@ -26,6 +26,8 @@ class PlanAction(IntEnum):
     """It gives way to another job."""
     PENDING = 6
     """It waits for a place after all."""
+    HELD = 7
+    """It waits for something other than a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ class PlannedJob:
         planned_by: whose decisions these are; empty when nobody was asked.
         counts: its tasks by what is done with them.
         tasks: those tasks, by index.
-        pending: why tasks of it would wait.
+        pending: why tasks of it would wait for a place.
+        held: what its held tasks would wait for.
         is_cut_off: time was over before all of its tasks were decided on.
         warnings: what it asks for that no machine has, a sentence each.
     """
@@ -81,6 +84,7 @@ class PlannedJob:
     pending: PendingReason | None
     is_cut_off: bool
     warnings: tuple[str, ...] = ()
+    held: HeldReason | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -224,6 +228,7 @@ class Explanation:
         conflicts: claims for the task, or for any task of the job, that were refused; the newest first.
         oldest_revision: how far back ``attempts`` and ``conflicts`` reach.
         machines: where the job's tasks are, the most first.
+        held: what the job's held tasks wait for.
     """
 
     at: At
@@ -250,3 +255,4 @@ class Explanation:
     conflicts: tuple[LostClaim, ...]
     oldest_revision: int
     machines: Mapping[str, int]
+    held: HeldReason | None = None

@@ -27,7 +27,7 @@ from omegacell.api.server.agents import HEARTBEAT_US, LEASE_US, SILENT_AFTER_US,
 from omegacell.api.server.auth import TokenCheck
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.jobs import JobCalls
-from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_sweeper
+from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_releases, run_sweeper
 from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
@@ -146,6 +146,7 @@ async def serve(
         planning = PlanningCalls(host, admission, overview)
         service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
+        running.append(group.create_task(run_releases(host)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))
         running.append(group.create_task(_drop_when_cut_off(host, desk)))

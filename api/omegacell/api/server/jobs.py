@@ -11,9 +11,9 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
-from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.submit_words import word_refused_submit
 from omegacell.api.server.views import (
     find_job,
     find_tasks,
@@ -235,8 +235,7 @@ class JobCalls:
 
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
-            is_over = outcome.reason is Reason.QUOTA_EXCEEDED
-            details = word_quota(self._host.cell, wire.read_spec(request.spec), outcome) if is_over else ""
+            details = word_refused_submit(self._host.cell, wire.read_spec(request.spec), outcome)
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal

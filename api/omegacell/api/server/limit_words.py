@@ -3,6 +3,7 @@
 from omegacell.api.limit_text import word_amount
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
+from omegacell.core.holds import count_asked
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, UNLIMITED
@@ -12,7 +13,7 @@ from omegacell.schedulers.grouping import find_least
 def word_quota(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     """Say what a submit that was refused for its owner's quota asks for, what is used, and by how much it is over."""
     dimension, shortage = outcome.detail, outcome.value
-    asked = spec.resources[dimension] * spec.count
+    asked = spec.resources[dimension] * count_asked(cell, spec)
     quota = cell.quotas.find(spec.owner, spec.band)
     name, band = RESOURCE_NAMES[dimension], spec.band.name.lower()
     have = ""

@@ -126,6 +126,11 @@ def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
         return "no machine is in the cell"
     nearest = lacks[0]
     total = sum(lack.machine_count for lack in lacks)
+    return f"{nearest.machine_count} of {total} machines {word_lack(nearest, spec)}"
+
+
+def word_lack(nearest: Lack, spec: JobSpec) -> str:
+    """Return what some machines lack, as the rest of a sentence about them."""
     is_one = nearest.machine_count == 1
     if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
         words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
@@ -135,7 +140,7 @@ def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
         words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
     else:
         words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
-    return f"{nearest.machine_count} of {total} machines {words}"
+    return words
 
 
 def _word_devices(lack: Lack, request: DeviceRequest) -> str:

@@ -27,6 +27,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
+    KIND_SYSTEM: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -107,6 +108,7 @@ ROLE_SCHEDULER: Role
 ROLE_CONTROLLER: Role
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
+KIND_SYSTEM: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -181,7 +183,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "hold_tasks", "grow_system_job")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +207,8 @@ class Command(_message.Message):
     SET_QUOTA_FIELD_NUMBER: _ClassVar[int]
     SET_CAPS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_TASKS_FIELD_NUMBER: _ClassVar[int]
+    GROW_SYSTEM_JOB_FIELD_NUMBER: _ClassVar[int]
     place: Place
     evict: Evict
     unplaced: Unplaced
@@ -228,7 +232,9 @@ class Command(_message.Message):
     set_quota: SetQuota
     set_caps: SetCaps
     release_tasks: ReleaseTasks
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ...) -> None: ...
+    hold_tasks: HoldTasks
+    grow_system_job: GrowSystemJob
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -485,6 +491,20 @@ class ReleaseTasks(_message.Message):
     job: int
     indices: bytes
     def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
+
+class HoldTasks(_message.Message):
+    __slots__ = ("job", "indices")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    indices: bytes
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
+
+class GrowSystemJob(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
 
 class SetQuota(_message.Message):
     __slots__ = ("owner", "band", "amounts")

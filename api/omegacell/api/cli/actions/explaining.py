@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from omegacell.api.cli.actions.jobs import held_table
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, stamp
@@ -33,6 +34,8 @@ def _read_name(name: str) -> tuple[str, int | None]:
 
 def _tables(found: Explanation) -> Iterator[Table]:
     yield Table(columns=("TASK" if found.index is not None else "JOB", _label(found)), rows=_head(found))
+    if found.held is not None and (found.index is None or found.state is TaskState.HELD):
+        yield held_table(found.held)
     if found.state is TaskState.PENDING:
         yield from _pending_tables(found)
     elif found.index is None and found.machines:

@@ -9,9 +9,10 @@ from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
-from omegacell.api.records import Attempt, ExitNote, Health, Job, JobDetail, Task
+from omegacell.api.records import Attempt, ExitNote, Health, HeldReason, Job, JobDetail, Task
 from omegacell.api.spec_gang import describe_gang
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.dependencies import Dependency
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 
 EXAMPLE = """\
 # A job file: one document a job, several separated by `---`. `omega run FILE` submits it.
@@ -39,6 +40,7 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
     with open_client(cell) as client:
         found = client.jobs()
     jobs = sorted(found.jobs, key=lambda job: -job.job_id)
+    any_held = any(job.held is not None for job in jobs)
     rows = [
         (
             str(job.job_id),
@@ -49,11 +51,12 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
             *(str(count) for count in _counts(job)),
             job.spec.scheduler,
             ago(job.submitted_at_us),
+            *([job.held.summary if job.held is not None else ""] if any_held else []),
         )
         for job in jobs
     ]
     counts = ("TASKS", "PENDING", "RUNNING", "STOPPING", "DONE", "FAILED")
-    columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE")
+    columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE", *(["HELD"] if any_held else []))
     right = frozenset({"ID", *counts, "AGE"})
     facts = {"at": plain(found.at), "jobs": [plain(job) for job in jobs]}
     least = ("SCHEDULER", "KIND") if any(job.stopping_count for job in jobs) else ("STOPPING", "SCHEDULER", "KIND")
@@ -79,6 +82,8 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
     tables = [_head(detail.job), _attempts(shown, task_count)]
     if detail.pending is not None:
         tables.insert(1, _pending(detail))
+    if detail.job.held is not None:
+        tables.insert(1, held_table(detail.job.held))
     show(facts, form, *tables)
 
 
@@ -104,13 +109,14 @@ def _head(job: Job) -> Table:
             f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}"
             + (f", {describe_gang(spec.gang)}" if spec.gang is not None else ""),
         ),
-        ("tasks", f"{spec.count}: {describe(job)}" + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
+        ("tasks", _describe_tasks(job) + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
             f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
             f"{describe_devices(spec)}, driver {spec.driver}",
         ),
         *placement_rows(spec.placement),
+        *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
@@ -122,6 +128,16 @@ def _head(job: Job) -> Table:
     return Table(columns=("JOB", job.name), rows=rows, title="")
 
 
+def _describe_tasks(job: Job) -> str:
+    """Return how many tasks there are and how they are; of a system job also on how many of the machines."""
+    if job.spec.kind is not Kind.SYSTEM:
+        return f"{job.spec.count}: {describe(job)}"
+    running = max(0, job.counts.get(TaskState.RUNNING, 0) - job.stopping_count)
+    others = job.spec.count - job.wanted_count
+    rest = f", {others} machine{' does' if others == 1 else 's do'} not match" if others else ""
+    return f"on every matching machine: {running} of {job.wanted_count} run{rest} ({describe(job)})"
+
+
 def describe_devices(spec: JobSpec) -> str:
     """Return what devices each task asks for, as the end of a list; nothing when it asks for none."""
     return "".join(
@@ -129,6 +145,34 @@ def describe_devices(spec: JobSpec) -> str:
         + (f" ({' '.join(f'{key}={value}' for key, value in request.where)})" if request.where else "")
         for request in spec.devices
     )
+
+
+def describe_dependency(dependency: Dependency) -> str:
+    """Return a job that another waits for, with what must become of it.
+
+    >>> from omegacell.core.dependencies import Condition
+    >>> describe_dependency(Dependency(job="db", condition=Condition.AVAILABLE))
+    'db available'
+    """
+    return f"{dependency.job} {dependency.condition.name.lower()}"
+
+
+def held_table(held: HeldReason, *, verb: str = "held") -> Table:
+    """Return what held tasks wait for, job by job."""
+    rows = [
+        (
+            wait.job if not wait.job_id else f"{wait.job} (#{wait.job_id})",
+            wait.condition.name.lower(),
+            f"{wait.done_count} of {wait.wanted_count}" if wait.job_id else "not there",
+            "stuck" if wait.is_stuck else "",
+        )
+        for wait in held.waits
+    ]
+    title = f"{held.task_count} {verb}: {held.summary}"
+    if held.lacks:
+        lacks = [(f"{lack.reason.lower()} {lack.dimension}".strip(), str(lack.machine_count)) for lack in held.lacks]
+        return Table(columns=("NO MATCH", "MACHINES"), rows=lacks, right=frozenset({"MACHINES"}), title=title, empty="")
+    return Table(columns=("WAITS FOR", "TO BE", "TASKS", ""), rows=rows, title=title, empty="")
 
 
 def _pending_facts(detail: JobDetail) -> dict[str, Any] | None:
@@ -158,7 +202,8 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
                 (str(task.index), str(past.attempt), past.state.name.lower(), *describe_run(past), past.message)
             )
         if task.last is None:
-            rows.append((str(task.index), "-", task.state.name.lower(), "-", "-", "-", "-", ""))
+            where = task.own_machine or "-"
+            rows.append((str(task.index), "-", task.state.name.lower(), where, "-", "-", "-", task.mismatch))
             continue
         rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"

@@ -17,6 +17,7 @@ from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, RefusedError, StaleWatchError, UnreachableError
 from omegacell.api.records import Job, JobState, Submission, Submitted
+from omegacell.core.dependencies import Condition
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import Kind, TaskState
 
@@ -56,15 +57,19 @@ def run(files: Sequence[str], options: RunOptions) -> None:
 
 
 def load(files: Sequence[str], *, replace: bool) -> list[Submission]:
-    """Return the jobs of all files, once all of them are right."""
+    """Return the jobs of all files, once all of them are right; each comes after those that it waits for."""
     from omegacell.api.spec import load_jobs
+    from omegacell.api.spec_after import find_circle, sort_jobs
 
     submissions = [each for file in files for each in load_jobs(file, replace=replace)]
     names = [each.spec.name for each in submissions]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(names) <= MAX_CHECKED else []
     if twice:
         raise UsageError(f"job {twice[0]} is in these files more than once; give each job its own name")
-    return submissions
+    circle = find_circle({each.spec.name: [other.job for other in each.spec.after] for each in submissions})
+    if circle:
+        raise UsageError(f"jobs of these files would wait for each other: {' -> '.join(circle)}")
+    return sort_jobs(submissions)
 
 
 MAX_CHECKED = 10_000
@@ -81,13 +86,16 @@ def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submissio
 
 
 def is_there(job: Job, *, has_health: bool) -> bool:
-    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked."""
+    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked.
+
+    A system job is whole on all machines that match.
+    """
     if job.state.is_ended:
         return True
     if job.spec.kind is Kind.BATCH:
         return False
     running = job.counts.get(TaskState.RUNNING, 0) - job.stopping_count
-    return running >= job.spec.count and (not has_health or job.healthy_count >= job.spec.count)
+    return running >= job.wanted_count and (not has_health or job.healthy_count >= job.wanted_count)
 
 
 def _has_health(submission: Submission) -> bool:
@@ -110,17 +118,47 @@ def _wait(
                 found[job.name] = job
                 progress.update(job)
                 waiting.update(job)
-                if len(found) == len(ids) and all(
-                    is_there(each, has_health=health[each.name]) for each in found.values()
-                ):
+                if len(found) == len(ids) and _is_over(found, health):
                     break
         except KeyboardInterrupt:
             raise CommandError(_farewell(found, ids, "interrupted"), code=ExitCode.INTERRUPTED) from None
-        if len(found) < len(ids) or not all(is_there(each, has_health=health[each.name]) for each in found.values()):
+        if len(found) < len(ids) or not _is_over(found, health):
             reason = waiting.describe(ids)
             why = f"the time is over; {reason}" if reason else "the time is over"
             raise CommandError(_farewell(found, ids, why), code=ExitCode.FAILED)
     return [found[name] for name in ids]
+
+
+def _is_over(found: Mapping[str, Job], health: Mapping[str, bool]) -> bool:
+    """Whether each job is there, or waits in vain for one that is."""
+    waiting = [job for job in found.values() if not is_there(job, has_health=health[job.name])]
+    return not waiting or len(find_in_vain(found)) == len(waiting)
+
+
+def find_in_vain(jobs: Mapping[str, Job]) -> list[Job]:
+    """Return those held jobs that will stay so, because others of these jobs ended, or stay held, themselves."""
+    held = {name: job for name, job in jobs.items() if job.state is JobState.HELD}
+    in_vain: dict[str, Job] = {}
+    is_settled = False
+    while not is_settled:
+        more = {
+            name: job
+            for name, job in held.items()
+            if name not in in_vain
+            and any(each.job in in_vain or _is_failed(jobs.get(each.job), each.condition) for each in job.spec.after)
+        }
+        in_vain |= more
+        is_settled = not more
+    return [job for name, job in held.items() if name in in_vain]
+
+
+def _is_failed(job: Job | None, condition: Condition) -> bool:
+    """Whether a job ended without what is waited for: not one that the cell says nothing of, it may yet come."""
+    if job is None or condition is Condition.ENDED:
+        return False
+    if condition is Condition.SUCCEEDED:
+        return job.state in (JobState.FAILED, JobState.STOPPED)
+    return job.state.is_ended if job.spec.kind is Kind.SERVICE else job.state is JobState.STOPPED
 
 
 def _farewell(found: Mapping[str, Job], ids: Mapping[str, Any], why: str) -> str:
@@ -172,8 +210,10 @@ def _check_result(client: Client, jobs: Sequence[Job]) -> None:
     if not bad:
         return
     job = bad[0]
+    held = [each.name for each in find_in_vain({each.name: each for each in jobs})]
+    waiting = f"; still held: {', '.join(held[:5])}{', ...' if len(held) > 5 else ''}" if held else ""
     if job.state is JobState.STOPPED:
-        raise CommandError(f"{job.name} was stopped")
+        raise CommandError(f"{job.name} was stopped{waiting}")
     tasks = client.job(job.name, limit=10_000).tasks
     failed = next((task for task in tasks if task.state is TaskState.FAILED and task.last is not None), None)
     count = job.counts.get(TaskState.FAILED, 0)
@@ -183,4 +223,4 @@ def _check_result(client: Client, jobs: Sequence[Job]) -> None:
         words += f"; task {failed.index} on {failed.last.machine} ended with {describe_exit(failed.last)}{said}"
         words += f"; see `omega logs {job.name}/{failed.index} --stderr`"
     rest = f" (and {len(bad) - 1} more jobs)" if len(bad) > 1 else ""
-    raise CommandError(words + rest)
+    raise CommandError(words + rest + waiting)
