@@ -25,8 +25,8 @@ from omegacell.schedulers.loop import Loop, LoopSettings
 from omegacell.schedulers.memorycell import ManualClock
 from omegacell.schedulers.policies import BestFit
 from omegacell.schedulers.runner import Runner
-from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.statistics import LoopStatistics
+from omegacell.schedulers.system import SystemScheduler
 from omegacell.store.checkpoints import capture, confirm, fold_to, load_newest, load_oldest, write
 from omegacell.store.codec import to_append
 from omegacell.store.faults import Fault, FaultyStore
@@ -45,7 +45,7 @@ from tests.support.transcripts import write_transaction
 MEMBERS: tuple[tuple[str, type[Scheduler]], ...] = (
     ("batch", BatchScheduler),
     ("batch", BatchScheduler),
-    ("service", ServiceScheduler),
+    ("system", SystemScheduler),
     ("service", CoarseService),
     ("policy", BestFit),
     ("greedy", Greedy),

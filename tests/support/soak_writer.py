@@ -13,7 +13,7 @@ import numpy as np
 from omegacell.core.commands import Command, Evict, Genesis, OpenSession, SubmitJob, Transaction
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec, Stopping
+from omegacell.core.jobs import JobSpec, Kind, Stopping
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import RegisterMachine, Report, ReportKind, SetTaints
 from omegacell.core.placement import NO_RULES
@@ -29,6 +29,7 @@ from tests.support.oracle_state import DOWN, JOINING, UP, Job, State
 from tests.support.transcript_commands import report_of
 
 QUEUES = ("batch", "batch", "service", "policy", "greedy", "gang", "reckless")
+SYSTEM_QUEUES = ("system", "system", "system", "reckless")
 NAMES = (*JOB_NAMES, *(f"job-{number}" for number in range(21)))
 MACHINES = tuple(f"m{number}" for number in range(20))
 AUTHORS = ("api-1", "rogue-0", "rogue-1")
@@ -122,7 +123,10 @@ class SoakCommands(CommandWriter):
 
     def spec(self, name: str) -> JobSpec:
         """Write a job for one of the soak's schedulers; most are plain, so that there is much that can be placed."""
-        spec = replace(super().spec(name), scheduler=self.rng.choice(QUEUES))
+        spec = super().spec(name)
+        if spec.kind == Kind.SYSTEM:
+            return replace(spec, scheduler=self.rng.choice(SYSTEM_QUEUES))
+        spec = replace(spec, scheduler=self.rng.choice(QUEUES))
         if self.rng.random() < PLAIN:
             spec = replace(spec, placement=NO_RULES, devices=(), driver="exec", ports=(), after=())
         return spec
