@@ -42,9 +42,8 @@ def show_quotas(form: Format, *, owner: str = "", cell: str | None) -> None:
     with open_client(cell) as client:
         found = client.quotas(owner=owner)
     if owner and not found.quotas:
-        empty = f"owner {owner!r} has no quota and no jobs"
-    else:
-        empty = "no quotas, and no jobs; set one with `omega quota set OWNER --band BAND --cpu N`"
+        raise NotFoundError(f"owner {owner!r} has no quota and no jobs; `omega quota list` shows who has")
+    empty = "no quotas, and no jobs; set one with `omega quota set OWNER --band BAND --cpu N`"
     facts = {"at": plain(found.at), "quotas": [_quota_facts(quota) for quota in found.quotas]}
     show(facts, form, _quota_table(found.quotas, empty=empty))
 
