@@ -23,12 +23,12 @@ def test_a_quota_from_set_to_remove(client: Client, omega: Omega) -> None:
         "owner": "ada",
         "band": "production",
         "is_set": True,
-        "limit": {"cpu_milli": 1_500, "memory_bytes": 1 << 40, "disk_bytes": -1},
+        "limit": {"cpu_milli": 1_500, "memory_bytes": 1 << 40, "disk_bytes": None},
         "used": {"cpu_milli": 0, "memory_bytes": 0, "disk_bytes": 0},
         "free": {"cpu_milli": 1_500, "memory_bytes": 1 << 40, "disk_bytes": None},
     }
     changed = ask(omega, "quota", "set", "ada", "--band", "production", "--cpu", "none", "--disk", "1Pi")["quota"]
-    assert changed["limit"] == {"cpu_milli": -1, "memory_bytes": 1 << 40, "disk_bytes": 1 << 50}
+    assert changed["limit"] == {"cpu_milli": None, "memory_bytes": 1 << 40, "disk_bytes": 1 << 50}
     assert not ask(omega, "quota", "remove", "ada", "--band", "production")["quota"]["is_set"]
     again = omega("quota", "remove", "ada", "--band", "production")
     assert (again.code, "has no quota in band production" in again.err) == (ExitCode.NOT_FOUND, True)
@@ -60,7 +60,7 @@ def test_a_cap_from_set_to_remove(client: Client, omega: Omega) -> None:
         "mine       jobs          7     0      7",
     ]
     [cap] = ask(omega, "scheduler", "caps", "list")["caps"]
-    assert cap["limit"] == {"cpu_milli": -1, "memory_bytes": 2 << 30, "jobs": 7}
+    assert cap["limit"] == {"cpu_milli": None, "memory_bytes": 2 << 30, "jobs": 7}
     assert cap["free"] == {"cpu_milli": None, "memory_bytes": 2 << 30, "jobs": 7}
     assert not ask(omega, "scheduler", "caps", "remove", "mine")["cap"]["is_set"]
     assert omega("scheduler", "caps", "remove", "mine").code == ExitCode.NOT_FOUND
