@@ -161,6 +161,17 @@ def test_scheduler_that_cannot_be_loaded_does_not_run(target: str, tmp_path: Pat
     assert not (tmp_path / "cell.db").exists()
 
 
+def test_scheduler_whose_name_is_none_does_not_run(tmp_path: Path) -> None:
+    """A name that no cell takes is refused before anything is opened; it used to open ten sessions first."""
+    command = ["scheduler", "run", "batch", "--name", "A B", "--store", f"sqlite://{tmp_path}/cell.db"]
+    done = subprocess.run(
+        [sys.executable, "-m", "omegacell.api.cli", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), done.stderr
+    assert done.stderr.startswith("omega: scheduler 'A B' is no name; expected "), done.stderr
+    assert not (tmp_path / "cell.db").exists()
+
+
 def test_scheduler_run_beside_the_cell(place: Path) -> None:
     """`omega scheduler run` adds a scheduler to a running cell, for jobs that name it, until SIGINT."""
     folder = place / "beside"
