@@ -66,6 +66,7 @@ RUNNING = (
     "s2: eligible draining 0",
 )
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
+CRON = "s2: submit t schedule=*_*_*_*_*:skip:none at=5"
 WATCH = ("s2: eligible cordoned 0", "s2: submit watch system")
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
@@ -93,11 +94,25 @@ CASES = [
     rows("s2: report started,0:1,9/0@1", "a job that never was", (0, Reason.UNKNOWN_JOB, False, -1, 0, 0)),
     rows(f"s2 seen={NEXT}: place 1 0>0", "forgotten since", (0, Reason.UNKNOWN_JOB, True, -1, 0, 0),
          first=("s2: stop 1", *TICKS, "s2: forget 1")),
+    whole(Reason.NOT_A_TEMPLATE, "s2: spawn 1 sort-1", "a job that runs itself"),
+    whole(Reason.NOT_A_TEMPLATE, "s2: spawn 2 t-1 instant=9", "only a schedule has instants",
+          "s2: submit t parameters=x"),
+    whole(Reason.NOT_A_TEMPLATE, "s2: spawn 1 sort", "before the name that is taken"),
+    whole(Reason.JOB_EXISTS, "s2: spawn 2 sort", "the name of another job", "s2: submit t parameters=x"),
+    conflict(Reason.JOB_EXISTS, f"s2 seen={NEXT}: spawn 2 web", "somebody was first with the name",
+             "s2: submit t parameters=x", "s2: submit web"),
+    whole(Reason.JOB_EXISTS, "s2: spawn 2 sort", "before it is stopping", "s2: submit t parameters=x", "s2: stop 2"),
     whole(Reason.JOB_EXISTS, "s2: submit sort count=4 cpu=2000 memory=1", "another spec under the name"),
     conflict(Reason.JOB_EXISTS, "s2 seen=5: submit sort count=4 cpu=2000", "somebody was first with the name"),
     whole(Reason.JOB_STOPPING, "s2: submit sort count=5 cpu=1000 memory=1", "no scaling any more", "s2: stop 1"),
     conflict(Reason.JOB_STOPPING, f"s2 seen={NEXT - 1}: submit sort count=5 cpu=1000 memory=1", "stopped since",
              "s2: stop 1"),
+    whole(Reason.JOB_STOPPING, "s2: spawn 2 t-1 instant=1", "before the instant that is over", CRON, "s2: stop 2"),
+    whole(Reason.ALREADY_SPAWNED, "s2: spawn 2 t-1 instant=5", "no instant after it was submitted", CRON),
+    conflict(Reason.ALREADY_SPAWNED, f"s2 seen={NEXT}: spawn 2 t-1 instant=9", "another server was first", CRON,
+             "s2: spawn 2 t-1 instant=9"),
+    whole(Reason.ALREADY_SPAWNED, "s2: spawn 2 t-1 instant=5", "before what a quota says", CRON,
+          "s2: quota ada cpu=1 memory=1"),
     rows("s2: place 1 0>0 9>9", "before every other reason", (0, Reason.JOB_STOPPING, False, -1, 0, 0),
          (1, Reason.JOB_STOPPING, False, -1, 0, 0), first=("s2: stop 1",)),
     rows(f"s2 seen={NEXT - 1}: place 1 0>0", "stopped since", (0, Reason.JOB_STOPPING, True, -1, 0, 0),

@@ -149,4 +149,5 @@ def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
     shape = {"driver", "resources", "ports", "devices", "placement"}
     no_matter = {"name", "owner", "kind", "scheduler", "band", "priority", "after", "count", "gang", "max_restarts"}
     no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload", "max_unavailable", "is_health_checked"}
+    no_matter |= {"after", "schedule", "parameters"}
     assert {field.name for field in fields(JobSpec)} == shape | no_matter

@@ -34,6 +34,7 @@ from tests.support.history_holds import as_system, draw_after, draw_grow, draw_h
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
+from tests.support.history_templates import draw_spawn, draw_template
 from tests.support.oracle_state import State
 from tests.support.oracle_tasks import ACTIVE
 
@@ -68,10 +69,11 @@ class CommandWriter(MachineWriter):
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
             lambda: (draw_release(rng, self.state, self.job_id()),),
+            lambda: (draw_spawn(rng, self.state, self.job_id(), at_us=HAPPENED_AT_US),),
             lambda: (draw_hold(rng, self.state, self.job_id()),),
             lambda: (draw_grow(rng, self.state, self.job_id()),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 4, 4]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 5, 4, 4]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -119,7 +121,7 @@ class CommandWriter(MachineWriter):
             after=draw_after(rng, JOB_NAMES),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
-        return as_system(rng, spec) if rng.random() < 0.15 else spec
+        return as_system(rng, spec) if rng.random() < 0.15 else draw_template(rng, spec)
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""

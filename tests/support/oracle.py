@@ -35,6 +35,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason, Status
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
@@ -53,6 +54,7 @@ from tests.support.oracle_machines import (
     judge_tick,
 )
 from tests.support.oracle_state import Author, Session, State, Verdict
+from tests.support.oracle_templates import judge_spawn
 
 
 class Oracle:
@@ -174,6 +176,8 @@ class Oracle:
                 return judge_stop(state, transaction, command)
             case ReleaseTasks() | HoldTasks():
                 return judge_holds(state, transaction, command)
+            case SpawnJob():
+                return judge_spawn(state, transaction, command)
             case GrowSystemJob():
                 return judge_grow(state, transaction, command)
             case ForgetJob():

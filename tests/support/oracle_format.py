@@ -36,6 +36,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
@@ -60,6 +61,7 @@ from omegacell.core.units import (
 )  # fmt: skip
 from tests.support.oracle_claims import SCHEDULING
 from tests.support.oracle_format_placement import is_placement, is_taint_change
+from tests.support.oracle_format_templates import is_no_template_or_right, is_spawn
 
 MAX_ID = (1 << 63) - 1
 MAX_COUNTER = (1 << 31) - 1
@@ -127,6 +129,8 @@ def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
             return 1 <= command.session <= MAX_ID
         case SubmitJob():
             return is_spec(command.spec) and is_stamp(command.submitted_at_us)
+        case SpawnJob():
+            return is_name(command.name) and is_spawn(command)
         case ReleaseTasks() | HoldTasks():
             return is_job(command.job) and are_rows((command.indices, MAX_TASKS_PER_JOB))
         case StopJob() | ForgetJob() | GrowSystemJob():
@@ -248,6 +252,7 @@ def is_spec(spec: JobSpec) -> bool:
         and [each.job for each in spec.after] == sorted({each.job for each in spec.after})
         and len(spec.after) <= MAX_DEPENDENCIES
         and all(is_name(each.job) for each in spec.after)
+        and is_no_template_or_right(spec)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
         and (spec.kind != Kind.SYSTEM or is_for_each_machine(spec))

@@ -18,12 +18,17 @@ def predecessor(state: State, name: str) -> Job | None:
 
 def is_held_by_jobs(state: State, job: Job) -> bool:
     """Say whether other jobs still hold the held tasks of a job; those of a system job only until one was released."""
-    return not (is_system(job.spec) and is_begun(job)) and has_unmet(state, job.spec)
+    return not (is_system(job.spec) and is_begun(job)) and is_held(state, job.spec)
 
 
 def has_unmet(state: State, spec: JobSpec) -> bool:
     """Say whether a job of this spec still waits for another."""
     return any(not is_met(predecessor(state, each.job), each.condition) for each in spec.after)
+
+
+def is_held(state: State, spec: JobSpec) -> bool:
+    """Say whether anything holds the tasks of a job of this spec."""
+    return spec.schedule is not None or spec.parameters is not None or has_unmet(state, spec)
 
 
 def is_met(job: Job | None, condition: Condition) -> bool:
@@ -45,22 +50,15 @@ def is_running_somewhere(job: Job) -> bool:
     return any(task.state == TaskState.RUNNING for task in job.tasks)
 
 
-def find_circle(state: State, spec: JobSpec) -> set[str]:
-    """Give the names of jobs that would wait for each other with this one, by trying every way; empty when none."""
-
-    def search(name: str, seen: tuple[str, ...]) -> set[str]:
-        if name == spec.name:
-            return {*seen, name}
-        job = predecessor(state, name)
-        if job is None or name in seen:
-            return set()
-        for each in job.spec.after:
-            found = search(each.job, (*seen, name))
-            if found:
-                return found
-        return set()
-
-    return next((found for each in spec.after if (found := search(each.job, ()))), set())
+def find_awaited(state: State, spec: JobSpec) -> list[str]:
+    """Give the names of all jobs that one waits for: those it names, those that they name, and so on."""
+    names = [each.job for each in spec.after]
+    while True:
+        jobs = [predecessor(state, name) for name in names]
+        more = {each.job for job in jobs if job is not None for each in job.spec.after} - set(names)
+        if not more:
+            return names
+        names += sorted(more)
 
 
 def judge_holds(state: State, transaction: Transaction, command: ReleaseTasks | HoldTasks) -> Verdict:
@@ -115,6 +113,6 @@ def find_refusal(  # noqa: PLR0911 -- one return a reason
         return (at, Reason.STILL_HELD, has_changed(job) or has_changed(machine), -1, 0, 0)
     if is_held_by_jobs(state, job):
         others = [predecessor(state, each.job) for each in job.spec.after]
-        is_conflict = was_forgotten or has_changed(job) or any(has_changed(each) for each in others)
+        is_conflict = (was_forgotten and bool(others)) or has_changed(job) or any(has_changed(each) for each in others)
         return (at, Reason.STILL_HELD, is_conflict, -1, 0, 0)
     return None

@@ -6,8 +6,8 @@ from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
-from tests.support.oracle_holds import find_circle, has_unmet, is_held_by_jobs, predecessor
-from tests.support.oracle_limits import find_quota_refusal, note_use
+from tests.support.oracle_holds import find_awaited, is_held, is_held_by_jobs, predecessor
+from tests.support.oracle_limits import find_quota_refusal, is_template, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
 from tests.support.oracle_system import is_mismatch, is_system, sized
 from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job, touch
@@ -35,17 +35,19 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     command = replace(command, spec=spec)
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
-    excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
+    excess = find_quota_refusal(state, spec, [job] if job else [], seen=transaction.seen, since=since)
     excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
-        return excess or create(state, command, Change.CREATED)
+        return excess or create(state, spec, command.submitted_at_us, Change.CREATED)
     is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
         if excess:
             return excess
         stop_job(state, job, state.revision)
         note_use(state)
-        return create(state, command, Change.REPLACED)
+        verdict = create(state, spec, command.submitted_at_us, Change.REPLACED)
+        adopt(state, job, state.jobs[verdict.value])
+        return verdict
     if is_system(spec):
         spec = replace(spec, count=job.count)
     if not is_same:
@@ -64,28 +66,38 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
 
 def find_cycle_refusal(state: State, transaction: Transaction, spec: JobSpec) -> Verdict | None:
     """Refuse a job that would wait for itself."""
-    circle = [predecessor(state, name) for name in sorted(find_circle(state, spec))]
-    if not spec.after or not find_circle(state, spec):
+    names = find_awaited(state, spec)
+    if spec.name not in names:
         return None
-    is_conflict = any(has_changed(state, transaction, job.changes) for job in circle if job is not None)
+    awaited = [predecessor(state, name) for name in names]
+    is_conflict = any(has_changed(state, transaction, job.changes) for job in awaited if job is not None)
     return refuse(state, Reason.DEPENDENCY_CYCLE, is_conflict=is_conflict)
 
 
-def granted(state: State, job: int, change: Change) -> Verdict:
-    """Grant a submit."""
+def granted(state: State, job: int, change: int) -> Verdict:
+    """Grant a submit, or a child."""
     return Verdict(state.revision, Status.COMMITTED, granted=1, value=job, detail=change)
 
 
-def create(state: State, command: SubmitJob, change: Change) -> Verdict:
+def adopt(state: State, old: Job, new: Job) -> None:
+    """Give the children of a template to the one in its place."""
+    if is_template(old.spec) and is_template(new.spec):
+        for child in state.jobs.values():
+            if child.parent == old.id:
+                child.parent = new.id
+                touch(child.changes, state.revision)
+
+
+def create(state: State, spec: JobSpec, at_us: int, change: int) -> Verdict:
     """Bring a new job in; from now on its name means it."""
-    spec: JobSpec = command.spec
     job = Job(
         id=state.next_job,
         spec=spec,
         count=spec.count,
-        submitted_at_us=command.submitted_at_us,
-        tasks=[fresh_task(state, spec, index, is_waiting=has_unmet(state, spec)) for index in range(spec.count)],
+        submitted_at_us=at_us,
+        tasks=[fresh_task(state, spec, index, is_waiting=is_held(state, spec)) for index in range(spec.count)],
         changes=[state.revision],
+        instant_us=at_us if spec.schedule is not None else 0,
     )
     state.next_job += 1
     state.jobs[job.id] = job

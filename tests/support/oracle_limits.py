@@ -20,9 +20,14 @@ def quota_use(state: State, owner: str, band: int) -> list[int]:
     return [sum(share(job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
 
 
+def is_template(spec: JobSpec) -> bool:
+    """Say whether a job is only there to have children."""
+    return spec.schedule is not None or spec.parameters is not None
+
+
 def share(job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
-    counted = 0 if job.is_stopping or is_ended(job) else count_charged(job)
+    counted = 0 if job.is_stopping or is_ended(job) or is_template(job.spec) else count_charged(job)
     return [demand * counted for demand in job.spec.resources]
 
 
@@ -87,14 +92,13 @@ def change(limit: Limit, amounts: tuple[int, ...], revision: int) -> None:
         touch(limit.changes, revision)
 
 
-def find_quota_refusal(state: State, spec: JobSpec, old: Job | None, *, seen: int, since: int) -> Verdict | None:
-    """Say whether a spec, in the place of an old job or of none, takes its owner above a quota."""
+def find_quota_refusal(state: State, spec: JobSpec, olds: list[Job], *, seen: int, since: int) -> Verdict | None:
+    """Say whether a spec, in the place of old jobs or of none, takes its owner above a quota."""
     quota = state.quotas.get((spec.owner, int(spec.band)))
-    if quota is None:
+    if quota is None or is_template(spec):
         return None
-    back = [0] * RESOURCE_COUNT
-    if old is not None and (old.spec.owner, old.spec.band) == (spec.owner, spec.band):
-        back = share(old)
+    same = [old for old in olds if (old.spec.owner, old.spec.band) == (spec.owner, spec.band)]
+    back = [sum(share(old)[dimension] for old in same) for dimension in range(RESOURCE_COUNT)]
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
         after = use[dimension] - back[dimension] + spec.resources[dimension] * count_asked(state, spec)

@@ -75,6 +75,9 @@ class Job:
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None
+    parent: int = 0  # the template that it was made of
+    instant_us: int = 0  # of a child: what it was made for; of a template: the last one that is over
+    tallies: list[int] = field(default_factory=lambda: [0, 0, 0])  # children made, instants skipped, instants missed
 
 
 @dataclass(slots=True)

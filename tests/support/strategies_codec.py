@@ -25,6 +25,8 @@ from omegacell.core.placement import (
     Taint,
     Toleration,
 )
+from omegacell.core.spawn_commands import SpawnJob
+from omegacell.core.templates import CatchUp, InputRule, Overlap, Parameters, Schedule
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 
 UINT64 = st.integers(0, 2**64 - 1)
@@ -83,6 +85,17 @@ def specs() -> st.SearchStrategy[JobSpec]:
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
         max_unavailable=SINT64,
         is_health_checked=st.booleans(),
+        schedule=st.none()
+        | st.builds(
+            Schedule, cron=TEXT, time_zone=TEXT, overlap=st.sampled_from(Overlap), catch_up=st.sampled_from(CatchUp)
+        ),
+        parameters=st.none()
+        | st.builds(
+            Parameters,
+            required=st.lists(TEXT, max_size=3).map(tuple),
+            optional=st.lists(TEXT, max_size=3).map(tuple),
+            input=st.sampled_from(InputRule),
+        ),
         after=st.lists(st.builds(Dependency, job=TEXT, condition=st.sampled_from(Condition)), max_size=3).map(tuple),
     )
 
@@ -115,6 +128,15 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.StopJob: st.builds(core.StopJob, job=JOBS),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
+    SpawnJob: st.builds(
+        SpawnJob,
+        template=JOBS,
+        name=TEXT,
+        instant_us=UINT64,
+        submitted_at_us=UINT64,
+        payload=st.binary(max_size=32),
+        missed_count=UINT64,
+    ),
     HoldTasks: st.builds(HoldTasks, job=JOBS, indices=I32),
     GrowSystemJob: st.builds(GrowSystemJob, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),

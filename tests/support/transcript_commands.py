@@ -46,9 +46,11 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from tests.support.transcript_holds import read_after, read_grow, read_hold, read_release, write_after, write_holds
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
+from tests.support.transcript_templates import read_parameters, read_schedule, read_spawn, write_spawn, write_template
 
 Words = list[str]
 Options = dict[str, str]
@@ -117,6 +119,9 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
         after=read_after(options.get("after", "")),
+        schedule=read_schedule(options.get("schedule", "")),
+        parameters=read_parameters(options.get("parameters", "")),
+        payload=options.get("payload", "").encode(),
         gang=read_gang(options["gang"]) if "gang" in options else None,
     )
     return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
@@ -299,6 +304,7 @@ READERS: dict[str, Reader] = {
     "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
+    "spawn": read_spawn,
     "hold": lambda words, options: read_hold(words),
     "grow": lambda words, options: read_grow(words),
     "place": read_place,
@@ -365,6 +371,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
             f"{write_placement(spec.placement)}{write_after(spec.after)}"
+            f"{write_template(spec)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -385,6 +392,8 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
             tasks = [f"{index}@{attempt}" for index, attempt in pairs]
             return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
+        case SpawnJob():
+            return write_spawn(command)
         case ReleaseTasks() | HoldTasks() | GrowSystemJob():
             return write_holds(command)
         case Unplaced():

@@ -14,7 +14,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Change, Outcome, Reason, name_dimension
+from omegacell.core.outcomes import Change, Outcome, Reason, Spawning, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
 from omegacell.store.codec import decode_entry, encode_entry
 from tests.support.oracle_mirror import picture_of_cell, verdict_of
@@ -142,6 +142,8 @@ def describe(outcome: Outcome, line: str = "") -> str:
         words[-1:] = [f"lacks {outcome.value} {RESOURCE_NAMES[outcome.detail]}"]
     elif outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
+    elif outcome.detail and "spawn " in line:
+        words.append(f"{Spawning(outcome.detail).name} job {outcome.value}")
     elif outcome.detail:
         words.append(f"machine {outcome.value} epoch {outcome.detail}")
     return " ".join(words)
@@ -172,9 +174,10 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why = picture[f"job {number}"]
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family = picture[f"job {number}"]
                 mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
-                yield f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}{' why' if why else ''}"
+                facts = f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}"
+                yield f"{facts}{' why' if why else ''}{describe_family(*family)}"
         case ["machines"]:
             for row in range(cell.machines.count):
                 yield describe_machine(row, picture[f"machine {row}"])
@@ -188,6 +191,13 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_author(path, value)
         case _:
             raise AssertionError(f"nothing to show: {words}")
+
+
+def describe_family(parent: int, instant_us: int, tallies: list[int]) -> str:
+    """Say whose child a job is, and how many it had itself; nothing of a job that has to do with none."""
+    made, skipped, missed = tallies
+    words = f" child of {parent}" * bool(parent) + f" instant {instant_us}" * bool(instant_us)
+    return words + f" made {made} skipped {skipped} missed {missed}" * bool(made or skipped or missed)
 
 
 def describe_task(path: str, task: tuple[object, ...]) -> str:

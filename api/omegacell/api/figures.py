@@ -24,6 +24,7 @@ KINDS: Final = (
     "submit",
     "stop",
     "forget",
+    "spawn",
     "quota",
     "caps",
     "place",

@@ -31,6 +31,7 @@ from omegacell.core.machine_commands import (
     SetTaints,
     Tick,
 )
+from omegacell.core.spawn_commands import SpawnJob
 
 KINDS: Final = {
     "Genesis": "genesis",
@@ -43,6 +44,7 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
@@ -87,6 +89,9 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
                 words.append(_describe_submit(command))
             case StopJob() | ForgetJob() | GrowSystemJob():
                 jobs[name_of_job(cell, command.job)] = None
+            case SpawnJob():
+                jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
+                words.append(f"a run of {name_of_job(cell, command.template)}")
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None

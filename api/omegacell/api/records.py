@@ -7,10 +7,14 @@ are strings here, because a newer server may know more of them than this client;
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
+from omegacell.api.records_templates import TemplateStatus
 from omegacell.core.dependencies import Condition
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
+
+NO_JOB: Final = JobId(0)
 
 
 class JobState(IntEnum):
@@ -179,6 +183,8 @@ class Job:
         first_decided_at_us: wall stamp of its scheduler's first attempt; 0 for not yet.
         is_current: whether the name means this job; false for one that was replaced and has not left yet.
         stopping_count: of the placed and running tasks, those that are being stopped.
+        parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
+        instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
         held: what its held tasks wait for, as of the answer; None when it has none.
     """
 
@@ -192,6 +198,9 @@ class Job:
     first_decided_at_us: int
     is_current: bool
     stopping_count: int
+    parent_id: JobId = NO_JOB
+    parent: str = ""
+    instant_us: int = 0
     held: HeldReason | None = None
 
     @property
@@ -291,6 +300,7 @@ class JobDetail:
     job: Job
     pending: PendingReason | None
     tasks: tuple[Task, ...]
+    template: TemplateStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
+from omegacell.api.spec_templates import parameters_of, schedule_of, with_defaults
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
@@ -115,6 +116,8 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         ),
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
+        schedule=schedule_of(job),
+        parameters=parameters_of(job),
         after=dependencies_of(job.after),
         gang=gang_of(job.gang),
     )
@@ -154,7 +157,9 @@ def _payload_of(job: JobFile) -> TaskPayload:
     task, health = job.task, job.task.health
     return TaskPayload(
         limits=_limits_of(job),
-        exec=None if task.exec is None else _exec_of(task.exec, log_limit_bytes=task.logs.limit),
+        exec=None
+        if task.exec is None
+        else with_defaults(_exec_of(task.exec, log_limit_bytes=task.logs.limit), job.parameters),
         simulated=None
         if task.simulated is None
         else SimulatedConfig(
@@ -213,6 +218,8 @@ def _take_texts(document: Document) -> None:
             document.value["task"]["exec"]["args"][path[3]] = text
         elif path[:1] == ("devices",) and path[2:3] == ("where",) and len(path) == 4:
             document.value["devices"][path[1]]["where"][path[3]] = text
+        elif path[:-1] == ("parameters", "optional"):
+            document.value["parameters"]["optional"][path[2]] = text
 
 
 def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:

@@ -30,6 +30,7 @@ from omegacell.api.spec_placement import (
     check_contradiction,
 )
 from omegacell.api.spec_system import check_system
+from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
     MAX_DEPENDENCIES,
@@ -290,7 +291,18 @@ class JobFile(_Part):
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
     )
+    schedule: ScheduleField | None = Field(
+        default=None, description="runs it again and again: a line of cron, or {cron, time_zone, overlap, catch_up}"
+    )
+    parameters: ParametersPart | None = Field(
+        default=None, description="it runs when `omega job dispatch` says so, with these parameters"
+    )
     task: TaskPart
+
+    @model_validator(mode="after")
+    def _check_template(self) -> Self:
+        check_template(self)
+        return self
 
     @model_validator(mode="after")
     def _check_gang(self) -> Self:

@@ -87,6 +87,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     DEVICE_PATTERN: "expected names of lower-case letters, digits, '.', '_' and '-', joined by '/', such as nvidia/gpu",
     r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
+    r"^[a-z][a-z0-9_]{0,62}$": "expected a lower-case word of letters, digits and '_', at most 63 long",
     r"^[^\x00]*$": "expected text without NUL characters",
     r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',

@@ -6,9 +6,10 @@ Both directions of a message stand next to each other where both are needed. Not
 from collections.abc import Iterable
 from typing import cast
 
-from omegacell.api import records, records_machines
+from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.api.wire_templates import read_parameters, read_schedule, write_template
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
@@ -32,7 +33,7 @@ def read_resources(message: pb.Resources) -> records.Resources:
 def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
     """Return the message of a spec; the payload is what its tasks run, not its hash."""
     cpu_milli, memory_bytes, disk_bytes = spec.resources
-    return pb.JobSpec(
+    message = pb.JobSpec(
         name=spec.name,
         owner=spec.owner,
         kind=cast("pb.Kind", spec.kind),
@@ -62,6 +63,8 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
+    write_template(message, spec)
+    return message
 
 
 def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
@@ -91,6 +94,8 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        schedule=read_schedule(message),
+        parameters=read_parameters(message),
         after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
@@ -132,6 +137,9 @@ def read_job(message: pb.Job) -> records.Job:
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
         stopping_count=message.stopping_count,
+        parent_id=JobId(message.parent_id),
+        parent=message.parent,
+        instant_us=message.instant_us,
         held=read_held(message.held) if message.HasField("held") else None,
     )
 
@@ -175,6 +183,23 @@ def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
         job=read_job(message.job),
         pending=read_pending(message.pending) if message.HasField("pending") else None,
         tasks=read_tasks(message),
+        template=read_template(message.template) if message.HasField("template") else None,
+    )
+
+
+def read_template(message: pb.TemplateStatus) -> records_templates.TemplateStatus:
+    """Return how it is with a template."""
+    return records_templates.TemplateStatus(
+        next_us=tuple(message.next_us),
+        last_us=message.last_us,
+        made_count=message.made_count,
+        skipped_count=message.skipped_count,
+        missed_count=message.missed_count,
+        due_us=message.due_us,
+        hindrance=message.hindrance,
+        child_count=message.child_count,
+        active_child_count=message.active_child_count,
+        children=tuple(read_job(child) for child in message.children),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from omegacell.core.cell import Cell
 from omegacell.core.deltas import Delta
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.holds import find_unmet
+from omegacell.core.holds import is_held
 from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.units import JobId
 
@@ -76,7 +76,7 @@ class Releases:
             del self._due[job]
             row = cell.jobs.row_of(job)
             assert row is not None, f"job {job} is due and has left the cell: a fold was not noted"
-            if not find_unmet(cell, cell.jobs.spec_of(row)):
+            if not is_held(cell, cell.jobs.spec_of(row)):
                 first = int(cell.jobs.offset[row])
                 states = cell.tasks.state[first : first + int(cell.jobs.extent[row])]
                 held = np.flatnonzero(states == TaskState.HELD)[:TASKS_PER_JOB]
@@ -88,6 +88,8 @@ class Releases:
         self._due.update((job, None) for job in jobs if job in self._names)
 
     def _note_held(self, cell: Cell, row: int, job: JobId) -> None:
+        if cell.jobs.template[row]:
+            return  # held for ever
         self._due[job] = None
         if job not in self._names:
             self._names[job] = names = tuple(each.job for each in cell.jobs.spec_of(row).after)

@@ -44,6 +44,7 @@ from omegacell.core.apply_sessions import (
     open_session,
 )
 from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_templates import judge_spawn
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
@@ -80,6 +81,7 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
@@ -202,6 +204,8 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ReleaseTasks():
             return judge_release(cell, command, base=base, stamp=stamp)
+        case SpawnJob():
+            return judge_spawn(cell, command, stamp=stamp, seen=base.seen)
         case HoldTasks():
             return judge_hold(cell, command, base=base, stamp=stamp)
         case GrowSystemJob():

@@ -24,7 +24,7 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
         return _refuse_unknown(cell, command, base)
     reasons, conflicts = _judge_states(cell, command, row, TaskState.HELD, base=base)
     asked = np.flatnonzero(reasons == Reason.NONE)
-    if len(asked) and find_awaited(cell, row):
+    if len(asked) and (cell.jobs.template[row] or find_awaited(cell, row)):
         reasons[asked] = Reason.STILL_HELD
         conflicts[asked] |= _is_predecessor_changed(cell, cell.jobs.spec_of(row), base)
     elif cell.jobs.kind[row] == Kind.SYSTEM:
@@ -80,7 +80,7 @@ def _conclude(cell: Cell, command: ReleaseTasks | HoldTasks, row: int, judged: J
 
 def _is_predecessor_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
     """Whether any job that this one waits for changed after the base, or may have left the cell since."""
-    if cell.forgotten_at > base.seen:
+    if cell.forgotten_at > base.seen and spec.after:
         return True
     rows = [find_predecessor(cell, each) for each in spec.after]
     changed = cell.jobs.effective_changed_at

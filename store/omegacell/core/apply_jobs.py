@@ -11,12 +11,13 @@ import numpy as np
 from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
+from omegacell.core.children import find_children
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.hold_commands import GrowSystemJob
-from omegacell.core.holds import find_awaited, find_cycle, find_mismatches, find_predecessor, find_unmet
+from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
+from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -33,10 +34,10 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
     if job is None:
-        write = partial(_write_create, cell, command, stamp=stamp)
+        write = partial(_write_submit, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen)
-        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, stamp=stamp, seen=seen)
+        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
@@ -45,8 +46,8 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
-        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen)
+        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
@@ -61,7 +62,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
-        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
 
@@ -90,14 +91,14 @@ def judge_grow(cell: Cell, command: GrowSystemJob, *, stamp: Stamp, seen: int) -
     return Verdict(value=count, write=partial(_write_grow, cell, row, stamp=stamp))
 
 
-def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
+def find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
     """Return the refusal of a job that would wait for itself by way of others; None when it would not."""
     if not spec.after:
         return None
-    cycle = find_cycle(cell, spec)
-    if not cycle:
+    names = find_all_awaited(cell, spec)
+    if spec.name not in names:
         return None
-    rows = [find_predecessor(cell, Dependency(job=name)) for name in cycle]
+    rows = [find_predecessor(cell, Dependency(job=name)) for name in names]
     changed = [cell.jobs.effective_changed_at(row, floor=stamp.floor) for row in rows if row is not None]
     return refuse(Reason.DEPENDENCY_CYCLE, is_conflict=any(at > seen for at in changed))
 
@@ -109,7 +110,7 @@ def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verd
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
     if cell.jobs.stopping[row]:
         return Verdict()
-    return Verdict(write=partial(_write_stop, cell, row, stamp=stamp))
+    return Verdict(write=partial(write_stop, cell, row, stamp=stamp))
 
 
 def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -132,15 +133,18 @@ def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
     return 1 <= job < cell.jobs.next_id and cell.forgotten_at > seen
 
 
-def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
-    jobs, spec = cell.jobs, command.spec
+def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stamp) -> int:
+    """Bring a new job in and return its row; from now on its name means it. Mutates."""
+    jobs = cell.jobs
     offset = cell.tasks.allocate(spec.count)
     row = jobs.add(spec)
     jobs.offset[row] = offset
     jobs.extent[row] = spec.count
-    jobs.submitted_at_us[row] = command.submitted_at_us
+    jobs.submitted_at_us[row] = submitted_at_us
     jobs.created_at[row] = stamp.revision
-    state = TaskState.HELD if find_unmet(cell, spec) else TaskState.PENDING
+    if spec.schedule is not None:
+        jobs.instant_us[row] = submitted_at_us  # what was before it is none of its instants
+    state = TaskState.HELD if is_held(cell, spec) else TaskState.PENDING
     jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
     if state is not TaskState.PENDING:
@@ -148,6 +152,11 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     elif spec.kind is Kind.SYSTEM:
         _hold_mismatches(cell, row, first=0)
     _reshape(cell, row, share=0, stamp=stamp)
+    return row
+
+
+def _write_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
+    write_create(cell, command.spec, submitted_at_us=command.submitted_at_us, stamp=stamp)
 
 
 def _hold_mismatches(cell: Cell, row: int, *, first: int) -> None:
@@ -173,12 +182,18 @@ def _write_grow(cell: Cell, row: int, *, stamp: Stamp) -> None:
 
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
-    if not cell.jobs.stopping[row]:
-        _write_stop(cell, row, stamp=stamp)
-    _write_create(cell, command, stamp=stamp)
+    jobs, old = cell.jobs, int(cell.jobs.id[row])
+    if not jobs.stopping[row]:
+        write_stop(cell, row, stamp=stamp)
+    _write_submit(cell, command, stamp=stamp)
+    if jobs.template[row] and command.spec.template_kind:
+        heirs = find_children(jobs, old)  # a template in another's place has its children, too
+        jobs.parent[heirs] = jobs.next_id - 1
+        touch_jobs(cell, heirs, stamp=stamp)
 
 
-def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    """Stop a job that was not asked to stop before. Mutates."""
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
     first = int(cell.jobs.offset[row])

@@ -4,6 +4,7 @@ What they count is in `quotas` and `caps`. Both bind only what is asked for from
 what is used stops nothing, and grants nothing more until use has fallen.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -73,16 +74,19 @@ def _write_caps(cell: Cell, command: SetCaps, *, stamp: Stamp) -> None:
     cap.touch(revision=stamp.revision, floor=stamp.floor)
 
 
-def find_quota_refusal(cell: Cell, spec: JobSpec, *, job_row: int | None, stamp: Stamp, seen: int) -> Verdict | None:
+def find_quota_refusal(
+    cell: Cell, spec: JobSpec, *, job_rows: Sequence[int] = (), stamp: Stamp, seen: int
+) -> Verdict | None:
     """Return the refusal of a spec that takes its owner above a quota, or None. Pure.
 
-    What the job of that name in ``job_row`` counts already is given back first, if it is of the same owner and band.
+    What the jobs in ``job_rows`` count already, in whose place it comes, is given back first, if they are of the same
+    owner and band. A template asks for nothing.
     """
     quota = cell.quotas.find(spec.owner, spec.band)
-    if quota is None:
+    if quota is None or spec.template_kind:
         return None
     more = amounts_of(spec, count_asked(cell, spec))
-    if job_row is not None:
+    for job_row in job_rows:
         old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
         if (old.owner, old.band) == (spec.owner, spec.band):
             more = [asked - had * share for asked, had in zip(more, old.resources, strict=True)]

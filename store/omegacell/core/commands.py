@@ -15,6 +15,7 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
 from omegacell.core.quick import quick
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 
 
@@ -200,6 +201,7 @@ Command: TypeAlias = (
     | StopJob
     | ForgetJob
     | ReleaseTasks
+    | SpawnJob
     | HoldTasks
     | GrowSystemJob
     | SetQuota

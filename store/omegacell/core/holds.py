@@ -54,6 +54,24 @@ def find_unmet(cell: Cell, spec: JobSpec) -> tuple[Dependency, ...]:
     return tuple(each for each in spec.after if not is_met(cell, each)) if spec.after else ()
 
 
+def is_held(cell: Cell, spec: JobSpec) -> bool:
+    """Tell whether anything holds the tasks of a job of this spec now; a template's are held for ever."""
+    return bool(spec.template_kind or find_unmet(cell, spec))
+
+
+def find_all_awaited(cell: Cell, spec: JobSpec) -> tuple[str, ...]:
+    """Return the names of all jobs that a job of this spec waits for, by whatever way. Cost: O(their dependencies)."""
+    names = dict.fromkeys([each.job for each in spec.after])
+    waits = list(names)
+    while waits:
+        row = find_predecessor(cell, Dependency(job=waits.pop()))
+        for each in () if row is None else cell.jobs.spec_of(row).after:
+            if each.job not in names:
+                names[each.job] = None
+                waits.append(each.job)
+    return tuple(names)
+
+
 def find_awaited(cell: Cell, job_row: int) -> tuple[Dependency, ...]:
     """Return for which other jobs the held tasks of a job still wait. Cost: O(1) for most, at most O(its tasks)."""
     spec = cell.jobs.spec_of(job_row)

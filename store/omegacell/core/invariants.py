@@ -18,6 +18,7 @@ def check(cell: Cell) -> None:
     """Raise `InvariantError` at the first thing that does not hold. Pure; cost: O(cell), in plain Python."""
     _check_extents(cell)
     _check_jobs(cell)
+    _check_templates(cell)
     _check_tasks(cell)
     _check_machines(cell)
     _check_ports(cell)
@@ -68,6 +69,28 @@ def _check_jobs(cell: Cell) -> None:
         for index in range(spec.count, extent):
             is_waiting = arena.state[offset + index] in (TaskState.PENDING, TaskState.HELD)
             _require(not is_waiting, f"job {job} waits for unwanted task {index}")
+
+
+def _check_templates(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    templates = {int(jobs.id[row]) for row in range(jobs.count) if jobs.id[row] and jobs.template[row]}
+    instants: set[tuple[int, int]] = set()
+    for row in range(jobs.count):
+        if not jobs.id[row]:
+            continue
+        spec, job, parent = jobs.spec_of(row), int(jobs.id[row]), int(jobs.parent[row])
+        kind = 1 if spec.schedule is not None else 2 if spec.parameters is not None else 0
+        _require(jobs.template[row] == kind, f"job {job} is marked as template of kind {jobs.template[row]}")
+        offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
+        states = {int(state) for state in arena.state[offset : offset + extent]}
+        resting = {int(TaskState.HELD), int(TaskState.STOPPED)}
+        _require(not kind or states <= resting, f"template {job} has tasks that are neither held nor stopped")
+        _require(parent < jobs.next_id, f"job {job} is a child of job {parent}, which was never there")
+        _require(not (kind and parent), f"template {job} is a child of {parent}")
+        instant = (parent, int(jobs.instant_us[row]))
+        if parent in templates and instant[1]:
+            _require(instant not in instants, f"two children of template {parent} were made for {instant[1]}")
+            instants.add(instant)
 
 
 def _check_tasks(cell: Cell) -> None:
@@ -191,7 +214,7 @@ def _check_quotas(cell: Cell) -> None:
         expected = [0] * RESOURCE_COUNT
         for row in range(jobs.count):
             spec = jobs.specs[row]
-            if spec is None or jobs.stopping[row] or (spec.owner, spec.band) != (owner, band):
+            if spec is None or jobs.stopping[row] or jobs.template[row] or (spec.owner, spec.band) != (owner, band):
                 continue
             offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
             states = arena.state[offset : offset + extent].tolist()

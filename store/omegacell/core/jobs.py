@@ -13,6 +13,7 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
+from omegacell.core.templates import Parameters, Schedule, TemplateKind
 from omegacell.core.units import Band
 
 
@@ -169,6 +170,8 @@ class JobSpec:
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
         after: the jobs that its tasks wait for, names in ascending order, each once.
+        schedule: when children of it are made; it is a template then, and its own tasks never run.
+        parameters: what those who dispatch it may say; likewise.
     """
 
     name: str
@@ -192,6 +195,15 @@ class JobSpec:
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
     after: tuple[Dependency, ...] = ()
+    schedule: Schedule | None = None
+    parameters: Parameters | None = None
+
+    @property
+    def template_kind(self) -> TemplateKind:
+        """What it is a template for."""
+        if self.schedule is not None:
+            return TemplateKind.SCHEDULED
+        return TemplateKind.NONE if self.parameters is None else TemplateKind.PARAMETERISED
 
     @property
     def is_gang(self) -> bool:

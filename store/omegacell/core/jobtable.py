@@ -27,6 +27,12 @@ class JobTable(Table):
         stopping: 1 when it was asked to stop, uint8.
         created_at, changed_at, changed_before: revisions, int64 (see `MachineTable`).
         submitted_at_us, first_decided_at_us: wall stamps, int64, the latter 0 until a scheduler tried.
+        template: value of `TemplateKind`, uint8.
+        parent: id of the template of which it was made, int64, 0 for none; it may have left the cell.
+        instant_us: wall stamp, int64: of a child the instant that it was made for, 0 for none; of a scheduled template
+            the last one that is over, whatever became of it.
+        made_count, skipped_count, missed_count: of a template, int64: children made, instants without one because
+            another was not at rest, and instants that nobody proposed in time.
         ended_elapsed: elapsed when its last task came to rest, int64, -1 while any is not at rest.
         specs: by row, None in a free row. why: by row, the last `Unplaced`, None when nothing is known.
     """
@@ -47,6 +53,12 @@ class JobTable(Table):
         "changed_before": Column(np.int64),
         "submitted_at_us": Column(np.int64),
         "first_decided_at_us": Column(np.int64),
+        "template": Column(np.uint8),
+        "parent": Column(np.int64),
+        "instant_us": Column(np.int64),
+        "made_count": Column(np.int64),
+        "skipped_count": Column(np.int64),
+        "missed_count": Column(np.int64),
         "ended_elapsed": Column(np.int64, fresh=-1),
     }
     id: NDArray[np.int64]
@@ -64,6 +76,12 @@ class JobTable(Table):
     changed_before: NDArray[np.int64]
     submitted_at_us: NDArray[np.int64]
     first_decided_at_us: NDArray[np.int64]
+    template: NDArray[np.uint8]
+    parent: NDArray[np.int64]
+    instant_us: NDArray[np.int64]
+    made_count: NDArray[np.int64]
+    skipped_count: NDArray[np.int64]
+    missed_count: NDArray[np.int64]
     ended_elapsed: NDArray[np.int64]
 
     def __init__(self) -> None:
@@ -122,6 +140,7 @@ class JobTable(Table):
         self.band[row] = spec.band
         self.kind[row] = spec.kind
         self.max_restarts[row] = spec.max_restarts
+        self.template[row] = spec.template_kind
         self.count_wanted[row] = spec.count
         self.specs[row] = spec
         self.why[row] = None

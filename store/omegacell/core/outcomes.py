@@ -48,48 +48,50 @@ class Reason(IntEnum):
     NOT_DUE = 8
     STALE_TICK = 9
     UNKNOWN_JOB = 10
-    JOB_EXISTS = 11
-    JOB_STOPPING = 12
-    JOB_ACTIVE = 13
-    UNKNOWN_MACHINE = 14
-    STALE_EPOCH = 15
-    MACHINE_ELSEWHERE = 16
-    MACHINE_HEARD = 17
-    TOO_MANY_LOST = 18
-    LIMIT = 19
-    QUOTA_EXCEEDED = 20
-    DEPENDENCY_CYCLE = 21
+    NOT_A_TEMPLATE = 11
+    JOB_EXISTS = 12
+    JOB_STOPPING = 13
+    ALREADY_SPAWNED = 14
+    JOB_ACTIVE = 15
+    UNKNOWN_MACHINE = 16
+    STALE_EPOCH = 17
+    MACHINE_ELSEWHERE = 18
+    MACHINE_HEARD = 19
+    TOO_MANY_LOST = 20
+    LIMIT = 21
+    QUOTA_EXCEEDED = 22
+    DEPENDENCY_CYCLE = 23
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 22
-    NOT_ITS_MACHINE = 23
-    TASK_NOT_PENDING = 24
-    TASK_NOT_HELD = 25
-    STILL_HELD = 26
-    NOTHING_HOLDS = 27
-    STALE_ATTEMPT = 28
-    NOT_DRAINING = 29
-    JOB_DISRUPTED = 30
-    CLAIMED_TWICE = 31
-    CAP_EXCEEDED = 32
-    MACHINE_CHANGED = 33
-    MACHINE_NOT_UP = 34
-    DRIVER_MISSING = 35
-    MACHINE_CORDONED = 36
-    CONSTRAINT = 37
-    TAINTED = 38
-    NEIGHBOUR = 39
-    TOO_MANY_ON_MACHINE = 40
-    SPREAD_SKEWED = 41
-    DEVICE_MISSING = 42
-    PORT_IN_RANGE = 43
-    PORT_TAKEN = 44
-    PORTS_EXHAUSTED = 45
-    DEVICES_EXHAUSTED = 46
-    RESOURCES = 47
-    GANG_INCOMPLETE = 48
-    GANG_PARTNER = 49
+    UNKNOWN_TASK = 24
+    NOT_ITS_MACHINE = 25
+    TASK_NOT_PENDING = 26
+    TASK_NOT_HELD = 27
+    STILL_HELD = 28
+    NOTHING_HOLDS = 29
+    STALE_ATTEMPT = 30
+    NOT_DRAINING = 31
+    JOB_DISRUPTED = 32
+    CLAIMED_TWICE = 33
+    CAP_EXCEEDED = 34
+    MACHINE_CHANGED = 35
+    MACHINE_NOT_UP = 36
+    DRIVER_MISSING = 37
+    MACHINE_CORDONED = 38
+    CONSTRAINT = 39
+    TAINTED = 40
+    NEIGHBOUR = 41
+    TOO_MANY_ON_MACHINE = 42
+    SPREAD_SKEWED = 43
+    DEVICE_MISSING = 44
+    PORT_IN_RANGE = 45
+    PORT_TAKEN = 46
+    PORTS_EXHAUSTED = 47
+    DEVICES_EXHAUSTED = 48
+    RESOURCES = 49
+    GANG_INCOMPLETE = 50
+    GANG_PARTNER = 51
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 50
+    PLUGIN_FAILED = 52
 
 
 REASON_COUNT = len(Reason)
@@ -122,6 +124,17 @@ class Change(IntEnum):
     REPLACED = 4
     ADJUSTED = 5
     """Nothing that concerns its tasks: its ``max_unavailable``."""
+
+
+class Spawning(IntEnum):
+    """What a granted `SpawnJob` did."""
+
+    NONE = 0
+    MADE = 1
+    SKIPPED = 2
+    """No child was made: another one is not at rest, and the schedule does not let them overlap."""
+    EXISTED = 3
+    """The template has a child of that name already."""
 
 
 @quick
@@ -170,8 +183,9 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0.
+        detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
+            a quota lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

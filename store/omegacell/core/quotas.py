@@ -95,9 +95,10 @@ class QuotaTable:
 def count_share(jobs: JobTable, row: int) -> int:
     """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop.
 
-    Of a system job the held ones do not count: their machines do not match.
+    Of a system job the held ones do not count: their machines do not match. A template counts with none: its children
+    do.
     """
-    if not jobs.is_active(row) or jobs.stopping[row]:
+    if jobs.template[row] or jobs.stopping[row] or not jobs.is_active(row):
         return 0
     held = int(jobs.counts[row, TaskState.HELD]) if jobs.kind[row] == _SYSTEM else 0
     return int(jobs.count_wanted[row]) - held

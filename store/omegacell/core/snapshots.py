@@ -30,6 +30,7 @@ from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
 from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
+from omegacell.core.snapshots_templates import read_parameters, read_schedule
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
 
 MAGIC = b"omegasn1"
@@ -240,6 +241,8 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row[at("gang")] = None if spec.gang is None else [spec.gang.size, spec.gang.least]
     row[at("payload")] = spec.payload.hex()
     row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
+    row[at("schedule")] = None if spec.schedule is None else asdict(spec.schedule)
+    row[at("parameters")] = None if spec.parameters is None else asdict(spec.parameters)
     row[at("after")] = [[each.job, each.condition] for each in spec.after]
     row[at("devices")] = [[request.name, request.count, request.where] for request in spec.devices]
     return row
@@ -262,6 +265,8 @@ def _read_spec(row: list[Any]) -> JobSpec:
         for name, count, where in values["devices"]
     )
     values["after"] = tuple(Dependency(job=job, condition=Condition(met)) for job, met in values["after"])
+    values["schedule"] = read_schedule(values["schedule"])
+    values["parameters"] = read_parameters(values["parameters"])
     return JobSpec(**values)
 
 

@@ -28,7 +28,7 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
@@ -44,11 +44,10 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import REASON_COUNT
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
-    MAX_ATTRIBUTES,
-    MAX_DEVICES_PER_MACHINE,
     MAX_DEVICES_PER_TASK,
     MAX_DIMENSIONS,
     MAX_MACHINES,
@@ -62,7 +61,15 @@ from omegacell.core.units import (
     UNLIMITED,
     Band,
 )
-from omegacell.core.validate_placement import check_placement, check_taints
+from omegacell.core.validate_machines import (
+    check_eligibility,
+    check_inventory,
+    check_registration,
+    check_set_taints,
+    check_tick,
+)
+from omegacell.core.validate_placement import check_placement
+from omegacell.core.validate_templates import check_spawn, check_template
 from omegacell.core.validate_values import (
     check_after,
     check_ascending,
@@ -161,11 +168,6 @@ def _check_job(command: StopJob | ForgetJob | GrowSystemJob) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_set_taints(command: SetTaints) -> None:
-    check_ascending("machines", command.machines)
-    check_taints(command.add, command.remove)
-
-
 def _check_open(command: OpenSession) -> None:
     check_name("author", command.author)
     if command.scheduler:
@@ -208,6 +210,8 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.schedule is not None or spec.parameters is not None:
+        check_template(spec)
     if spec.kind is Kind.SYSTEM:
         check_system(spec)
 
@@ -239,39 +243,6 @@ def _check_ports(spec: JobSpec) -> None:
     numbers = [port.number for port in spec.ports if port.number]
     if len(set(numbers)) != len(numbers) or len({port.name for port in spec.ports}) != len(spec.ports):
         raise MalformedError("a port stands twice in one task")
-
-
-def _check_machine(command: RegisterMachine) -> None:
-    check_name("machine", command.name)
-    check_text("boot_id", command.boot_id)
-    check_vector("capacity", command.capacity)
-    if len(command.drivers) > MAX_ATTRIBUTES or len(set(command.drivers)) != len(command.drivers):
-        raise MalformedError("drivers stand twice or are too many")
-    for driver in command.drivers:
-        check_name("driver", driver)
-    check_attributes(command.attributes)
-    check_range("port_first", command.port_first, 0, 65_535)
-    check_range("port_last", command.port_last, -1, 65_535)
-    check_devices(command.devices, limit=MAX_DEVICES_PER_MACHINE)
-    for offer in command.devices:
-        check_attributes(offer.attributes)
-
-
-def _check_eligibility(command: SetEligibility) -> None:
-    check_ascending("machines", command.machines)
-    check_range("deadline_us", command.deadline_us, NO_DEADLINE, MAX_QUANTITY)
-    if command.deadline_us != NO_DEADLINE and command.eligibility is not Eligibility.DRAINING:
-        raise MalformedError(f"a deadline for machines that are to be {command.eligibility.name}; only a drain has one")
-
-
-def _check_inventory(command: Inventory) -> None:
-    check_range("machine", command.machine, 0, MAX_MACHINES - 1)
-    check_range("epoch", command.epoch, 1, _MAX_EPOCH)
-    check_equal(command.jobs, command.indices, command.attempts)
-    if len(command.jobs):
-        check_rows("jobs", command.jobs, _MAX_ID)
-        check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-        check_rows("attempts", command.attempts, _MAX_EPOCH)
 
 
 def _check_report(command: Report) -> None:
@@ -331,15 +302,6 @@ def _check_unplaced(command: Unplaced) -> None:
         check_range("machine_count", lack.machine_count, 0, MAX_MACHINES)
 
 
-def _check_tick(command: Tick) -> None:
-    check_range("after", command.after, 0, _MAX_ID)
-    check_range("dt_us", command.dt_us, 0, MAX_QUANTITY)
-    check_equal(command.gained, command.gained_epochs)
-    for column in (command.gained, command.lost_contact):
-        if len(column):
-            check_rows("machine", column, MAX_MACHINES)
-
-
 def _check_genesis(command: Genesis) -> None:
     check_name("cell", command.cell)
     _check_incarnation(command.incarnation)
@@ -379,17 +341,18 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
+    SpawnJob: check_spawn,
     ReleaseTasks: _check_holds,
     HoldTasks: _check_holds,
     GrowSystemJob: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
-    RegisterMachine: _check_machine,
-    Inventory: _check_inventory,
+    RegisterMachine: check_registration,
+    Inventory: check_inventory,
     LoseMachines: lambda command: check_ascending("machines", command.machines),
-    SetTaints: _check_set_taints,
-    SetEligibility: _check_eligibility,
-    Tick: _check_tick,
+    SetTaints: check_set_taints,
+    SetEligibility: check_eligibility,
+    Tick: check_tick,
     OpenSession: _check_open,
     ExpireSession: lambda command: check_range("session", command.session, 1, _MAX_ID),
     Genesis: _check_genesis,

@@ -13,6 +13,7 @@ from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
     INT32,
@@ -38,6 +39,7 @@ from omegacell.store.codec_machines import (
     write_set_eligibility,
 )
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
+from omegacell.store.codec_templates import read_spawn, write_spawn
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
@@ -300,6 +302,7 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
     ReleaseTasks: write_release,
+    SpawnJob: write_spawn,
     HoldTasks: write_hold,
     GrowSystemJob: write_grow,
     core.Place: _write_place,
@@ -329,6 +332,7 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
     "release_tasks": read_release,
+    "spawn_job": read_spawn,
     "hold_tasks": read_hold,
     "grow_system_job": read_grow,
     "place": _read_place,

@@ -7,6 +7,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
 from omegacell.store.codec_placement import read_placement, write_placement
+from omegacell.store.codec_templates import read_parameters, read_schedule, write_parameters, write_schedule
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
@@ -43,6 +44,10 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.is_health_checked = spec.is_health_checked
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
+    if spec.schedule is not None:
+        write_schedule(message.schedule, spec.schedule)
+    if spec.parameters is not None:
+        write_parameters(message.parameters, spec.parameters)
     if spec.gang is not None:
         message.gang.SetInParent()
         message.gang.size, message.gang.least = spec.gang.size, spec.gang.least
@@ -76,6 +81,8 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
+        schedule=read_schedule(message.schedule) if message.HasField("schedule") else None,
+        parameters=read_parameters(message.parameters) if message.HasField("parameters") else None,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 

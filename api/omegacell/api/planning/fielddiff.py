@@ -14,6 +14,7 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
+from omegacell.core.templates import Parameters, Schedule
 from omegacell.core.units import RESOURCE_NAMES
 
 TEXT_LENGTH: Final = 200
@@ -109,6 +110,21 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _schedule(_: str, value: Schedule | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "schedule.cron", value.cron
+        yield "schedule.time_zone", value.time_zone
+        yield "schedule.overlap", _text(value.overlap)
+        yield "schedule.catch_up", _text(value.catch_up)
+
+
+def _parameters(_: str, value: Parameters | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "parameters.required", ", ".join(value.required) or "none"
+        yield "parameters.optional", ", ".join(value.optional) or "none"
+        yield "parameters.payload", _text(value.input)
+
+
 def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
     for each in value:
         yield f"after.{each.job}", each.condition.name.lower()
@@ -138,6 +154,8 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "payload": _nothing,
+    "schedule": _schedule,
+    "parameters": _parameters,
     "after": _after,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""

@@ -47,6 +47,24 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_STOPPED: _ClassVar[JobState]
 
+class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERLAP_ALLOW: _ClassVar[Overlap]
+    OVERLAP_SKIP: _ClassVar[Overlap]
+    OVERLAP_REPLACE: _ClassVar[Overlap]
+
+class CatchUp(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CATCH_UP_NONE: _ClassVar[CatchUp]
+    CATCH_UP_LAST: _ClassVar[CatchUp]
+    CATCH_UP_ALL: _ClassVar[CatchUp]
+
+class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INPUT_RULE_FORBIDDEN: _ClassVar[InputRule]
+    INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
+    INPUT_RULE_REQUIRED: _ClassVar[InputRule]
+
 class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CONDITION_SUCCEEDED: _ClassVar[Condition]
@@ -130,6 +148,15 @@ JOB_STATE_HELD: JobState
 JOB_STATE_SUCCEEDED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_STOPPED: JobState
+OVERLAP_ALLOW: Overlap
+OVERLAP_SKIP: Overlap
+OVERLAP_REPLACE: Overlap
+CATCH_UP_NONE: CatchUp
+CATCH_UP_LAST: CatchUp
+CATCH_UP_ALL: CatchUp
+INPUT_RULE_FORBIDDEN: InputRule
+INPUT_RULE_OPTIONAL: InputRule
+INPUT_RULE_REQUIRED: InputRule
 CONDITION_SUCCEEDED: Condition
 CONDITION_ENDED: Condition
 CONDITION_AVAILABLE: Condition
@@ -260,6 +287,28 @@ class Affinity(_message.Message):
     weight: int
     def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
+class Schedule(_message.Message):
+    __slots__ = ("cron", "time_zone", "overlap", "catch_up")
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    CATCH_UP_FIELD_NUMBER: _ClassVar[int]
+    cron: str
+    time_zone: str
+    overlap: Overlap
+    catch_up: CatchUp
+    def __init__(self, cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ...) -> None: ...
+
+class Parameters(_message.Message):
+    __slots__ = ("required", "optional", "input")
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    required: _containers.RepeatedScalarFieldContainer[str]
+    optional: _containers.RepeatedScalarFieldContainer[str]
+    input: InputRule
+    def __init__(self, required: _Optional[_Iterable[str]] = ..., optional: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[InputRule, str]] = ...) -> None: ...
+
 class Gang(_message.Message):
     __slots__ = ("size", "least")
     SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -269,7 +318,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "after", "gang")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +338,8 @@ class JobSpec(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -310,9 +361,11 @@ class JobSpec(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
     max_unavailable: int
     is_health_checked: bool
+    schedule: Schedule
+    parameters: Parameters
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
 
 class Dependency(_message.Message):
     __slots__ = ("job", "condition")
@@ -372,22 +425,61 @@ class SubmitJobsResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[SubmitResult]
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., results: _Optional[_Iterable[_Union[SubmitResult, _Mapping]]] = ...) -> None: ...
 
-class StopJobRequest(_message.Message):
-    __slots__ = ("name",)
+class DispatchJobRequest(_message.Message):
+    __slots__ = ("job", "parameters", "payload", "name", "token", "is_trigger")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    IS_TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    parameters: _containers.ScalarMap[str, str]
+    payload: bytes
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    token: str
+    is_trigger: bool
+    def __init__(self, job: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., payload: _Optional[bytes] = ..., name: _Optional[str] = ..., token: _Optional[str] = ..., is_trigger: _Optional[bool] = ...) -> None: ...
 
-class StopJobResponse(_message.Message):
-    __slots__ = ("at", "job_id")
+class DispatchJobResponse(_message.Message):
+    __slots__ = ("at", "job_id", "name", "existed")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
     at: At
     job_id: int
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ...) -> None: ...
+    name: str
+    existed: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., name: _Optional[str] = ..., existed: _Optional[bool] = ...) -> None: ...
+
+class StopJobRequest(_message.Message):
+    __slots__ = ("name", "with_children")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WITH_CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    with_children: bool
+    def __init__(self, name: _Optional[str] = ..., with_children: _Optional[bool] = ...) -> None: ...
+
+class StopJobResponse(_message.Message):
+    __slots__ = ("at", "job_id", "children")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job_id: int
+    children: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "held")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -398,6 +490,9 @@ class Job(_message.Message):
     FIRST_DECIDED_AT_US_FIELD_NUMBER: _ClassVar[int]
     IS_CURRENT_FIELD_NUMBER: _ClassVar[int]
     STOPPING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    INSTANT_US_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     spec: JobSpec
@@ -409,8 +504,35 @@ class Job(_message.Message):
     first_decided_at_us: int
     is_current: bool
     stopping_count: int
+    parent_id: int
+    parent: str
+    instant_us: int
     held: HeldReason
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+
+class TemplateStatus(_message.Message):
+    __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
+    NEXT_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_US_FIELD_NUMBER: _ClassVar[int]
+    MADE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DUE_US_FIELD_NUMBER: _ClassVar[int]
+    HINDRANCE_FIELD_NUMBER: _ClassVar[int]
+    CHILD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_CHILD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    next_us: _containers.RepeatedScalarFieldContainer[int]
+    last_us: int
+    made_count: int
+    skipped_count: int
+    missed_count: int
+    due_us: int
+    hindrance: str
+    child_count: int
+    active_child_count: int
+    children: _containers.RepeatedCompositeFieldContainer[Job]
+    def __init__(self, next_us: _Optional[_Iterable[int]] = ..., last_us: _Optional[int] = ..., made_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., missed_count: _Optional[int] = ..., due_us: _Optional[int] = ..., hindrance: _Optional[str] = ..., child_count: _Optional[int] = ..., active_child_count: _Optional[int] = ..., children: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
 
 class JobWait(_message.Message):
     __slots__ = ("job", "job_id", "condition", "done_count", "wanted_count", "is_stuck", "summary")
@@ -571,7 +693,7 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
-    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices")
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "template")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -580,6 +702,7 @@ class GetJobResponse(_message.Message):
     PORTS_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: Job
     pending: PendingReason
@@ -588,7 +711,8 @@ class GetJobResponse(_message.Message):
     ports: _containers.RepeatedCompositeFieldContainer[TaskPorts]
     messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevices]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ...) -> None: ...
+    template: TemplateStatus
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("stale", "name_prefix", "active_only")

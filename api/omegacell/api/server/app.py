@@ -34,8 +34,10 @@ from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
 from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.service import CellService
+from omegacell.api.server.templates import TemplateCalls, run_schedules
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
+from omegacell.controllers.schedules import Schedules
 from omegacell.core.commands import OpenSession, Reincarnate
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec
@@ -142,10 +144,12 @@ async def serve(
         overview = OverviewCalls(host, lambda: keeper.waiting_for_operator)
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
-        jobs = JobCalls(host, admission, hub, desk.text_of)
+        schedules = Schedules()
+        jobs = JobCalls(host, admission, hub, desk.text_of, TemplateCalls(host, admission, schedules))
         planning = PlanningCalls(host, admission, overview)
         service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
+        running.append(group.create_task(run_schedules(host, schedules)))
         running.append(group.create_task(run_releases(host)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))

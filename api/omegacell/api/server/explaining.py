@@ -19,7 +19,7 @@ from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.hold_words import view_held
+from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
@@ -289,7 +289,7 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     if state is TaskState.PENDING:
         return _summarise_pending(answer, question)
     if state is TaskState.HELD:
-        return _word_own_machine(question) or answer.held.summary
+        return word_template(question.spec) or _word_own_machine(question) or answer.held.summary
     if question.task is None:
         held = sum(answer.counts[each] for each in ON_MACHINE)
         machine_count = len(count_by_machine(question.cell, question.row))

@@ -16,6 +16,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.holds import find_awaited, find_cycle, find_predecessor
 from omegacell.core.jobs import JobSpec, Kind, TaskState
+from omegacell.core.templates import TemplateKind
 
 WAITS_TOLD: Final = 3
 """Jobs that one sentence names; the others are counted."""
@@ -29,12 +30,12 @@ _DONE: Final = {
 
 
 def view_held(cell: Cell, row: int) -> pb.HeldReason | None:
-    """Return what the held tasks of a job wait for, None when it has none; what is stuck comes first.
+    """Return what the held tasks of a job wait for, None when it has none or is a template; what is stuck comes first.
 
     Cost: O(jobs waited for), and O(its tasks) for one that is to be available.
     """
     count = int(cell.jobs.counts[row, TaskState.HELD])
-    if not count:
+    if not count or cell.jobs.template[row]:
         return None
     mismatches = view_mismatches(cell, row)
     if mismatches is not None:
@@ -46,6 +47,17 @@ def view_held(cell: Cell, row: int) -> pb.HeldReason | None:
         told.append(f"for {len(waits) - WAITS_TOLD} more")
     summary = f"waits {'; and '.join(told)}" if told else "goes on in a moment: what it waited for has happened"
     return pb.HeldReason(summary=summary, task_count=count, waits=waits, is_stuck=any(each.is_stuck for each in waits))
+
+
+def word_template(spec: JobSpec) -> str:
+    """Return that a template does not run itself, and how it is run; nothing for a job that is none."""
+    match spec.template_kind:
+        case TemplateKind.SCHEDULED:
+            return f"it never runs itself: its schedule makes runs of it: `omega job status {spec.name}`"
+        case TemplateKind.PARAMETERISED:
+            return f"it never runs itself: runs are made of it by `omega job dispatch {spec.name}`"
+        case TemplateKind.NONE:
+            return ""
 
 
 def word_cycle(cell: Cell, spec: JobSpec) -> str:
@@ -76,6 +88,8 @@ def _word_state(cell: Cell, row: int, wait: pb.JobWait, condition: Condition) ->
     if wait.is_stuck and state.is_ended:
         ended = {JobState.FAILED: "failed", JobState.STOPPED: "was stopped"}.get(state, "ended")
         return f", which {ended}: {_ADVICE}"
+    if wait.is_stuck and cell.jobs.template[row]:
+        return ", which never runs itself: name one of its runs instead, or stop this job"
     if wait.is_stuck:
         failed = int(cell.jobs.counts[row, TaskState.FAILED])
         return f", of which {failed} of {wait.wanted_count} tasks failed: {_ADVICE}"
@@ -96,6 +110,8 @@ def _count_done(cell: Cell, row: int, condition: Condition) -> int:
 def _is_stuck(cell: Cell, row: int, condition: Condition) -> bool:
     """Tell whether a job has come, or will come, to its end without what is waited for."""
     jobs = cell.jobs
+    if jobs.template[row] and not jobs.stopping[row]:
+        return True
     active, ended = jobs.counts[row, : TaskState.SUCCEEDED].sum(), jobs.counts[row, TaskState.SUCCEEDED :].sum()
     match condition:
         case Condition.SUCCEEDED:

@@ -55,6 +55,10 @@ def view_job(cell: Cell, row: int) -> pb.Job:
         first_decided_at_us=int(jobs.first_decided_at_us[row]),
         is_current=jobs.by_name(spec.name) == job_id,
     )
+    parent = int(jobs.parent[row])
+    if parent:
+        message.parent_id, message.parent = parent, name_of_job(cell, JobId(parent))
+        message.instant_us = int(jobs.instant_us[row])
     message.spec.count = int(jobs.count_wanted[row])
     held = view_held(cell, row) if counts[TaskState.HELD] else None
     if held is not None:

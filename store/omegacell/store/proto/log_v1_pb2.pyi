@@ -72,6 +72,24 @@ class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONDITION_ENDED: _ClassVar[Condition]
     CONDITION_AVAILABLE: _ClassVar[Condition]
 
+class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERLAP_ALLOW: _ClassVar[Overlap]
+    OVERLAP_SKIP: _ClassVar[Overlap]
+    OVERLAP_REPLACE: _ClassVar[Overlap]
+
+class CatchUp(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CATCH_UP_NONE: _ClassVar[CatchUp]
+    CATCH_UP_LAST: _ClassVar[CatchUp]
+    CATCH_UP_ALL: _ClassVar[CatchUp]
+
+class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INPUT_RULE_FORBIDDEN: _ClassVar[InputRule]
+    INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
+    INPUT_RULE_REQUIRED: _ClassVar[InputRule]
+
 class EvictCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVICT_CAUSE_OPERATOR: _ClassVar[EvictCause]
@@ -137,6 +155,15 @@ EFFECT_PREFER_NOT: Effect
 CONDITION_SUCCEEDED: Condition
 CONDITION_ENDED: Condition
 CONDITION_AVAILABLE: Condition
+OVERLAP_ALLOW: Overlap
+OVERLAP_SKIP: Overlap
+OVERLAP_REPLACE: Overlap
+CATCH_UP_NONE: CatchUp
+CATCH_UP_LAST: CatchUp
+CATCH_UP_ALL: CatchUp
+INPUT_RULE_FORBIDDEN: InputRule
+INPUT_RULE_OPTIONAL: InputRule
+INPUT_RULE_REQUIRED: InputRule
 EVICT_CAUSE_OPERATOR: EvictCause
 EVICT_CAUSE_UNHEALTHY: EvictCause
 EVICT_CAUSE_DRAIN: EvictCause
@@ -183,7 +210,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "hold_tasks", "grow_system_job")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "spawn_job", "hold_tasks", "grow_system_job")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +234,7 @@ class Command(_message.Message):
     SET_QUOTA_FIELD_NUMBER: _ClassVar[int]
     SET_CAPS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    SPAWN_JOB_FIELD_NUMBER: _ClassVar[int]
     HOLD_TASKS_FIELD_NUMBER: _ClassVar[int]
     GROW_SYSTEM_JOB_FIELD_NUMBER: _ClassVar[int]
     place: Place
@@ -232,9 +260,10 @@ class Command(_message.Message):
     set_quota: SetQuota
     set_caps: SetCaps
     release_tasks: ReleaseTasks
+    spawn_job: SpawnJob
     hold_tasks: HoldTasks
     grow_system_job: GrowSystemJob
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., spawn_job: _Optional[_Union[SpawnJob, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -408,6 +437,28 @@ class Dependency(_message.Message):
     condition: Condition
     def __init__(self, job: _Optional[str] = ..., condition: _Optional[_Union[Condition, str]] = ...) -> None: ...
 
+class Schedule(_message.Message):
+    __slots__ = ("cron", "time_zone", "overlap", "catch_up")
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    CATCH_UP_FIELD_NUMBER: _ClassVar[int]
+    cron: str
+    time_zone: str
+    overlap: Overlap
+    catch_up: CatchUp
+    def __init__(self, cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ...) -> None: ...
+
+class Parameters(_message.Message):
+    __slots__ = ("required", "optional", "input")
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    required: _containers.RepeatedScalarFieldContainer[str]
+    optional: _containers.RepeatedScalarFieldContainer[str]
+    input: InputRule
+    def __init__(self, required: _Optional[_Iterable[str]] = ..., optional: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[InputRule, str]] = ...) -> None: ...
+
 class Gang(_message.Message):
     __slots__ = ("size", "least")
     SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -417,7 +468,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "after", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "after", "parameters", "gang")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -437,7 +488,9 @@ class JobSpec(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
@@ -458,9 +511,11 @@ class JobSpec(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
     max_unavailable: int
     is_health_checked: bool
+    schedule: Schedule
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    parameters: Parameters
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -483,6 +538,22 @@ class ForgetJob(_message.Message):
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: int
     def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class SpawnJob(_message.Message):
+    __slots__ = ("template", "name", "instant_us", "submitted_at_us", "payload", "missed_count")
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INSTANT_US_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    template: int
+    name: str
+    instant_us: int
+    submitted_at_us: int
+    payload: bytes
+    missed_count: int
+    def __init__(self, template: _Optional[int] = ..., name: _Optional[str] = ..., instant_us: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., payload: _Optional[bytes] = ..., missed_count: _Optional[int] = ...) -> None: ...
 
 class ReleaseTasks(_message.Message):
     __slots__ = ("job", "indices")

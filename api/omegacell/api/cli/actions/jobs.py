@@ -4,12 +4,21 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+from omegacell.api.cli.actions.families import (
+    children_table,
+    group,
+    kind_word,
+    parent_rows,
+    state_word,
+    status_rows,
+    template_rows,
+)
 from omegacell.api.cli.actions.placement import placement_rows
 from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, warn, write
-from omegacell.api.records import Attempt, ExitNote, Health, HeldReason, Job, JobDetail, Task
+from omegacell.api.records import Attempt, ExitNote, Health, HeldReason, Job, JobDetail, JobState, Task
 from omegacell.api.spec_gang import describe_gang
 from omegacell.core.dependencies import Dependency
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
@@ -39,21 +48,22 @@ def list_jobs(form: Format, *, cell: str | None) -> None:
     """Print the jobs, newest first."""
     with open_client(cell) as client:
         found = client.jobs()
-    jobs = sorted(found.jobs, key=lambda job: -job.job_id)
+    grouped = group(found.jobs)
+    jobs = [job for job, _ in grouped]
     any_held = any(job.held is not None for job in jobs)
     rows = [
         (
             str(job.job_id),
-            job.name if job.is_current else f"{job.name} (replaced)",
-            job.spec.kind.name.lower(),
-            job.state.name.lower(),
+            "  " * is_under + (job.name if job.is_current else f"{job.name} (replaced)"),
+            kind_word(job),
+            state_word(job),
             str(job.spec.count),
             *(str(count) for count in _counts(job)),
             job.spec.scheduler,
             ago(job.submitted_at_us),
             *([job.held.summary if job.held is not None else ""] if any_held else []),
         )
-        for job in jobs
+        for job, is_under in grouped
     ]
     counts = ("TASKS", "PENDING", "RUNNING", "STOPPING", "DONE", "FAILED")
     columns = ("ID", "JOB", "KIND", "STATE", *counts, "SCHEDULER", "AGE", *(["HELD"] if any_held else []))
@@ -78,8 +88,12 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
         "pending": _pending_facts(detail),
         "task_count": task_count,
         "tasks": [plain(task) for task in shown] if form is not Format.TABLE else [],
+        "template": None if detail.template is None else plain(detail.template),
     }
-    tables = [_head(detail.job), _attempts(shown, task_count)]
+    is_standing = detail.template is not None and detail.job.state is JobState.HELD
+    tables = [_head(detail)] if is_standing else [_head(detail), _attempts(shown, task_count)]
+    if detail.template is not None:
+        tables.append(children_table(detail.template))
     if detail.pending is not None:
         tables.insert(1, _pending(detail))
     if detail.job.held is not None:
@@ -98,15 +112,18 @@ def _counts(job: Job) -> tuple[int, int, int, int, int]:
     )
 
 
-def _head(job: Job) -> Table:
-    spec = job.spec
+def _head(detail: JobDetail) -> Table:
+    job, spec = detail.job, detail.job.spec
     cpu_milli, memory_bytes, disk_bytes = spec.resources
     rows = [
         ("id", f"#{job.job_id}" if job.is_current else f"#{job.job_id}, replaced by a newer job of that name"),
-        ("state", job.state.name.lower()),
+        ("state", state_word(job)),
+        *parent_rows(job),
+        *template_rows(spec),
+        *([] if detail.template is None else status_rows(spec, detail.template)),
         (
             "kind",
-            f"{spec.kind.name.lower()}, {spec.band.name.lower()} {spec.priority}"
+            f"{kind_word(job)}, {spec.band.name.lower()} {spec.priority}"
             + (f", {describe_gang(spec.gang)}" if spec.gang is not None else ""),
         ),
         ("tasks", _describe_tasks(job) + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
@@ -120,11 +137,11 @@ def _head(job: Job) -> Table:
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
-        (
-            "waited",
-            duration(job.first_decided_at_us - job.submitted_at_us) if job.first_decided_at_us else "still waits",
-        ),
     ]
+    if not spec.template_kind:
+        is_tried = bool(job.first_decided_at_us)
+        waited = duration(job.first_decided_at_us - job.submitted_at_us) if is_tried else "still waits"
+        rows.append(("waited", waited))
     return Table(columns=("JOB", job.name), rows=rows, title="")
 
 
@@ -259,12 +276,12 @@ def _note(task: Task) -> str:
     return ", ".join(words)
 
 
-def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, cell: str | None) -> None:
+def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, children: bool, cell: str | None) -> None:
     """Stop jobs, and wait until their tasks ended."""
     stopped: list[Job] = []
     with open_client(cell) as client:
         for name in names:
-            client.stop(name)
+            client.stop(name, with_children=children)
             if not detach and form is Format.TABLE:
                 warn(f"{name}: stopping")
         for name in names:

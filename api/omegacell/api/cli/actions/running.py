@@ -7,19 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omegacell.api.cli.actions.families import state_word
 from omegacell.api.cli.actions.jobs import describe_exit
 from omegacell.api.cli.actions.progress import open_progress
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.actions.waiting import Waiting
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, Table, show, warn
+from omegacell.api.cli.output import Format, Table, show, stamp, warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, RefusedError, StaleWatchError, UnreachableError
 from omegacell.api.records import Job, JobState, Submission, Submitted
 from omegacell.core.dependencies import Condition
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import Kind, TaskState
+from omegacell.core.units import JobId
 
 RECONNECT_LIMIT_S = 60.0
 RECONNECT_PERIOD_S = 0.2
@@ -51,9 +53,30 @@ def run(files: Sequence[str], options: RunOptions) -> None:
             facts = {"submitted": [plain(each) for each in submitted]}
             show(facts, options.form, Table(columns=("JOB", "ID", "CHANGE"), rows=rows, right=frozenset({"ID"})))
             return
-        jobs = _wait(client, submissions, submitted, options)
-        _show_result(jobs, options.form)
-        _check_result(client, jobs)
+        ids = {each.name: each.job_id for each in submitted}
+        health = frozenset(each.spec.name for each in submissions if _has_health(each))
+        follow(client, ids, options, health=health)
+
+
+def follow(
+    client: Client, ids: Mapping[str, JobId], options: RunOptions, *, health: frozenset[str] = frozenset()
+) -> None:
+    """Wait for jobs, say how they came out, and fail when one did; ``health`` names those with a health check."""
+    jobs = _wait(client, ids, health, options)
+    for job in jobs:
+        _tell_template(client, job)
+    _show_result(jobs, options.form)
+    _check_result(client, jobs)
+
+
+def _tell_template(client: Client, job: Job) -> None:
+    """Say when a template runs: nobody waits for that."""
+    if job.spec.parameters is not None:
+        warn(f"{job.name}: runs with `omega job dispatch {job.name}`")
+    if job.spec.schedule is not None:
+        status = client.job(job.name, limit=1).template
+        if status is not None and status.next_us:
+            warn(f"{job.name}: runs next at {stamp(status.next_us[0])}")
 
 
 def load(files: Sequence[str], *, replace: bool) -> list[Submission]:
@@ -90,7 +113,7 @@ def is_there(job: Job, *, has_health: bool) -> bool:
 
     A system job is whole on all machines that match.
     """
-    if job.state.is_ended:
+    if job.state.is_ended or job.spec.template_kind:
         return True
     if job.spec.kind is Kind.BATCH:
         return False
@@ -102,12 +125,8 @@ def _has_health(submission: Submission) -> bool:
     return bool(json.loads(submission.payload or b"{}").get("health"))
 
 
-def _wait(
-    client: Client, submissions: Sequence[Submission], submitted: Sequence[Submitted], options: RunOptions
-) -> list[Job]:
+def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], options: RunOptions) -> list[Job]:
     """Follow the jobs until each is there; return them as they are then, in the order of the files."""
-    ids = {each.name: each.job_id for each in submitted}
-    health = {each.spec.name: _has_health(each) for each in submissions}
     found: dict[str, Job] = {}
     deadline = time.monotonic() + options.timeout_s if options.timeout_s is not None else None
     with open_progress(is_shown=options.form is Format.TABLE) as progress, Waiting(client) as waiting:
@@ -129,15 +148,15 @@ def _wait(
     return [found[name] for name in ids]
 
 
-def _is_over(found: Mapping[str, Job], health: Mapping[str, bool]) -> bool:
+def _is_over(found: Mapping[str, Job], health: frozenset[str]) -> bool:
     """Whether each job is there, or waits in vain for one that is."""
-    waiting = [job for job in found.values() if not is_there(job, has_health=health[job.name])]
+    waiting = [job for job in found.values() if not is_there(job, has_health=job.name in health)]
     return not waiting or len(find_in_vain(found)) == len(waiting)
 
 
 def find_in_vain(jobs: Mapping[str, Job]) -> list[Job]:
     """Return those held jobs that will stay so, because others of these jobs ended, or stay held, themselves."""
-    held = {name: job for name, job in jobs.items() if job.state is JobState.HELD}
+    held = {name: job for name, job in jobs.items() if job.state is JobState.HELD and not job.spec.template_kind}
     in_vain: dict[str, Job] = {}
     is_settled = False
     while not is_settled:
@@ -190,7 +209,7 @@ def _show_result(jobs: Sequence[Job], form: Format) -> None:
     rows = [
         (
             job.name,
-            job.state.name.lower(),
+            state_word(job),
             str(job.spec.count),
             str(job.active_count),
             *(str(job.counts.get(state, 0)) for state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)),
