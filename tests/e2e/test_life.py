@@ -105,13 +105,16 @@ def test_down_ends_what_a_killed_up_left(place: Path) -> None:
 
 
 def test_detached(place: Path) -> None:
-    """`omega up -d` comes back when the cell is up; `omega down` stops it."""
+    """`omega up -d` comes back when the cell is up, at once when it was up already; `omega down` stops it."""
     cell = EphemeralCell(place / "detached", CellShape(name="detached"))
     cell.folder.mkdir()
     state = ("--cell", "detached", "--state", str(cell.state.path))
     done = cell.command("up", "-d", *state)
     assert done.returncode == ExitCode.OK, done.stderr
     assert cell.command("cell", "status").returncode == ExitCode.OK
+    again = cell.command("up", "-d", *state)
+    assert (again.returncode, again.stdout) == (ExitCode.OK, done.stdout), again.stderr
+    assert "is up already (omega up, pid " in again.stderr
     assert cell.command("down", *state).returncode == ExitCode.OK
     assert [process.cmdline() for process in processes_in(cell.folder)] == []
 
