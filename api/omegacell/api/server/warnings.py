@@ -8,15 +8,18 @@ from omegacell.core.dependencies import Condition
 from omegacell.core.holds import find_predecessor, find_unmet
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, TaskState
 from omegacell.core.placement import ANY_POOL, DEFAULT_POOL, POOL
+from omegacell.core.units import Role
 
 NAMES_COMPARED: Final = 500
 """Of the newest jobs, those whose names are compared: a batch of submits may ask this many times."""
 
 
 def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
-    """Return a sentence for each attribute, pool and job that a job names and the cell does not hold. Pure."""
+    """Return a sentence for each scheduler, attribute, pool and job that a job names and that is not there. Pure."""
     rules, index = spec.placement, cell.machines.index
-    warnings = _find_waits_in_vain(cell, spec) if spec.after else []
+    warnings = _find_unserved(cell, spec)
+    if spec.after:
+        warnings += _find_waits_in_vain(cell, spec)
     if not cell.machines.count:
         return warnings
     for name in rules.attributes:
@@ -31,6 +34,15 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
         if neighbour.job != spec.name and not neighbour.is_apart and cell.jobs.by_name(neighbour.job) is None:
             warnings.append(f"there is no job {neighbour.job!r} to be near to{_similar_job(cell, neighbour.job)}")
     return warnings
+
+
+def _find_unserved(cell: Cell, spec: JobSpec) -> list[str]:
+    """Return that nobody runs a job's scheduler, while others run; when none does, the cell is only starting."""
+    sessions = cell.sessions.values()
+    live = sorted({each.scheduler for each in sessions if each.role is Role.SCHEDULER and each.scheduler})
+    if not live or spec.scheduler in live:
+        return []
+    return [f"no scheduler {spec.scheduler!r} runs, so its tasks wait for one; those that run are {', '.join(live)}"]
 
 
 def _find_waits_in_vain(cell: Cell, spec: JobSpec) -> list[str]:
