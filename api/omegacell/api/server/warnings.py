@@ -14,6 +14,10 @@ NAMES_COMPARED: Final = 500
 """Of the newest jobs, those whose names are compared: a batch of submits may ask this many times."""
 
 
+SIMILAR: Final = 0.67
+"""How much of two names must be the same for the one to be a likely slip for the other: `zome` and `zone` have 0.75."""
+
+
 def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
     """Return a sentence for each scheduler, attribute, pool and job that a job names and that is not there. Pure."""
     rules, index = spec.placement, cell.machines.index
@@ -74,5 +78,5 @@ def _similar_job(cell: Cell, name: str) -> str:
 
 
 def _similar(name: str, known: tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=SIMILAR)
     return f"; similar: {', '.join(near)}" if near else ""
