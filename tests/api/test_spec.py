@@ -30,7 +30,7 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ncount: 1.5\n" + TASK, 2, 8, "count", "expected a whole number", "1.5"),
     ("name: a\ncuont: 3\n" + TASK, 2, 1, "cuont", "did you mean 'count'?", ""),
     ("name: a\nzzz: 3\n" + TASK, 2, 1, "zzz", "expected one of name, owner, kind", ""),
-    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'batch', 'service' or 'system'", "'cron'"),
+    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'service', 'system' or 'alloc'", "'cron'"),
     ("name: a\nkind: system\ncount: 1\n" + TASK, 3, 8, "count", "expected none with `kind: system`", ""),
     ("name: a\nkind: system\ngang: true\n" + TASK, 3, 7, "gang", "expected none with `kind: system`", ""),
     ("name: a\nkind: system\nmax_per_machine: 1\n" + TASK, 3, 18, "max_per_machine", "expected none", ""),
@@ -302,7 +302,8 @@ def test_the_schema_names_every_field() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {field.alias or name for name, field in JobFile.model_fields.items()}
     assert schema["additionalProperties"] is False
-    assert schema["required"] == ["name", "task"]
+    assert schema["required"] == ["name"]
+    assert schema["anyOf"][0] == {"required": ["task"]}  # or it is an alloc set
 
 
 def test_devices_limits_and_class_become_what_is_judged_and_what_is_run() -> None:
@@ -349,7 +350,7 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
     for field in json_schema()["properties"]:

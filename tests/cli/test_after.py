@@ -1,5 +1,6 @@
 """What the commands say of jobs that wait for others, over an API server without schedulers: nothing ever runs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +81,26 @@ def test_a_circle_is_one_line(client: Client, omega: Omega, tmp_path: Path) -> N
         "omega: job 'b' was not submitted: it would wait for itself: b -> a -> b; take one of these out of `after`\n"
     )
     assert omega("run", str(two)) == Said(5, "", expected)
+
+
+def test_limits_in_time_are_shown(client: Client, omega: Omega, tmp_path: Path) -> None:
+    """In tables, in documents, and field by field in a plan."""
+    path = tmp_path / "job.yaml"
+    path.write_text("name: a\ntime_limit: 10m\ndeadline: 2h\ntask: {exec: {command: /bin/true}}\n")
+    assert omega("run", "--detach", str(path)).code == 0
+    shown = omega("job", "status", "a").out
+    assert "time limit  10m" in shown
+    assert "deadline    2h" in shown
+    found = ask(omega, "job", "status", "a")["job"]
+    assert (found["spec"]["max_run_us"], found["spec"]["deadline_us"]) == (600_000_000, 7_200_000_000)
+    assert (found["deadline_left_us"] > 7_000_000_000, found["is_stopped_late"]) == (True, False)
+    path.write_text("name: a\ndeadline: 1h\ntask: {exec: {command: /bin/true}}\n")
+    said = omega("job", "plan", "--replace", str(path), "-o", "json")
+    planned = json.loads(said.out)["jobs"][0]["fields"]
+    assert planned == [
+        {"field": "time_limit", "before": "600s", "after": "none"},
+        {"field": "deadline", "before": "7200s", "after": "3600s"},
+    ]
 
 
 def make(name: str, state: JobState, *after: Dependency, kind: Kind = Kind.BATCH) -> Job:

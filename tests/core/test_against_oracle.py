@@ -55,7 +55,7 @@ def test_histories_reach_every_reason() -> None:
     """The histories are worth something: among them each status and each reason occurs, and most as a conflict too."""
     seen: set[tuple[Reason, bool]] = set()
     statuses: set[Status] = set()
-    for seed in range(1_500):
+    for seed in range(2_100):
         for verdict in verdicts_of(write_history(seed)):
             statuses.add(verdict.status)
             seen.add((verdict.reason, verdict.is_conflict))

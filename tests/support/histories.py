@@ -12,10 +12,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from omegacell.core.commands import Command, OpenSession, Transaction
+import numpy as np
+
+from omegacell.core.commands import Command, OpenSession, Place, SubmitJob, Transaction
 from omegacell.core.errors import MalformedError
-from omegacell.core.units import Atomicity, Detection, Revision, Role, SessionId
+from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 from omegacell.store.codec import encode_entry
+from tests.support.history_allocs import draw_sets, find_machines
 from tests.support.history_broken import broken_commands
 from tests.support.history_commands import CommandWriter
 from tests.support.oracle import Oracle
@@ -122,6 +125,8 @@ class HistoryWriter:
                 self.own(self.commands.inventory())
         for _ in range(self.rng.choice((1, 2))):
             self.own(self.commands.submit())
+        if self.rng.random() < 0.35:
+            self._set_up_allocs()
         if self.rng.random() < 0.4:
             self._busy()
         for _ in range(self.rng.choice(LENGTHS)):
@@ -136,6 +141,19 @@ class HistoryWriter:
             self.own(report)
         if self.rng.random() < 0.7:
             self.own(self.commands.set_eligibility())
+
+    def _set_up_allocs(self) -> None:
+        """Let an alloc set run, as far as there is room, and jobs inside it."""
+        for spec in draw_sets(self.rng, self.commands.spec):
+            self.own(SubmitJob(spec=spec, submitted_at_us=BASE_STAMP_US))
+            job = self.twin.state.names.get(spec.name)
+            for index in range(spec.count if job is not None else 0):
+                allocs = find_machines(self.twin.state, self.twin.state.jobs[JobId(job or 0)])
+                row = self.rng.choice(allocs) if allocs else 0 if self.rng.random() < 0.5 else self.commands.row()
+                indices, rows = np.array([index], np.int32), np.array([row], np.int32)
+                self.own(Place(job=JobId(job or 0), indices=indices, machines=rows))
+            for report in self.commands.starts():
+                self.own(report)
 
     def add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
         """Add an entry, and let the twin fold it."""

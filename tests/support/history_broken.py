@@ -6,6 +6,7 @@ import numpy as np
 
 from omegacell.core.commands import Command, OpenSession, Renew, SubmitJob
 from omegacell.core.drains import Eligibility, SetEligibility
+from omegacell.core.jobs import Kind, Port
 from omegacell.core.machine_commands import LoseMachines, SetTaints
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import JobId, Role
@@ -45,10 +46,15 @@ def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
         (replace(writer.tick(), dt_us=-1),),
         (LoseMachines(machines=(1, 0)),),
         (SubmitJob(spec=replace(spec, max_unavailable=-2), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, max_run_us=-1), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, deadline_us=-1), submitted_at_us=1),),
         (SetEligibility(machines=(), eligibility=Eligibility.CORDONED),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.CORDONED, deadline_us=5),),
         (SetEligibility(machines=(0,), eligibility=Eligibility.DRAINING, deadline_us=-2),),
         (draw_broken_limit(writer.rng),),
+        (SubmitJob(spec=replace(spec, alloc="No/Name"), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, kind=Kind.ALLOC, alloc="box"), submitted_at_us=1),),
+        (SubmitJob(spec=replace(spec, kind=Kind.ALLOC, ports=(Port(name="x"),), alloc=""), submitted_at_us=1),),
         (replace(writer.genesis(), resource_names=("cpu",)),),
         (OpenSession(author="x", role=Role.API), writer.genesis()),
         (writer.genesis(),),

@@ -24,10 +24,11 @@ from omegacell.core.commands import (
     Unplaced,
 )  # fmt: skip
 from omegacell.core.drains import Eligibility, EvictCause
-from omegacell.core.jobs import Gang, JobSpec, Kind, Port, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, StopCause, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
+from tests.support.history_allocs import SET_NAME, draw_alloc, find_busy, find_machines
 from tests.support.history_devices import draw_requests
 from tests.support.history_drains import find_drained
 from tests.support.history_holds import as_system, draw_after, draw_grow, draw_hold, draw_release
@@ -35,7 +36,7 @@ from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
 from tests.support.history_templates import draw_spawn, draw_template
-from tests.support.oracle_state import State
+from tests.support.oracle_state import Job, State
 from tests.support.oracle_tasks import ACTIVE
 
 JOB_NAMES = ("web", "sort", "a.b_c-1")
@@ -59,7 +60,7 @@ class CommandWriter(MachineWriter):
             lambda: (self.lose(),),
             lambda: (self.taints(),),
             lambda: (self.set_eligibility(),),
-            lambda: (StopJob(job=self.job_id()),),
+            lambda: (StopJob(job=self.job_id(), cause=rng.choice((StopCause.ASKED, StopCause.DEADLINE))),),
             lambda: (ForgetJob(job=self.job_id()),),
             lambda: (Renew(),),
             lambda: (CloseSession(),),
@@ -119,9 +120,17 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            max_run_us=rng.choice((0, 0, 5_000_000)),
+            deadline_us=rng.choice((0, 0, 3_000_000, 20_000_000)),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
         )
-        return as_system(rng, spec) if rng.random() < 0.15 else draw_template(rng, spec)
+        if rng.random() < 0.15:
+            return as_system(rng, spec)
+        return (
+            draw_alloc(rng, self.state, spec)
+            if spec.name == SET_NAME or rng.random() < 0.6
+            else draw_template(rng, spec)
+        )
 
     def submit(self) -> SubmitJob:
         """Submit a new job, or one that is there again: the same, scaled, or another under its name."""
@@ -137,7 +146,7 @@ class CommandWriter(MachineWriter):
             elif rng.random() < 0.1:
                 spec = replace(spec, max_unavailable=rng.choice((-1, 0, 1, 2)))
         else:
-            spec = self.spec(rng.choice(JOB_NAMES))
+            spec = self.spec(SET_NAME if rng.random() < 0.15 else rng.choice(JOB_NAMES))
         stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
         return SubmitJob(spec=spec, submitted_at_us=stamp, replace=rng.random() < 0.3)
 
@@ -146,6 +155,9 @@ class CommandWriter(MachineWriter):
         chance = self.rng.random()
         if find_drained(self.state) and self.rng.random() < 0.5:
             return (self.evict(),)
+        busy = find_busy(self.state)
+        if busy and self.rng.random() < 0.15:
+            return self.evict_alloc(*self.rng.choice(busy))
         if chance < 0.6:
             return (self.place(),)
         if chance < 0.7:
@@ -154,6 +166,16 @@ class CommandWriter(MachineWriter):
             return (self.unplaced(),)
         makers: tuple[Callable[[], Scheduling], ...] = (self.place, self.place, self.place, self.evict, self.unplaced)
         return tuple(self.rng.choice(makers)() for _ in range(self.rng.randint(2, 3)))
+
+    def evict_alloc(self, box: Job, index: int, guest: Job) -> tuple[Command, ...]:
+        """Evict an alloc that has something inside, and claim room in it in the same transaction."""
+        task, count = box.tasks[index], len(guest.tasks)
+        evict = Evict(
+            job=JobId(box.id), indices=np.array([index], np.int32), attempts=np.array([task.attempt], np.int32)
+        )
+        indices = np.array([self.rng.randrange(count)], np.int32)
+        place = Place(job=JobId(guest.id), indices=indices, machines=np.array([max(0, task.machine)], np.int32))
+        return self.rng.choice(((evict, place), (place, evict), (place, evict, place), (evict,)))
 
     def place(self) -> Place:
         """Claim machines for tasks, pending ones mostly; twice the same now and then."""
@@ -165,8 +187,9 @@ class CommandWriter(MachineWriter):
         indices = rng.sample(pending, min(count, len(pending))) if rng.random() < 0.9 else []
         while len(indices) < count and (not indices or rng.random() < 0.1):
             indices.append(rng.randint(0, len(job.tasks) if job else 2))
-        only = self.row()
-        rows = [only if rng.random() < 0.5 else self.row() for _ in indices]
+        allocs = find_machines(self.state, job) if rng.random() < 0.85 else []
+        only = rng.choice(allocs) if allocs else self.row()
+        rows = [only if rng.random() < 0.5 else rng.choice(allocs) if allocs else self.row() for _ in indices]
         if job is not None and job.spec.kind == Kind.SYSTEM and rng.random() < 0.9:
             rows = indices
         return Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))

@@ -9,11 +9,12 @@ from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_allocs import Alloc, Entered, choose, nearest_lack, open_allocs
 from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
-from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
+from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before, charged
 from tests.support.oracle_system import is_system
-from tests.support.oracle_tasks import ACTIVE, serves, settle, touch
+from tests.support.oracle_tasks import ACTIVE, close_alloc, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
 
@@ -33,6 +34,7 @@ class Judging:
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
     evicted: list[tuple[int, int]] = field(default_factory=list)
+    entered: Entered = field(default_factory=list)
     granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
@@ -49,6 +51,7 @@ class Granted:
     row: int
     ports: list[int]
     devices: list[list[int]]
+    alloc: Alloc | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def judge_place(judging: Judging, command: Place, first: int) -> list[Granted | 
     for group in sorted({index // size if gang.size else 0 for index, _ in claims}):
         mine = [at for at, (index, _) in enumerate(claims) if (index // size if gang.size else 0) == group]
         before = deepcopy((judging.taken, judging.ports, judging.cursors, judging.devices))
-        kept = list(judging.tasks), list(judging.claims), list(judging.granted)
+        kept = list(judging.tasks), list(judging.claims), list(judging.granted), list(judging.entered)
         said = {at: judge_claim(judging, job.id, *claims[at], first + at) for at in mine}
         members = range(group * size, min(job.count, (group + 1) * size))
         placed = [
@@ -123,7 +126,7 @@ def judge_place(judging: Judging, command: Place, first: int) -> list[Granted | 
         is_enough = len(placed) >= min(gang.least or len(members), len(members))
         if not is_enough and any(isinstance(each, Granted) for each in said.values()):
             judging.taken, judging.ports, judging.cursors, judging.devices = before
-            judging.tasks, judging.claims, judging.granted = kept
+            judging.tasks, judging.claims, judging.granted, judging.entered = kept
             said = refuse_group(said, first, is_job_changed=judging.has_changed(job.changes))
         answers |= said
     return [answers[at] for at in range(len(claims))]
@@ -189,7 +192,8 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
     judging.tasks.append((job_id, index))
     judging.claims.append((job_id, row))
     judging.granted.append(job)
-    return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row))
+    alloc = enter_alloc(judging, job, row)
+    return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row), alloc)
 
 
 def lack(  # noqa: PLR0911 -- one return a reason
@@ -206,7 +210,10 @@ def lack(  # noqa: PLR0911 -- one return a reason
         return Reason.DRIVER_MISSING, -1, 0
     if machine.eligibility != Eligibility.OPEN:
         return Reason.MACHINE_CORDONED, -1, 0
-    reason = placement_reason(judging.state, job, row, judging.claims)
+    allocs = open_allocs(judging.state, job.spec.alloc, row, judging.evicted)
+    if job.spec.alloc and not allocs:
+        return Reason.NO_ALLOC, -1, 0
+    reason = placement_reason(judging.state, job, row, judging.claims, judging.evicted)
     if reason:
         return reason, -1, 0
     for place, request in enumerate(job.spec.devices):
@@ -220,7 +227,9 @@ def lack(  # noqa: PLR0911 -- one return a reason
         shortage = request.count - len(free_devices(judging, row, request))
         if shortage > 0:
             return Reason.DEVICES_EXHAUSTED, place, shortage
-    for dimension, demand in enumerate(job.spec.resources):
+    if job.spec.alloc and choose(judging.state, job.spec, allocs, judging.entered) is None:
+        return Reason.ALLOC_FULL, *nearest_lack(judging.state, job.spec, allocs, judging.entered)
+    for dimension, demand in enumerate(charged(job.spec)):
         free = machine.free(dimension) - taken[dimension]
         if demand and demand > free:
             return Reason.RESOURCES, dimension, demand - free
@@ -251,7 +260,7 @@ def take(judging: Judging, job: Job, row: int) -> list[int]:
     """Take what a claim asks for; give its port numbers in the order of the spec."""
     machine = judging.state.machines[row]
     taken = judging.taken.setdefault(row, [0] * RESOURCE_COUNT)
-    for dimension, demand in enumerate(job.spec.resources):
+    for dimension, demand in enumerate(charged(job.spec)):
         taken[dimension] += demand
     mine = judging.ports.setdefault(row, [])
     cursor = judging.cursors.get(row, machine.port_next)
@@ -267,6 +276,17 @@ def take(judging: Judging, job: Job, row: int) -> list[int]:
         mine.append(number)
     judging.cursors[row] = cursor
     return numbers
+
+
+def enter_alloc(judging: Judging, job: Job, row: int) -> Alloc | None:
+    """Take room in the first alloc on a machine that has it, for a task that runs inside one."""
+    if not job.spec.alloc:
+        return None
+    allocs = open_allocs(judging.state, job.spec.alloc, row, judging.evicted)
+    alloc = choose(judging.state, job.spec, allocs, judging.entered)
+    assert alloc is not None
+    judging.entered.append((alloc, job.spec))
+    return alloc
 
 
 def after(machine: Machine, number: int) -> int:
@@ -346,7 +366,8 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     task.exit_code = -1
     task.ports = claim.ports
     task.devices = claim.devices
-    for dimension, demand in enumerate(job.spec.resources):
+    task.alloc = claim.alloc
+    for dimension, demand in enumerate(charged(job.spec)):
         machine.allocated[job.spec.band][dimension] += demand
     for port, number in zip(job.spec.ports, claim.ports, strict=True):
         machine.ports[number] = (job.id, claim.index)
@@ -368,6 +389,7 @@ def write_eviction(state: State, eviction: Marked) -> None:
     if task.stopping == Stopping.NO:
         task.stopping = Stopping.EVICT
         touch(eviction.job.changes, state.revision)
+        close_alloc(state, eviction.job, eviction.index)
 
 
 def count_scheduling(

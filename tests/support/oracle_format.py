@@ -244,7 +244,10 @@ def is_spec(spec: JobSpec) -> bool:
         and len(set(static)) == len(static)
         and len(set(names)) == len(names)
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
+        and all(
+            0 <= each <= MAX_QUANTITY
+            for each in (spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us)
+        )
         and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
         and (spec.gang is None or is_gang(spec.gang))
@@ -255,6 +258,8 @@ def is_spec(spec: JobSpec) -> bool:
         and is_no_template_or_right(spec)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
+        and (not spec.alloc or (is_name(spec.alloc) and not spec.devices and spec.kind != Kind.SYSTEM))
+        and (spec.kind != Kind.ALLOC or not (spec.alloc or spec.ports or spec.is_health_checked))
         and (spec.kind != Kind.SYSTEM or is_for_each_machine(spec))
     )
 
@@ -299,7 +304,7 @@ def is_unplaced(command: Unplaced) -> bool:
         is_job(command.job)
         and 1 <= command.task_count <= MAX_TASKS_PER_JOB
         and is_text(command.note)
-        and len(command.lacks) <= len(Reason) + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
+        and len(command.lacks) <= len(Reason) + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
         and all(
             1 <= each.reason < len(Reason)
             and -1 <= each.dimension < MAX_DIMENSIONS

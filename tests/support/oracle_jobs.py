@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.hold_commands import GrowSystemJob
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, StopCause, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
+from tests.support.oracle_allocs import find_alloc_refusal
 from tests.support.oracle_holds import find_awaited, is_held, is_held_by_jobs, predecessor
 from tests.support.oracle_limits import find_quota_refusal, is_template, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
@@ -36,13 +37,15 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
     since = state.revision - 1 - transaction.position
     excess = find_quota_refusal(state, spec, [job] if job else [], seen=transaction.seen, since=since)
+    unfit = find_alloc_refusal(state, spec, seen=transaction.seen, since=since)
     excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
-        return excess or create(state, spec, command.submitted_at_us, Change.CREATED)
+        return unfit or excess or create(state, spec, command.submitted_at_us, Change.CREATED)
     is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
     if command.replace and (not is_same or job.is_stopping or is_ended(job)):
-        if excess:
-            return excess
+        refused = unfit or excess
+        if refused:
+            return refused
         stop_job(state, job, state.revision)
         note_use(state)
         verdict = create(state, spec, command.submitted_at_us, Change.REPLACED)
@@ -98,6 +101,7 @@ def create(state: State, spec: JobSpec, at_us: int, change: int) -> Verdict:
         tasks=[fresh_task(state, spec, index, is_waiting=is_held(state, spec)) for index in range(spec.count)],
         changes=[state.revision],
         instant_us=at_us if spec.schedule is not None else 0,
+        deadline=state.elapsed + spec.deadline_us if spec.deadline_us and not spec.template_kind else None,
     )
     state.next_job += 1
     state.jobs[job.id] = job
@@ -137,6 +141,12 @@ def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verd
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
+    if command.cause == StopCause.DEADLINE:
+        if job.deadline is None or state.elapsed < job.deadline:
+            return refuse(state, Reason.NOT_DUE)
+        if is_ended(job):
+            return Verdict(state.revision, Status.COMMITTED, granted=1)
+        job.is_late = job.is_late or not job.is_stopping
     stop_job(state, job, state.revision)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 

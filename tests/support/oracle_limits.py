@@ -7,7 +7,7 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT
-from tests.support.oracle_state import Job, Limit, State, Verdict, changed_before
+from tests.support.oracle_state import Job, Limit, State, Verdict, changed_before, charged
 from tests.support.oracle_system import count_asked, count_charged, is_system
 from tests.support.oracle_tasks import ACTIVE, is_ended, touch
 
@@ -28,7 +28,7 @@ def is_template(spec: JobSpec) -> bool:
 def share(job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
     counted = 0 if job.is_stopping or is_ended(job) or is_template(job.spec) else count_charged(job)
-    return [demand * counted for demand in job.spec.resources]
+    return [demand * counted for demand in charged(job.spec)]
 
 
 def cap_use(state: State, scheduler: str) -> list[int]:
@@ -36,8 +36,8 @@ def cap_use(state: State, scheduler: str) -> list[int]:
     jobs = [job for job in state.jobs.values() if job.spec.scheduler == scheduler]
     held = [sum(task.state in ACTIVE for task in job.tasks) for job in jobs]
     return [
-        sum(job.spec.resources[0] * count for job, count in zip(jobs, held, strict=True)),
-        sum(job.spec.resources[1] * count for job, count in zip(jobs, held, strict=True)),
+        sum(charged(job.spec)[0] * count for job, count in zip(jobs, held, strict=True)),
+        sum(charged(job.spec)[1] * count for job, count in zip(jobs, held, strict=True)),
         sum(count > 0 for count in held),
     ]
 
@@ -101,7 +101,7 @@ def find_quota_refusal(state: State, spec: JobSpec, olds: list[Job], *, seen: in
     back = [sum(share(old)[dimension] for old in same) for dimension in range(RESOURCE_COUNT)]
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
-        after = use[dimension] - back[dimension] + spec.resources[dimension] * count_asked(state, spec)
+        after = use[dimension] - back[dimension] + charged(spec)[dimension] * count_asked(state, spec)
         if limit != NO_LIMIT and after > limit and after > use[dimension]:
             is_conflict = changed_before(quota.changes, since) > seen
             is_conflict |= is_system(spec) and changed_before(state.topology, since) > seen
@@ -124,8 +124,8 @@ def find_cap_lack(state: State, job: Job, granted: list[Job]) -> tuple[int, int]
     use = cap_use(state, job.spec.scheduler)
     before = [each for each in granted if each.spec.scheduler == job.spec.scheduler]
     for dimension in (0, 1):
-        demand = job.spec.resources[dimension]
-        after = use[dimension] + sum(each.spec.resources[dimension] for each in before) + demand
+        demand = charged(job.spec)[dimension]
+        after = use[dimension] + sum(charged(each.spec)[dimension] for each in before) + demand
         if cap.amounts[dimension] != NO_LIMIT and demand and after > cap.amounts[dimension]:
             return dimension, after - cap.amounts[dimension]
     holders = {each.id for each in state.jobs.values() if each.spec.scheduler == job.spec.scheduler and holds(each)}

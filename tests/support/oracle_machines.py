@@ -2,7 +2,7 @@
 
 from omegacell.core.commands import Transaction
 from omegacell.core.drains import SetEligibility
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.machine_commands import (
     Inventory,
     LoseMachines,
@@ -225,6 +225,8 @@ def write_report(state: State, job: Job, command: Report, position: int) -> None
         if task.state == TaskState.PLACED:
             task.state = TaskState.RUNNING
             task.started_at_us = at_us
+            if job.spec.kind == Kind.ALLOC:
+                touch(state.machines[task.machine].changes, state.revision)
             touch(job.changes, state.revision)
     elif kind == ReportKind.EXITED:
         code, signal, note = (int(each[position]) for each in (command.exit_codes, command.signals, command.notes))

@@ -58,6 +58,7 @@ class Task:
     ended_elapsed: int = 0
     ports: list[int] = field(default_factory=list)
     devices: list[list[int]] = field(default_factory=list)
+    alloc: tuple[int, int] | None = None  # job id and index of the alloc that it runs in
     past: list[PastRow] = field(default_factory=list)
 
 
@@ -71,7 +72,9 @@ class Job:
     submitted_at_us: int
     tasks: list[Task]
     changes: list[int]
+    deadline: int | None = None
     is_stopping: bool = False
+    is_late: bool = False
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None
@@ -184,6 +187,11 @@ class State:
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""
         return self.machines[row] if row < len(self.machines) else None
+
+
+def charged(spec: JobSpec) -> tuple[int, ...]:
+    """Give what a task takes of its machine: inside an alloc nothing."""
+    return spec.resources if not spec.alloc else (0,) * RESOURCE_COUNT
 
 
 def changed_before(changes: list[int], revision: int) -> int:

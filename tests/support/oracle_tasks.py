@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
-from tests.support.oracle_state import NOWHERE, Job, State, Task
+from tests.support.oracle_allocs import inside
+from tests.support.oracle_state import NOWHERE, Job, State, Task, charged
 
 ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
 WAITING = (TaskState.PENDING, TaskState.HELD)
@@ -57,12 +58,25 @@ def touch(changes: list[int], revision: int) -> None:
         changes.append(revision)
 
 
-def stop_task(task: Task) -> None:
+def stop_task(state: State, job: Job, index: int) -> None:
     """Ask a task to stop: at once when it waits, else when its machine says so."""
+    task = job.tasks[index]
     if task.state in WAITING:
         task.state = TaskState.STOPPED
     elif task.state in ACTIVE:
         task.stopping = Stopping.STOP
+        close_alloc(state, job, index)
+
+
+def close_alloc(state: State, job: Job, index: int) -> None:
+    """Let what runs inside a task that was told to end be evicted, if it is an alloc; it takes no more."""
+    if job.spec.kind != Kind.ALLOC:
+        return
+    touch(state.machines[job.tasks[index].machine].changes, state.revision)
+    for guest, _, task in inside(state, (job.id, index)):
+        if task.stopping == Stopping.NO:
+            task.stopping = Stopping.EVICT
+            touch(guest.changes, state.revision)
 
 
 def stop_job(state: State, job: Job, revision: int) -> None:
@@ -70,8 +84,8 @@ def stop_job(state: State, job: Job, revision: int) -> None:
     if job.is_stopping:
         return
     job.is_stopping = True
-    for task in job.tasks:
-        stop_task(task)
+    for index in range(len(job.tasks)):
+        stop_task(state, job, index)
     touch(job.changes, revision)
     settle(state, job)
 
@@ -84,7 +98,7 @@ def scale_job(state: State, job: Job, count: int, revision: int) -> None:
             remember_stopped(task)
             task.state = fresh
         elif index >= count:
-            stop_task(task)
+            stop_task(state, job, index)
     while len(job.tasks) < count:
         job.tasks.append(Task(state=fresh))
     job.count = count
@@ -118,11 +132,16 @@ def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) ->
 def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
     """End the running attempt of a task: give back what it held, and decide where the task goes.
 
-    The caller settles the job and notes its change; the machine's change is noted here.
+    The caller settles the job and notes its change; the machine's change is noted here. What is still inside an alloc
+    that ends is lost with it.
     """
+    for guest, place, _ in inside(state, (job.id, index)):
+        end_attempt(state, guest, place, Ending(TaskState.LOST, ending.at_us))
+        touch(guest.changes, state.revision)
+        settle(state, guest)
     task = job.tasks[index]
     machine = state.machines[task.machine]
-    for dimension, demand in enumerate(job.spec.resources):
+    for dimension, demand in enumerate(charged(job.spec)):
         machine.allocated[job.spec.band][dimension] -= demand
     for number in task.ports:
         del machine.ports[number]
@@ -135,7 +154,7 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         task.placed_at_us, task.started_at_us, ending.at_us,
     )  # fmt: skip
     task.machine = NOWHERE
-    task.ports, task.devices = [], []
+    task.ports, task.devices, task.alloc = [], [], None
     task.stopping = Stopping.NO
     task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
     task.ended_at_us = ending.at_us

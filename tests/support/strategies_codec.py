@@ -13,7 +13,7 @@ from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
@@ -79,6 +79,8 @@ def specs() -> st.SearchStrategy[JobSpec]:
         max_restarts=SINT64,
         restart_delay_us=UINT64,
         grace_us=UINT64,
+        max_run_us=UINT64,
+        deadline_us=UINT64,
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
@@ -96,6 +98,7 @@ def specs() -> st.SearchStrategy[JobSpec]:
             optional=st.lists(TEXT, max_size=3).map(tuple),
             input=st.sampled_from(InputRule),
         ),
+        alloc=TEXT,
         after=st.lists(st.builds(Dependency, job=TEXT, condition=st.sampled_from(Condition)), max_size=3).map(tuple),
     )
 
@@ -125,7 +128,7 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.CloseSession: st.builds(core.CloseSession),
     core.ExpireSession: st.builds(core.ExpireSession, session=UINT64.map(SessionId)),
     core.SubmitJob: st.builds(core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans()),
-    core.StopJob: st.builds(core.StopJob, job=JOBS),
+    core.StopJob: st.builds(core.StopJob, job=JOBS, cause=st.sampled_from(StopCause)),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
     SpawnJob: st.builds(

@@ -33,7 +33,7 @@ from omegacell.core.commands import (
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import Gang, JobSpec, Kind, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -94,9 +94,9 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
     """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME gang=SIZE:LEAST``.
+    owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
 
-    Words: ``service`` or ``system``, ``replace``, ``checked`` for a job with a health check.
+    Words: ``service``, ``system`` or ``alloc``, the kind, ``replace``, ``checked`` for a job with a health check.
     """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
@@ -118,7 +118,10 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ),
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
+        alloc=options.get("alloc", ""),
         after=read_after(options.get("after", "")),
+        max_run_us=int(options.get("limit", 0)),
+        deadline_us=int(options.get("deadline", 0)),
         schedule=read_schedule(options.get("schedule", "")),
         parameters=read_parameters(options.get("parameters", "")),
         payload=options.get("payload", "").encode(),
@@ -301,7 +304,9 @@ READERS: dict[str, Reader] = {
     "rules": lambda words, options: ActivateRules(rules=int(words[0])),
     "reincarnate": lambda words, options: Reincarnate(incarnation=words[0]),
     "submit": read_submit,
-    "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
+    "stop": lambda words, options: StopJob(
+        job=JobId(int(words[0])), cause=StopCause.DEADLINE if "late" in words else StopCause.ASKED
+    ),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
     "spawn": read_spawn,
@@ -341,7 +346,7 @@ def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a comma
         case Reincarnate():
             return f"reincarnate {command.incarnation}"
         case StopJob():
-            return f"stop {command.job}"
+            return f"stop {command.job}" + " late" * (command.cause == StopCause.DEADLINE)
         case ForgetJob():
             return f"forget {command.job}"
         case SetQuota():
@@ -364,6 +369,9 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = f" {spec.kind.name.lower()}" * (spec.kind != Kind.BATCH) + " replace" * command.replace
         flags += " checked" * spec.is_health_checked
+        flags += f" alloc={spec.alloc}" if spec.alloc else ""
+        flags += f" limit={spec.max_run_us}" * bool(spec.max_run_us)
+        flags += f" deadline={spec.deadline_us}" * bool(spec.deadline_us)
         flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"

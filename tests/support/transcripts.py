@@ -140,6 +140,8 @@ def describe(outcome: Outcome, line: str = "") -> str:
         words.append(f"granted {outcome.granted}")
     if outcome.reason == Reason.QUOTA_EXCEEDED:
         words[-1:] = [f"lacks {outcome.value} {RESOURCE_NAMES[outcome.detail]}"]
+    elif outcome.reason == Reason.ALLOC_TOO_SMALL:
+        words[-1:] = [f"against job {outcome.value} in {RESOURCE_NAMES[outcome.detail]}"]
     elif outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
     elif outcome.detail and "spawn " in line:
@@ -174,8 +176,11 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family = picture[f"job {number}"]
-                mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family, deadline, is_late = picture[
+                    f"job {number}"
+                ]
+                mark = f" deadline {deadline}" * (deadline >= 0) + " late" * is_late
+                mark += " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
                 facts = f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}"
                 yield f"{facts}{' why' if why else ''}{describe_family(*family)}"
         case ["machines"]:
@@ -202,7 +207,7 @@ def describe_family(parent: int, instant_us: int, tallies: list[int]) -> str:
 
 def describe_task(path: str, task: tuple[object, ...]) -> str:
     """Say where a task is in its life."""
-    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, devices, past = task
+    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, devices, past, alloc = task
     assert isinstance(state, int)
     assert isinstance(past, tuple)
     words = [path, TaskState(state).name, f"attempt {attempt} restarts {restarts}"]
@@ -211,6 +216,7 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
     words += [f"health {health}"] if health else []
     words += [f"ports {ports}"] if ports else []
     words += [f"devices {devices}"] if devices else []
+    words += [f"in {alloc}"] if alloc else []
     words += [f"exit {code} signal {signal} note {note}"] if (code, signal, note) != (-1, 0, 0) else []
     words += [f"past {' '.join(f'{each[0]}:{TaskState(each[2]).name}@{each[1]}' for each in past)}"] if past else []
     return " ".join(words)

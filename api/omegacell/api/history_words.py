@@ -21,7 +21,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.jobs import JobSpec, Kind, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -89,6 +89,8 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
                 words.append(_describe_submit(command))
             case StopJob() | ForgetJob() | GrowSystemJob():
                 jobs[name_of_job(cell, command.job)] = None
+                is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
+                words += ["at its deadline"] if is_late else []
             case SpawnJob():
                 jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
                 words.append(f"a run of {name_of_job(cell, command.template)}")

@@ -64,6 +64,8 @@ class ExitNote(IntEnum):
     START_FAILED = 3
     UNHEALTHY = 4
     FENCED = 5
+    TIME_LIMIT = 6
+    """Its machine ended it: it had run for as long as its job allows."""
 
 
 class LogStream(IntEnum):
@@ -186,6 +188,8 @@ class Job:
         parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
         instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
         held: what its held tasks wait for, as of the answer; None when it has none.
+        deadline_left_us: of the cell's time until its deadline, as of the answer, 0 when it has passed; -1 for none.
+        is_stopped_late: it was stopped because its deadline had passed.
     """
 
     job_id: JobId
@@ -202,6 +206,8 @@ class Job:
     parent: str = ""
     instant_us: int = 0
     held: HeldReason | None = None
+    deadline_left_us: int = -1
+    is_stopped_late: bool = False
 
     @property
     def name(self) -> str:
@@ -255,10 +261,37 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsideTask:
+    """A task inside an alloc."""
+
+    job: str
+    job_id: JobId
+    index: int
+    state: TaskState
+    stopping: Stopping
+
+    @property
+    def name(self) -> str:
+        """The task in one word, ``JOB/INDEX``."""
+        return f"{self.job}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocContents:
+    """What is inside an alloc, and what is left of it."""
+
+    free: Resources
+    tasks: tuple[InsideTask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
 
-    Of a system job: ``own_machine`` is the machine that it belongs to, ``mismatch`` why that is none for a held task.
+    Attributes:
+        alloc: the alloc that it runs in, ``SET/INDEX``; else empty.
+        contents: of an alloc that is on a machine, what is inside; else None.
+        own_machine: of a system job, the machine that it belongs to; mismatch: why that is none for a held task.
     """
 
     index: int
@@ -270,6 +303,8 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alloc: str = ""
+    contents: AllocContents | None = None
     own_machine: str = ""
     mismatch: str = ""
 

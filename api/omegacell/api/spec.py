@@ -39,7 +39,13 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-CLASS_OF_KIND: Final = {"service": "latency_sensitive", "system": "latency_sensitive", "batch": "batch"}
+CLASS_OF_KIND: Final = {
+    "service": "latency_sensitive",
+    "system": "latency_sensitive",
+    "batch": "batch",
+    "alloc": "latency_sensitive",
+}
+SCHEDULER_OF_KIND: Final = {"service": "service", "system": "system", "batch": "batch", "alloc": "service"}
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -93,12 +99,12 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         max_restarts = 0 if is_batch else -1
     max_unavailable = job.max_unavailable
     if max_unavailable is None:
-        max_unavailable = 1 if kind is Kind.SERVICE else NO_LIMIT
+        max_unavailable = 1 if kind in (Kind.SERVICE, Kind.ALLOC) else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
-        kind=kind,
-        scheduler=job.scheduler or job.kind,
+        kind=Kind[job.kind.upper()],
+        scheduler=job.scheduler or SCHEDULER_OF_KIND[job.kind],
         band=band,
         priority=number,
         count=job.count,
@@ -118,7 +124,10 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         is_health_checked=job.task.health is not None,
         schedule=schedule_of(job),
         parameters=parameters_of(job),
+        alloc=job.alloc or "",
         after=dependencies_of(job.after),
+        max_run_us=job.time_limit or 0,
+        deadline_us=job.deadline or 0,
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)

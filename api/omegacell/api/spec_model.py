@@ -19,6 +19,7 @@ from omegacell.api.quantities import (
     parse_duration,
 )
 from omegacell.api.spec_after import After
+from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
 from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
@@ -139,7 +140,7 @@ def _parse_device(value: object) -> object:
 class Restarts(_Part):
     """What happens to a task whose attempt failed (or, in a service, ended)."""
 
-    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; service: "unlimited"')
+    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; others: "unlimited"')
     delay: Duration = Field(default=1_000_000, description="base of the growing pause between attempts")
 
 
@@ -242,9 +243,11 @@ class JobFile(_Part):
 
     name: Name = Field(description="unique among the cell's jobs")
     owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
-    kind: Literal["batch", "service", "system"] = Field(
-        default="batch", description="system: a service with one task on every machine that matches"
+    kind: Literal["batch", "service", "system", "alloc"] = Field(
+        default="batch",
+        description="system: a service with one task on every machine that matches; alloc: a set of reservations",
     )
+    alloc: Name | None = Field(default=None, description="the alloc set inside whose allocs the tasks run")
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
         default=None, description="a band, or {band, number}; by default batch for batch jobs, else production"
@@ -285,7 +288,15 @@ class JobFile(_Part):
     max_unavailable: MaxUnavailable | None = Field(
         default=None,
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
-        ' service: 1 unless given; batch and system: "unlimited"',
+        ' service and alloc: 1 unless given; batch and system: "unlimited"',
+    )
+    time_limit: Duration | None = Field(
+        default=None,
+        ge=1,
+        description="how long one attempt may run before its machine ends it, which counts as a failure",
+    )
+    deadline: Duration | None = Field(
+        default=None, ge=1, description="how long after its submission the job is stopped, waiting counted in"
     )
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
@@ -298,6 +309,16 @@ class JobFile(_Part):
         default=None, description="it runs when `omega job dispatch` says so, with these parameters"
     )
     task: TaskPart
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_task(cls, value: Any) -> Any:
+        return add_task(value)
+
+    @model_validator(mode="after")
+    def _check_alloc(self) -> Self:
+        check_alloc(self)
+        return self
 
     @model_validator(mode="after")
     def _check_template(self) -> Self:
@@ -359,4 +380,5 @@ class JobFile(_Part):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a job file."""
     schema = JobFile.model_json_schema()
+    adapt_schema(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

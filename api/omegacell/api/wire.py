@@ -60,7 +60,10 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        alloc=spec.alloc,
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
+        max_run_us=spec.max_run_us,
+        deadline_us=spec.deadline_us,
         gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
     write_template(message, spec)
@@ -96,7 +99,10 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         is_health_checked=message.is_health_checked,
         schedule=read_schedule(message),
         parameters=read_parameters(message),
+        alloc=message.alloc,
         after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
@@ -141,6 +147,8 @@ def read_job(message: pb.Job) -> records.Job:
         parent=message.parent,
         instant_us=message.instant_us,
         held=read_held(message.held) if message.HasField("held") else None,
+        deadline_left_us=message.deadline_left_us,
+        is_stopped_late=message.is_stopped_late,
     )
 
 
@@ -227,6 +235,8 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     devices = {
         entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
     }
+    allocs = {entry.index: entry.alloc for entry in message.allocs}
+    contents = {entry.index: read_contents(entry) for entry in message.contents}
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -241,11 +251,30 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                alloc=allocs.get(index, ""),
+                contents=contents.get(index),
                 own_machine=columns.own_machines[place] if columns.own_machines else "",
                 mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
         )
     return tuple(tasks)
+
+
+def read_contents(message: pb.AllocContents) -> records.AllocContents:
+    """Return what is inside an alloc."""
+    return records.AllocContents(
+        free=read_resources(message.free),
+        tasks=tuple(
+            records.InsideTask(
+                job=task.job,
+                job_id=JobId(task.job_id),
+                index=task.index,
+                state=TaskState(task.state),
+                stopping=Stopping(task.stopping),
+            )
+            for task in message.tasks
+        ),
+    )
 
 
 def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:

@@ -4,6 +4,7 @@ They run when the cell's time has moved, because nothing becomes due otherwise. 
 proposed again at the next tick at the earliest.
 """
 
+from omegacell.controllers.deadlines import find_late
 from omegacell.controllers.drains import find_drains
 from omegacell.controllers.forgetting import find_forgettable
 from omegacell.controllers.losses import find_losses
@@ -20,7 +21,9 @@ SILENT_AFTER_US = 6 * SECOND_US
 
 
 class Keeper:
-    """Proposes ticks, losses, expiries, evictions, tasks of system jobs and forgetting; each command is a transaction.
+    """Proposes ticks, losses, expiries, evictions, stops at deadlines, tasks of system jobs and forgetting.
+
+    Each command is a transaction.
 
     ``ticker`` is told of heartbeats by whoever hears them.
     """
@@ -45,6 +48,7 @@ class Keeper:
             commands += [losses.command] if losses.command is not None else []
             commands += find_expired(cell, own=session)
             commands += find_unhealthy(cell)
+            commands += find_late(cell)
             commands += find_drains(cell)
             commands += self._system_jobs.step(cell)
             commands += find_forgettable(cell)

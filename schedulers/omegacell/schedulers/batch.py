@@ -12,6 +12,7 @@ import numpy as np
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose, is_indifferent
+from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
@@ -29,7 +30,10 @@ class BatchScheduler:
         Cost: O(tasks) when there is room, O(machines) when there is little, or the job has rules that rank machines.
         """
         [group] = pending
-        if group.spec.placement is NO_RULES and not cell.is_crowded(group):
+        is_plain = group.spec.placement is NO_RULES and not cell.is_crowded(group)
+        if group.spec.alloc and is_plain:
+            machines = choose_inside(cell, group, ctx.rng)
+        elif is_plain:
             machines = self._first_fit(group, cell, ctx.rng)
         else:
             machines = self._fit_by_rules(group, cell, ctx.rng)

@@ -22,8 +22,10 @@ from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import MAX_DIMENSIONS
 from omegacell.schedulers.classes import classes_of
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str]
-"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules.
+Shape: TypeAlias = tuple[
+    str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str, str
+]
+"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules, its alloc set.
 
 The name, too, where other tasks matter, and of a system job, whose tasks are each for another machine.
 """
@@ -33,13 +35,13 @@ def shape_of(spec: JobSpec) -> Shape:
     """Return the part of a spec that says where its tasks fit, unless another job's rules keep them away."""
     rules = spec.placement
     name = spec.name if rules.is_crowded or spec.kind is Kind.SYSTEM else ""
-    return spec.driver, spec.resources, spec.ports, spec.devices, None if rules is NO_RULES else rules, name
+    return spec.driver, spec.resources, spec.ports, spec.devices, None if rules is NO_RULES else rules, spec.alloc, name
 
 
 def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
     """Return the shape of a spec as ``overlay`` judges it: with the name when where other tasks are matters."""
-    driver, resources, ports, devices, rules, name = shape_of(spec)
-    return driver, resources, ports, devices, rules, name or (spec.name if overlay.is_crowded(spec) else "")
+    driver, resources, ports, devices, rules, alloc, name = shape_of(spec)
+    return driver, resources, ports, devices, rules, alloc, name or (spec.name if overlay.is_crowded(spec) else "")
 
 
 def find_own_machines(cell: Cell, spec: JobSpec, job: int) -> NDArray[np.int64] | None:
@@ -77,6 +79,14 @@ def find_room(
     if cell.machines.is_any_silent:
         room[find_silent(cell, rows)] = 0
     return room
+
+
+def find_free(overlay: Overlay, spec: JobSpec) -> NDArray[np.int64]:
+    """Return what machines have left for tasks of a job: of their own, or in the alloc that comes nearest.
+
+    ``(machines, resources)`` int64; nothing where no alloc of the set takes tasks.
+    """
+    return overlay.allocs.free(spec) if spec.alloc else overlay.free
 
 
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, OpenSession, StopJob, Transaction, Unplaced
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
@@ -134,23 +134,37 @@ class Fork:
         """Let placed and running tasks end by a signal, as their machines would report it."""
         if not len(task_rows):
             return
+        is_alloc = self.cell.jobs.kind[self.cell.tasks.job[task_rows]] == Kind.ALLOC
+        task_rows = np.concatenate([task_rows[~is_alloc], task_rows[is_alloc]])  # what is inside them ends first
+        outcome = self.do(self._report(task_rows, ReportKind.EXITED, signal=SIGKILL))
+        if outcome.granted != len(task_rows):
+            raise InvariantError(f"{len(task_rows)} tasks were to end on a fork, {outcome.granted} did")
+
+    def start_tasks(self, job: JobId) -> None:
+        """Let the placed tasks of a job start, as their machines would report it: allocs, to be run inside of."""
+        row = self.cell.jobs.row_of(job)
+        assert row is not None, f"job {job} is not in the cell"
+        first, extent = int(self.cell.jobs.offset[row]), int(self.cell.jobs.extent[row])
+        placed = first + np.flatnonzero(self.cell.tasks.state[first : first + extent] == TaskState.PLACED)
+        if len(placed):
+            self.do(self._report(placed, ReportKind.STARTED))
+
+    def _report(self, task_rows: Rows, kind: ReportKind, *, signal: int = 0) -> Report:
+        """Return what the machines of tasks report of them."""
         tasks, jobs, count = self.cell.tasks, self.cell.jobs, len(task_rows)
         job_rows, machines = tasks.job[task_rows], tasks.machine[task_rows]
-        report = Report(
+        return Report(
             machines=machines.astype(np.int32),
             epochs=self.cell.machines.epoch[machines].astype(np.int32),
             jobs=jobs.id[job_rows].astype(np.int64),
             indices=(task_rows - jobs.offset[job_rows]).astype(np.int32),
             attempts=tasks.attempt[task_rows].astype(np.int32),
-            kinds=np.full(count, ReportKind.EXITED, np.uint8),
+            kinds=np.full(count, kind, np.uint8),
             exit_codes=np.full(count, -1, np.int32),
-            signals=np.full(count, SIGKILL, np.uint8),
+            signals=np.full(count, signal, np.uint8),
             notes=np.zeros(count, np.uint8),
             at_us=np.full(count, self._clock.wall_us(), np.int64),
         )
-        outcome = self.do(report)
-        if outcome.granted != count:
-            raise InvariantError(f"{count} tasks were to end on a fork, {outcome.granted} did")
 
     def end_job(self, job: JobId) -> None:
         """Let a job end: what it waits for is dropped, and what it holds is given back."""

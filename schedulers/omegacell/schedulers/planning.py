@@ -141,9 +141,10 @@ class _Draft:
         return self.outcome.status is Status.COMMITTED and self.outcome.detail != Change.UNCHANGED
 
     @property
-    def order(self) -> tuple[int, int, int]:
-        """The order of a backlog."""
-        return -self.command.spec.band, -self.command.spec.priority, self.job
+    def order(self) -> tuple[bool, int, int, int]:
+        """The order of a backlog, but for alloc sets, which come before what runs inside them."""
+        spec = self.command.spec
+        return spec.kind is not Kind.ALLOC, -spec.band, -spec.priority, self.job
 
 
 def make_plan(
@@ -233,6 +234,8 @@ def _submit(fork: Fork, command: SubmitJob, before: Holdings) -> _Draft:
 def _place(fork: Fork, draft: _Draft, scheduler: Scheduler, *, until_us: int) -> None:
     verdict = fork.decide(draft.job, scheduler, until_us=until_us)
     draft.unplaced, draft.held_us, draft.is_cut_off = verdict.unplaced, verdict.held_us, verdict.is_cut_off
+    if draft.command.spec.kind is Kind.ALLOC:
+        fork.start_tasks(draft.job)
 
 
 def _find_ending(cell: Cell, before: Holdings) -> Rows:

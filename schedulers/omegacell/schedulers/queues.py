@@ -47,7 +47,7 @@ class CappedJobs:
         """Put a job of which ``least`` tasks must be placed at once into its queue."""
         row = cell.jobs.row_of(JobId(item[0][2]))
         is_holding = row is not None and holds_any(cell.jobs, row)
-        queue = (spec.resources[0], spec.resources[1], least, is_holding)
+        queue = (spec.charged[0], spec.charged[1], least, is_holding)
         heappush(self._queues.setdefault(queue, []), item)
 
     def take_fitting(self, cell: Cell, *, count_of: Callable[[Item], int]) -> list[JobId]:

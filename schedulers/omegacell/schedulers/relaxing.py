@@ -27,6 +27,7 @@ from omegacell.core.gangs import find_shorts
 from omegacell.core.jobs import WHOLE_JOB
 from omegacell.core.limit_commands import SetCaps
 from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES
+from omegacell.schedulers.feasibility import find_free
 from omegacell.schedulers.relaxing_rules import (
     fewer_devices,
     machine_opens,
@@ -108,8 +109,9 @@ def _less_on_a_machine(wish: Wish) -> Iterator[Wish]:
     """Take what is free where the least is missing: the fewest resources, then the least of them in all."""
     asked = np.array(wish.spec.resources, np.int64)
     would = np.flatnonzero(wish.room(replace(wish.spec, resources=(0,) * len(asked))))
-    free = wish.overlay.free[would]
+    free = find_free(wish.overlay, wish.spec)[would]
     capped = CapUse(wish.cell.caps, wish.cell.jobs).find_left(wish.row)[:2]
+    capped = () if wish.spec.alloc else capped  # inside an alloc nothing is charged to it
     most = [
         amount if left is None else max(0, min(amount, left)) for amount, left in zip_longest(asked.tolist(), capped)
     ]

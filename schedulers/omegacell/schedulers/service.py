@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
+from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.scoring import Floats, level_out, load_after
 from omegacell.schedulers.view import CellView
@@ -33,6 +34,8 @@ class ServiceScheduler:
             ctx.explain(group, group.word_lack(int(room.sum())))
             return NOTHING
         held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
+        if group.spec.alloc and is_plain and group.spec.placement is NO_RULES:
+            return Placement.of(group, choose_inside(cell, group, ctx.rng))
         if group.spec.placement is not NO_RULES or not is_plain:
             loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
             loads[candidates] += held * (LOAD_STEPS + 2)

@@ -182,6 +182,13 @@ class CellView:
             known = self._rooms[shape] = _frozen(find_room(self._overlay, group.spec, cell=self._cell))
         return known
 
+    def fresh_allocs(self, group: Shaped) -> NDArray[np.int64]:
+        """Return how many allocs on each machine have room for a group and no task of its job: ``(machines,)`` int64.
+
+        Of a group that runs inside an alloc set. Cost: O(allocs + tasks inside).
+        """
+        return self._overlay.allocs.fresh(group.spec)
+
     def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take at least one task of a group's shape: ``(rows,)`` bool."""
         fits: NDArray[np.bool_] = self.room(group, rows) > 0

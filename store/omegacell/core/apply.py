@@ -43,7 +43,7 @@ from omegacell.core.apply_sessions import (
     keep_books,
     open_session,
 )
-from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_tasks import Taken, judge_evict, judge_place, judge_report, judge_unplaced, take_granted
 from omegacell.core.apply_templates import judge_spawn
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
@@ -162,7 +162,8 @@ def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) ->
 
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
-    overlay, taken = Overlay(cell), Disruptions(cell)
+    overlay = Overlay(cell)
+    taken = Taken(overlay, Disruptions(cell))
     commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:

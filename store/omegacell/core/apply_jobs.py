@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from omegacell.core.apply_allocs import find_alloc_refusal
 from omegacell.core.apply_limits import find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
@@ -16,8 +17,8 @@ from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
-from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job, touch_jobs
+from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState
+from omegacell.core.lives import Rows, Stamp, move_tasks, tell_to_end, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -31,14 +32,11 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     jobs = cell.jobs
     command = _count_machines(cell, command)
     spec = command.spec
-    is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
     job = jobs.by_name(spec.name)
     if job is None:
         write = partial(_write_submit, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        excess = find_quota_refusal(cell, spec, stamp=stamp, seen=seen)
-        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, job_rows=(), stamp=stamp, seen=seen) or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
     is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
@@ -46,9 +44,7 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        excess = find_quota_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen)
-        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen) or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
         spec = replace(spec, count=int(jobs.count_wanted[row]))
@@ -58,13 +54,26 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return Verdict(value=job, detail=Change.UNCHANGED)
     if jobs.stopping[row]:
         return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
-    if is_too_many and spec.count > jobs.extent[row]:
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS and spec.count > jobs.extent[row]:
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
         excess = find_quota_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
+
+
+def _find_new_refusal(
+    cell: Cell, spec: JobSpec, *, job_rows: tuple[int, ...], stamp: Stamp, seen: int
+) -> Verdict | None:
+    """Return why a new job is refused, in order of precedence; ``job_rows`` are of what it replaces."""
+    unfit = find_alloc_refusal(cell, spec, stamp=stamp, seen=seen) if cell.jobs.has_guests or spec.alloc else None
+    if unfit is not None:
+        return unfit
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS:
+        return refuse(Reason.LIMIT)
+    excess = find_quota_refusal(cell, spec, job_rows=job_rows, stamp=stamp, seen=seen)
+    return excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
 
 
 def _count_machines(cell: Cell, command: SubmitJob) -> SubmitJob:
@@ -104,13 +113,16 @@ def find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) ->
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `StopJob`."""
+    """Judge a `StopJob`. For its deadline a job that is at rest is left alone."""
     row = cell.jobs.row_of(command.job)
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
-    if cell.jobs.stopping[row]:
+    is_for_deadline = command.cause is StopCause.DEADLINE
+    if is_for_deadline and not 0 <= int(cell.jobs.deadline[row]) <= cell.elapsed:
+        return refuse(Reason.NOT_DUE)
+    if cell.jobs.stopping[row] or (is_for_deadline and not cell.jobs.is_active(row)):
         return Verdict()
-    return Verdict(write=partial(write_stop, cell, row, stamp=stamp))
+    return Verdict(write=partial(write_stop, cell, row, cause=command.cause, stamp=stamp))
 
 
 def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -142,6 +154,8 @@ def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stam
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = submitted_at_us
     jobs.created_at[row] = stamp.revision
+    if spec.deadline_us and not spec.template_kind:
+        jobs.deadline[row] = cell.elapsed + spec.deadline_us
     if spec.schedule is not None:
         jobs.instant_us[row] = submitted_at_us  # what was before it is none of its instants
     state = TaskState.HELD if is_held(cell, spec) else TaskState.PENDING
@@ -192,12 +206,13 @@ def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) ->
         touch_jobs(cell, heirs, stamp=stamp)
 
 
-def write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def write_stop(cell: Cell, row: int, *, stamp: Stamp, cause: StopCause = StopCause.ASKED) -> None:
     """Stop a job that was not asked to stop before. Mutates."""
     share = count_share(cell.jobs, row)
     cell.jobs.stopping[row] = 1
+    cell.jobs.stop_cause[row] = cause
     first = int(cell.jobs.offset[row])
-    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
+    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64), stamp=stamp)
     cell.jobs.why[row] = None
     _reshape(cell, row, share=share, stamp=stamp)
 
@@ -221,7 +236,7 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64), stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
         is_held = bool(jobs.counts[row, TaskState.HELD])
@@ -263,15 +278,15 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         arena.devices[at] = arena.devices.pop(row)
         requests = cell.jobs.spec_of(int(arena.job[row])).devices
         cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
+    arena.allocs.rename(old, new, length)
 
 
-def _stop_tasks(cell: Cell, tasks: Rows) -> None:
+def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     arena = cell.tasks
     is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
     move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
-    arena.stopping[tasks[is_active]] = Stopping.STOP
-    cell.touched.tasks.append(tasks[is_active])
+    tell_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
 def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:

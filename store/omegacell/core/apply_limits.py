@@ -89,7 +89,7 @@ def find_quota_refusal(
     for job_row in job_rows:
         old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
         if (old.owner, old.band) == (spec.owner, spec.band):
-            more = [asked - had * share for asked, had in zip(more, old.resources, strict=True)]
+            more = [asked - had * share for asked, had in zip(more, old.charged, strict=True)]
     excess = quota.find_excess(more)
     if excess is None:
         return None

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.alloctable import AllocTable
 from omegacell.core.columns import Column, Table
 from omegacell.core.devices import Granted
 
@@ -41,8 +42,8 @@ class TaskArena(Table):
         exit_code: int32, -1 for none; signal: uint8, 0 for none; note: `ExitNote`, uint8; all of the last attempt.
         placed_at_us, started_at_us, ended_at_us: wall stamps of the last attempt, int64, 0 for not yet.
         ended_elapsed: elapsed when the last attempt ended, int64.
-        ports: task row to granted ports. devices: task row to granted devices. past: task row to earlier attempts,
-            oldest first.
+        ports: task row to granted ports. devices: task row to granted devices. allocs: which task runs inside which
+            alloc. past: task row to earlier attempts, oldest first.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -83,6 +84,7 @@ class TaskArena(Table):
         super().__init__()
         self.ports: dict[int, tuple[int, ...]] = {}
         self.devices: dict[int, Granted] = {}
+        self.allocs = AllocTable()
         self.past: dict[int, tuple[PastAttempt, ...]] = {}
         self.free_extents: list[tuple[int, int]] = []
 
@@ -138,6 +140,7 @@ class TaskArena(Table):
         other.copy_columns(self)
         other.ports = dict(self.ports)
         other.devices = dict(self.devices)
+        other.allocs = self.allocs.copy()
         other.past = dict(self.past)
         other.free_extents = list(self.free_extents)
         return other

@@ -59,10 +59,10 @@ class CapTable:
         cap = self.rows.get(spec.scheduler)
         if cap is None:
             return None
-        cap.usage[_CPU] += spec.resources[_CPU] * task_count
-        cap.usage[_MEMORY] += spec.resources[_MEMORY] * task_count
+        cap.usage[_CPU] += spec.charged[_CPU] * task_count
+        cap.usage[_MEMORY] += spec.charged[_MEMORY] * task_count
         cap.usage[_JOBS] += job_count
-        return cap if job_count or spec.resources[_CPU] or spec.resources[_MEMORY] else None
+        return cap if job_count or spec.charged[_CPU] or spec.charged[_MEMORY] else None
 
     def copy(self) -> "CapTable":
         """Return an equal, independent table."""
@@ -123,8 +123,8 @@ class CapUse:
         if spec.scheduler not in self._caps.rows:
             return
         taken = self._taken.setdefault(spec.scheduler, [0] * CAP_COUNT)
-        taken[_CPU] += spec.resources[_CPU] * task_count
-        taken[_MEMORY] += spec.resources[_MEMORY] * task_count
+        taken[_CPU] += spec.charged[_CPU] * task_count
+        taken[_MEMORY] += spec.charged[_MEMORY] * task_count
         if not self._is_holding(job_row):
             taken[_JOBS] += 1
             self._holding[job_row] = None
@@ -158,7 +158,7 @@ class CapUse:
     def _left_and_asked(self, cap: Cap, job_row: int, spec: JobSpec) -> list[tuple[int, int]]:
         """Return for each dimension what is left of a cap, and what one more task of a job asks of it."""
         taken = self._taken.get(spec.scheduler, (0,) * CAP_COUNT)
-        asked = (spec.resources[_CPU], spec.resources[_MEMORY], 0 if self._is_holding(job_row) else 1)
+        asked = (spec.charged[_CPU], spec.charged[_MEMORY], 0 if self._is_holding(job_row) else 1)
         return [
             (limit - used - more, 0 if limit == UNLIMITED else amount)
             for limit, used, more, amount in zip(cap.amounts, cap.usage, taken, asked, strict=True)
@@ -180,7 +180,7 @@ def find_held(jobs: JobTable, scheduler: str) -> list[int]:
     for row, spec in enumerate(jobs.specs):
         if spec is not None and spec.scheduler == scheduler and holds_any(jobs, row):
             count = int(jobs.counts[row, TaskState.PLACED] + jobs.counts[row, TaskState.RUNNING])
-            held[_CPU] += spec.resources[_CPU] * count
-            held[_MEMORY] += spec.resources[_MEMORY] * count
+            held[_CPU] += spec.charged[_CPU] * count
+            held[_MEMORY] += spec.charged[_MEMORY] * count
             held[_JOBS] += 1
     return held

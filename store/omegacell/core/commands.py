@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from omegacell.core.columns import Int32s
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
 from omegacell.core.quick import quick
@@ -108,9 +108,13 @@ class SubmitJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopJob:
-    """Stop a job: pending tasks at once, the others when their machine says that they ended."""
+    """Stop a job: pending tasks at once, the others when their machine says that they ended.
+
+    With `StopCause.DEADLINE` it is the claim that the job's deadline has passed.
+    """
 
     job: JobId
+    cause: StopCause = StopCause.ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +163,8 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
+        dimension: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 

@@ -177,6 +177,7 @@ def _is_crowd_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
     if cell.effective_topology_at(floor=base.floor) > base.seen or cell.forgotten_at > base.seen:
         return True
     names = [each.job for each in spec.placement.neighbours if not each.weight]
+    names += [spec.alloc] if spec.alloc else []
     names += [name for name, _ in cell.jobs.find_repelling(spec.name)]
     for name in names:
         job = cell.jobs.by_name(name)

@@ -9,7 +9,7 @@ from collections import Counter
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, TaskState
+from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, StopCause, TaskState
 from omegacell.core.machines import MachineState
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
@@ -23,6 +23,7 @@ def check(cell: Cell) -> None:
     _check_machines(cell)
     _check_ports(cell)
     _check_devices(cell)
+    _check_allocs(cell)
     _check_quotas(cell)
     _check_caps(cell)
 
@@ -63,6 +64,12 @@ def _check_jobs(cell: Cell) -> None:
             _require(spec.count == extent <= limit, f"job {job} has {extent} tasks for {limit} machines")
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
+        has_deadline = jobs.deadline[row] >= spec.deadline_us > 0
+        is_timed = spec.deadline_us and not spec.template_kind
+        _require(has_deadline or (not is_timed and jobs.deadline[row] == -1), f"job {job} has a wrong deadline")
+        is_late = jobs.stop_cause[row] == StopCause.DEADLINE
+        is_cause = not is_late or (jobs.stopping[row] and 0 <= jobs.deadline[row] <= cell.elapsed)
+        _require(bool(is_cause), f"job {job} was stopped at a deadline that has not passed")
         if jobs.stopping[row]:
             waiting = counts[TaskState.PENDING] + counts[TaskState.HELD]
             _require(waiting == 0, f"job {job} is stopping and has pending or held tasks")
@@ -122,7 +129,7 @@ def _check_machines(cell: Cell) -> None:
     for row in range(arena.count):
         if arena.job[row] >= 0 and arena.machine[row] >= 0:
             spec = jobs.spec_of(int(arena.job[row]))
-            for dimension, amount in enumerate(spec.resources):
+            for dimension, amount in enumerate(spec.charged):
                 held[int(arena.machine[row])][spec.band][dimension] += amount
     for driver in machines.driver_names:
         bit = machines.driver_bit(driver)
@@ -207,6 +214,40 @@ def _check_devices(cell: Cell) -> None:
     _require(not expected, f"tasks hold devices of unknown kinds: {sorted(expected)}")
 
 
+def _check_allocs(cell: Cell) -> None:
+    arena, jobs = cell.tasks, cell.jobs
+    expected: dict[int, set[int]] = {}
+    left: dict[int, list[int]] = {}
+    for row in range(arena.count):
+        spec = jobs.spec_of(int(arena.job[row])) if arena.job[row] >= 0 else None
+        is_inside = spec is not None and bool(spec.alloc) and arena.machine[row] >= 0
+        _require(is_inside == (row in arena.allocs.of), f"task row {row} is in an alloc and should not be, or is not")
+        if spec is None or not is_inside:
+            continue
+        alloc = arena.allocs.of[row]
+        box = jobs.spec_of(int(arena.job[alloc]))
+        _require(
+            box.kind is Kind.ALLOC and box.name == spec.alloc, f"task row {row} is in {box.name}, not {spec.alloc}"
+        )
+        _require(arena.state[alloc] == TaskState.RUNNING, f"task row {row} is in alloc row {alloc}, which does not run")
+        _require(arena.machine[alloc] == arena.machine[row], f"task row {row} is on another machine than its alloc")
+        is_told = arena.stopping[alloc] == 0 or arena.stopping[row] != 0
+        _require(is_told, f"task row {row} was not told to end with its alloc row {alloc}")
+        expected.setdefault(alloc, set()).add(row)
+        held = left.setdefault(alloc, list(box.resources))
+        left[alloc] = [free - amount for free, amount in zip(held, spec.resources, strict=True)]
+    found = {alloc: set(tasks) for alloc, tasks in arena.allocs.inside.items()}
+    _require(found == expected, f"allocs hold {found}, their tasks say {expected}")
+    for alloc, amounts in left.items():
+        _require(min(amounts) >= 0, f"alloc row {alloc} holds more than it has: {amounts} left")
+    for name in dict.fromkeys(spec.alloc for spec in jobs.specs if spec is not None and spec.alloc):
+        named = [row for row, spec in enumerate(jobs.specs) if spec is not None and spec.alloc == name]
+        known = jobs.find_guests(name)
+        _require(sorted(known) == named, f"job rows {known} are known to run in {name}; {named} do")
+    has_sets = any(spec is not None and spec.kind is Kind.ALLOC for spec in jobs.specs)
+    _require(jobs.has_alloc_sets == has_sets, f"the cell has alloc sets: {has_sets}, and believes otherwise")
+
+
 def _check_quotas(cell: Cell) -> None:
     jobs, arena = cell.jobs, cell.tasks
     for (owner, band), quota in cell.quotas.rows.items():
@@ -220,7 +261,7 @@ def _check_quotas(cell: Cell) -> None:
             states = arena.state[offset : offset + extent].tolist()
             if any(state < TaskState.SUCCEEDED for state in states):
                 count = spec.count - states.count(TaskState.HELD) * (spec.kind is Kind.SYSTEM)
-                expected = [used + amount * count for used, amount in zip(expected, spec.resources, strict=True)]
+                expected = [used + amount * count for used, amount in zip(expected, spec.charged, strict=True)]
         _require(quota.usage == expected, f"quota of {owner}, band {band}: usage {quota.usage}, jobs ask {expected}")
 
 
@@ -231,7 +272,7 @@ def _check_caps(cell: Cell) -> None:
     for task in range(arena.count):
         spec = jobs.specs[int(arena.job[task])] if arena.job[task] >= 0 and arena.machine[task] >= 0 else None
         if spec is not None and spec.scheduler in held:
-            held[spec.scheduler] = [used + spec.resources[at] for at, used in enumerate(held[spec.scheduler])]
+            held[spec.scheduler] = [used + spec.charged[at] for at, used in enumerate(held[spec.scheduler])]
             holders[spec.scheduler].add(int(arena.job[task]))
     for name, cap in cell.caps.rows.items():
         expected = [*held[name], len(holders[name])]

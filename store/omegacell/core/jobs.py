@@ -14,16 +14,18 @@ from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
 from omegacell.core.templates import Parameters, Schedule, TemplateKind
-from omegacell.core.units import Band
+from omegacell.core.units import RESOURCE_COUNT, Band
 
 
 class Kind(IntEnum):
-    """How a job ends: a batch job when its tasks have, a service never by itself."""
+    """What a job is, and how it ends: a batch job when its tasks have, the others never by themselves."""
 
     BATCH = 0
     SERVICE = 1
     SYSTEM = 2
     """A service with one task for each machine: task i belongs to machine row i, and the cell keeps the count."""
+    ALLOC = 3
+    """An alloc set: its tasks are reservations, in which tasks of other jobs run. It never ends by itself."""
 
 
 class TaskState(IntEnum):
@@ -49,6 +51,9 @@ TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPP
 
 
 NO_LIMIT: Final = -1
+
+NOTHING: Final = (0,) * RESOURCE_COUNT
+"""Resources: none of any."""
 
 
 class Event(IntEnum):
@@ -95,6 +100,15 @@ class Stopping(IntEnum):
     NO = 0
     STOP = 1
     EVICT = 2
+
+
+class StopCause(IntEnum):
+    """Why a job is stopped."""
+
+    ASKED = 0
+    """Somebody asked for it, or put another job in its place."""
+    DEADLINE = 1
+    """Its deadline has passed."""
 
 
 class OnPartition(IntEnum):
@@ -150,7 +164,7 @@ class JobSpec:
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
         owner: who answers for it; for people and quotas.
-        kind: batch, service or system.
+        kind: batch, service, system or alloc set.
         scheduler: the name of the scheduler that places it.
         band: Borg's priority band.
         priority: the integer inside the band, higher first.
@@ -169,6 +183,9 @@ class JobSpec:
         max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
+        alloc: name of the alloc set inside whose allocs its tasks run; empty for tasks on machines of their own.
+        max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
+        deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
         schedule: when children of it are made; it is a template then, and its own tasks never run.
         parameters: what those who dispatch it may say; likewise.
@@ -194,7 +211,10 @@ class JobSpec:
     devices: tuple[DeviceRequest, ...] = ()
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
+    alloc: str = ""
     after: tuple[Dependency, ...] = ()
+    max_run_us: int = 0
+    deadline_us: int = 0
     schedule: Schedule | None = None
     parameters: Parameters | None = None
 
@@ -204,6 +224,11 @@ class JobSpec:
         if self.schedule is not None:
             return TemplateKind.SCHEDULED
         return TemplateKind.NONE if self.parameters is None else TemplateKind.PARAMETERISED
+
+    @property
+    def charged(self) -> tuple[int, ...]:
+        """What one task takes of its machine: nothing inside an alloc, which was taken of the machine already."""
+        return NOTHING if self.alloc else self.resources
 
     @property
     def is_gang(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
 from omegacell.core.commands import Unplaced
-from omegacell.core.jobs import STATE_COUNT, JobSpec
+from omegacell.core.jobs import STATE_COUNT, JobSpec, Kind
 from omegacell.core.units import RESOURCE_COUNT, JobId
 
 
@@ -22,9 +22,11 @@ class JobTable(Table):
         id: job id, int64, 0 in a free row.
         offset, extent, count_wanted: first task row, length of the extent, tasks wanted; int64.
         counts: tasks of the extent by state, ``(jobs, states)`` int64.
-        shape: what one task asks for, ``(jobs, resources)`` int64.
+        shape: what one task takes of its machine, `JobSpec.charged`, ``(jobs, resources)`` int64.
         band, kind: uint8. max_restarts: int64, -1 for no limit.
         stopping: 1 when it was asked to stop, uint8.
+        stop_cause: the `StopCause` of a stopping job, uint8.
+        deadline: elapsed at which it is to be stopped, int64, -1 for never.
         created_at, changed_at, changed_before: revisions, int64 (see `MachineTable`).
         submitted_at_us, first_decided_at_us: wall stamps, int64, the latter 0 until a scheduler tried.
         template: value of `TemplateKind`, uint8.
@@ -60,6 +62,8 @@ class JobTable(Table):
         "skipped_count": Column(np.int64),
         "missed_count": Column(np.int64),
         "ended_elapsed": Column(np.int64, fresh=-1),
+        "stop_cause": Column(np.uint8),
+        "deadline": Column(np.int64, fresh=-1),
     }
     id: NDArray[np.int64]
     offset: NDArray[np.int64]
@@ -83,6 +87,8 @@ class JobTable(Table):
     skipped_count: NDArray[np.int64]
     missed_count: NDArray[np.int64]
     ended_elapsed: NDArray[np.int64]
+    stop_cause: NDArray[np.uint8]
+    deadline: NDArray[np.int64]
 
     def __init__(self) -> None:
         """Begin with no jobs."""
@@ -94,6 +100,18 @@ class JobTable(Table):
         self._row_by_id: dict[int, int] = {}
         self._id_by_name: dict[str, int] = {}
         self._repelling: dict[str, dict[int, None]] = {}
+        self._guests: dict[str, dict[int, None]] = {}
+        self._set_count = 0
+
+    @property
+    def has_guests(self) -> bool:
+        """Whether any job runs, or waits to run, inside an alloc set."""
+        return any(self._guests.values())
+
+    @property
+    def has_alloc_sets(self) -> bool:
+        """Whether any job is an alloc set."""
+        return self._set_count > 0
 
     @property
     def flat_counts(self) -> NDArray[np.int64]:
@@ -136,7 +154,7 @@ class JobTable(Table):
         job = self.next_id
         self.next_id += 1
         self.id[row] = job
-        self.shape[row] = spec.resources
+        self.shape[row] = spec.charged
         self.band[row] = spec.band
         self.kind[row] = spec.kind
         self.max_restarts[row] = spec.max_restarts
@@ -146,7 +164,7 @@ class JobTable(Table):
         self.why[row] = None
         self._row_by_id[job] = row
         self._id_by_name[spec.name] = job
-        self._note_repelling(job, spec)
+        self._note_names(job, spec)
         return row
 
     def remove(self, row: int) -> None:
@@ -156,6 +174,9 @@ class JobTable(Table):
         name = spec.name
         for other in _find_repelled(spec):
             self._repelling[other].pop(job, None)
+        if spec.alloc:
+            del self._guests[spec.alloc][job]
+        self._set_count -= spec.kind is Kind.ALLOC
         if self._id_by_name.get(name) == job:
             del self._id_by_name[name]
         del self._row_by_id[job]
@@ -173,9 +194,9 @@ class JobTable(Table):
         self._row_by_id = {int(self.id[row]): row for row in used}
         named = [row for row, current in zip(used, is_current, strict=True) if current]
         self._id_by_name = {self.spec_of(row).name: int(self.id[row]) for row in named}
-        self._repelling = {}
+        self._repelling, self._guests, self._set_count = {}, {}, 0
         for row in used:
-            self._note_repelling(int(self.id[row]), self.spec_of(row))
+            self._note_names(int(self.id[row]), self.spec_of(row))
 
     def is_repelled(self, name: str) -> bool:
         """Tell whether any job in the cell must stay apart from the job of that name."""
@@ -191,9 +212,17 @@ class JobTable(Table):
                 found += [(spec.name, each.attribute) for each in rules if each.job == name]
         return found
 
-    def _note_repelling(self, job: int, spec: JobSpec) -> None:
+    def find_guests(self, name: str) -> list[int]:
+        """Return the rows of the jobs whose tasks run inside the alloc set of that name, oldest first."""
+        return [self._row_by_id[job] for job in sorted(self._guests.get(name, ()))]
+
+    def _note_names(self, job: int, spec: JobSpec) -> None:
+        """Note the job under the names of others that its spec names."""
         for name in _find_repelled(spec):
             self._repelling.setdefault(name, {})[job] = None
+        if spec.alloc:
+            self._guests.setdefault(spec.alloc, {})[job] = None
+        self._set_count += spec.kind is Kind.ALLOC
 
     def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
         """Mark jobs as changed at ``revision``; see `MachineTable.touch`. Mutates."""
@@ -217,6 +246,8 @@ class JobTable(Table):
         other._row_by_id = dict(self._row_by_id)
         other._id_by_name = dict(self._id_by_name)
         other._repelling = {name: dict(jobs) for name, jobs in self._repelling.items()}
+        other._guests = {name: dict(jobs) for name, jobs in self._guests.items()}
+        other._set_count = self._set_count
         return other
 
 

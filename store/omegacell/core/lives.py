@@ -5,12 +5,13 @@ judged before. All functions mutate the cell, take many tasks at once, and keep 
 counts, ports) true. Task rows given to one call are distinct.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import AllocLedger
 from omegacell.core.caps import holds_any
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, is_distinct, rows_of
@@ -66,7 +67,7 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
     """Place pending tasks of one job: the next attempt of each begins on its machine.
 
-    Ports and devices are granted here.
+    Ports, devices and allocs are granted here.
     """
     arena, jobs = cell.tasks, cell.jobs
     count = len(machines)
@@ -91,6 +92,10 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
     if spec.devices:
         for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
             arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
+    if spec.alloc:
+        ledger = AllocLedger(cell)
+        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
+            arena.allocs.enter(task, ledger.grant(spec, machine))
     counts = jobs.counts[job_row]
     if cell.caps.rows:
         cap = cell.caps.charge(spec, count, job_count=not holds_any(jobs, job_row))
@@ -117,9 +122,9 @@ def charge_all(cell: Cell, machines: Rows, *, band: int, amounts: NDArray[np.int
 
 
 def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
-    """Give back the ports and devices that tasks hold on their machines."""
+    """Give back the ports and devices that tasks hold on their machines, and their room in allocs."""
     arena = cell.tasks
-    if not arena.ports and not arena.devices:
+    if not arena.ports and not arena.devices and not arena.allocs.of:
         return
     for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
         numbers = arena.ports.pop(task, None)
@@ -129,6 +134,7 @@ def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
         if granted is not None:
             requests = cell.jobs.spec_of(int(arena.job[task])).devices
             cell.machines.devices.give_back(machine, requests, granted)
+        arena.allocs.leave(task)
 
 
 def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:
@@ -136,11 +142,51 @@ def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: 
     move_tasks(cell, tasks, TaskState.RUNNING)
     cell.tasks.started_at_us[tasks] = at_us
     touch_jobs(cell, np.unique(cell.tasks.job[tasks]), stamp=stamp)
+    if cell.jobs.has_alloc_sets:
+        _touch_machines_of(cell, find_allocs(cell, tasks), stamp=stamp)
+
+
+def tell_to_end(cell: Cell, tasks: Rows, asked: Stopping, *, stamp: Stamp) -> None:
+    """Mark placed or running tasks as told to end; the caller marks their jobs as changed.
+
+    What runs inside an alloc that is told is evicted, and its machine has less to offer.
+    """
+    arena = cell.tasks
+    arena.stopping[tasks] = asked.value
+    cell.touched.tasks.append(tasks)
+    if cell.jobs.has_alloc_sets:
+        allocs = find_allocs(cell, tasks)
+        _touch_machines_of(cell, allocs, stamp=stamp)
+        inside = np.array(arena.allocs.find_inside(allocs.tolist()), np.int64)
+        inside = inside[arena.stopping[inside] == _NOT_STOPPING]
+        if len(inside):
+            arena.stopping[inside] = Stopping.EVICT.value
+            cell.touched.tasks.append(inside)
+            touch_jobs(cell, np.unique(arena.job[inside]), stamp=stamp)
+
+
+def find_allocs(cell: Cell, tasks: Rows) -> Rows:
+    """Return those of some tasks that are allocs."""
+    allocs: Rows = tasks[cell.jobs.kind[cell.tasks.job[tasks]] == Kind.ALLOC.value]
+    return allocs
+
+
+def _touch_machines_of(cell: Cell, allocs: Rows, *, stamp: Stamp) -> None:
+    """Mark the machines of allocs as changed: they take other tasks inside than before."""
+    if len(allocs):
+        machines = cell.tasks.machine[allocs].astype(np.int64)
+        cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
+        cell.touched.machines.append(machines)
 
 
 def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
-    """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next."""
+    """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next.
+
+    What is still inside an alloc that ends is lost with it.
+    """
     arena, jobs = cell.tasks, cell.jobs
+    if arena.allocs.inside:
+        _lose_inside(cell, tasks, ends, stamp=stamp)
     job_rows = arena.job[tasks].astype(np.int64)
     machines = arena.machine[tasks].astype(np.int64)
     cell.machines.charge(machines, bands=jobs.band[job_rows], amounts=-jobs.shape[job_rows])
@@ -164,6 +210,20 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
         rows, counts = np.unique(job_rows, return_counts=True)
         for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
             give_back(cell, row, count, stamp=stamp)
+
+
+def _lose_inside(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
+    """End as LOST what is inside allocs that end, when they do, but for what ends by itself in the same step."""
+    own = dict.fromkeys(tasks.tolist())
+    lost: dict[int, int] = {}
+    for alloc, at_us in zip(own, ends.at_us.tolist(), strict=True):
+        inside = cell.tasks.allocs.find_inside([alloc])
+        lost.update((task, at_us) for task in inside if task not in own)
+    if lost:
+        rows = np.array(sorted(lost), np.int64)
+        ending = end_all_as(TaskState.LOST, len(rows), at_us=0)
+        at = np.array([lost[row] for row in rows.tolist()], np.int64)
+        end_attempts(cell, rows, replace(ending, at_us=at), stamp=stamp)
 
 
 def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
@@ -224,8 +284,8 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)
-    is_service = jobs.kind[job_rows] != Kind.BATCH.value
-    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_service)
+    is_endless = jobs.kind[job_rows] != Kind.BATCH.value
+    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_endless)
     is_counted = is_wanted & is_failure & may_restart
     is_displaced = (states == TaskState.LOST.value) | (states == TaskState.EVICTED.value)
     is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED.value))

@@ -58,40 +58,44 @@ class Reason(IntEnum):
     MACHINE_ELSEWHERE = 18
     MACHINE_HEARD = 19
     TOO_MANY_LOST = 20
-    LIMIT = 21
-    QUOTA_EXCEEDED = 22
-    DEPENDENCY_CYCLE = 23
+    UNKNOWN_ALLOC_SET = 21
+    ALLOC_TOO_SMALL = 22
+    LIMIT = 23
+    QUOTA_EXCEEDED = 24
+    DEPENDENCY_CYCLE = 25
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 24
-    NOT_ITS_MACHINE = 25
-    TASK_NOT_PENDING = 26
-    TASK_NOT_HELD = 27
-    STILL_HELD = 28
-    NOTHING_HOLDS = 29
-    STALE_ATTEMPT = 30
-    NOT_DRAINING = 31
-    JOB_DISRUPTED = 32
-    CLAIMED_TWICE = 33
-    CAP_EXCEEDED = 34
-    MACHINE_CHANGED = 35
-    MACHINE_NOT_UP = 36
-    DRIVER_MISSING = 37
-    MACHINE_CORDONED = 38
-    CONSTRAINT = 39
-    TAINTED = 40
-    NEIGHBOUR = 41
-    TOO_MANY_ON_MACHINE = 42
-    SPREAD_SKEWED = 43
-    DEVICE_MISSING = 44
-    PORT_IN_RANGE = 45
-    PORT_TAKEN = 46
-    PORTS_EXHAUSTED = 47
-    DEVICES_EXHAUSTED = 48
-    RESOURCES = 49
-    GANG_INCOMPLETE = 50
-    GANG_PARTNER = 51
+    UNKNOWN_TASK = 26
+    NOT_ITS_MACHINE = 27
+    TASK_NOT_PENDING = 28
+    TASK_NOT_HELD = 29
+    STILL_HELD = 30
+    NOTHING_HOLDS = 31
+    STALE_ATTEMPT = 32
+    NOT_DRAINING = 33
+    JOB_DISRUPTED = 34
+    CLAIMED_TWICE = 35
+    CAP_EXCEEDED = 36
+    MACHINE_CHANGED = 37
+    MACHINE_NOT_UP = 38
+    DRIVER_MISSING = 39
+    MACHINE_CORDONED = 40
+    NO_ALLOC = 41
+    CONSTRAINT = 42
+    TAINTED = 43
+    NEIGHBOUR = 44
+    TOO_MANY_ON_MACHINE = 45
+    SPREAD_SKEWED = 46
+    DEVICE_MISSING = 47
+    PORT_IN_RANGE = 48
+    PORT_TAKEN = 49
+    PORTS_EXHAUSTED = 50
+    DEVICES_EXHAUSTED = 51
+    ALLOC_FULL = 52
+    RESOURCES = 53
+    GANG_INCOMPLETE = 54
+    GANG_PARTNER = 55
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 52
+    PLUGIN_FAILED = 56
 
 
 REASON_COUNT = len(Reason)
@@ -146,8 +150,8 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
+        dimensions: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -183,9 +187,10 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0; of
+            ALLOC_TOO_SMALL the id of the other job: of the set, or of the job inside.
         detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
-            a quota lacks, else 0.
+            a quota or alloc lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

@@ -73,9 +73,9 @@ class QuotaTable:
     def charge(self, spec: JobSpec, task_count: int, *, revision: int, floor: int) -> None:
         """Count so many tasks of a job more, or less when negative. Mutates. Cost: O(resources)."""
         quota = self.find(spec.owner, spec.band)
-        if quota is None or not task_count or not any(spec.resources):
+        if quota is None or not task_count or not any(spec.charged):
             return
-        for dimension, amount in enumerate(spec.resources):
+        for dimension, amount in enumerate(spec.charged):
             quota.usage[dimension] += amount * task_count
         quota.touch(revision=revision, floor=floor)
 
@@ -106,7 +106,7 @@ def count_share(jobs: JobTable, row: int) -> int:
 
 def amounts_of(spec: JobSpec, task_count: int) -> list[int]:
     """Return what so many tasks of a job ask for, ``(resources,)``."""
-    return [amount * task_count for amount in spec.resources]
+    return [amount * task_count for amount in spec.charged]
 
 
 def find_usage(jobs: JobTable) -> dict[QuotaKey, list[int]]:
@@ -116,7 +116,7 @@ def find_usage(jobs: JobTable) -> dict[QuotaKey, list[int]]:
         share = 0 if spec is None else count_share(jobs, row)
         if spec is not None and share:
             sums = usage.setdefault((spec.owner, int(spec.band)), [0] * RESOURCE_COUNT)
-            for dimension, amount in enumerate(spec.resources):
+            for dimension, amount in enumerate(spec.charged):
                 sums[dimension] += amount * share
     return usage
 

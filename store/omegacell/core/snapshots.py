@@ -288,6 +288,7 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
     return {
         "ports": [[row, arena.ports[row]] for row in sorted(arena.ports)],
         "devices": [[row, arena.devices[row]] for row in sorted(arena.devices)],
+        "allocs": sorted(arena.allocs.of.items()),
         "past": past,
         "free_extents": arena.free_extents,
     }
@@ -297,6 +298,7 @@ def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     names = [field.name for field in fields(PastAttempt)]
     arena.ports = {row: tuple(numbers) for row, numbers in head["ports"]}
     arena.devices = {row: tuple(tuple(indices) for indices in granted) for row, granted in head["devices"]}
+    arena.allocs.restore((task_row, alloc_row) for task_row, alloc_row in head["allocs"])
     for row, attempts in head["past"]:
         arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]

@@ -31,7 +31,7 @@ from omegacell.core.commands import (
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, Gang, JobSpec, Kind
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -68,7 +68,7 @@ from omegacell.core.validate_machines import (
     check_set_taints,
     check_tick,
 )
-from omegacell.core.validate_placement import check_placement
+from omegacell.core.validate_placement import check_alloc, check_gang, check_placement
 from omegacell.core.validate_templates import check_spawn, check_template
 from omegacell.core.validate_values import (
     check_after,
@@ -193,16 +193,18 @@ def check_spec(spec: JobSpec) -> None:
         1 <= spec.count <= MAX_TASKS_PER_JOB
         and 0 <= spec.priority <= 1_000_000
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and 0 <= spec.restart_delay_us <= MAX_QUANTITY
-        and 0 <= spec.grace_us <= MAX_QUANTITY
+        and min(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) >= 0
+        and max(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) <= MAX_QUANTITY
         and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
         _check_numbers(spec)
     if spec.ports:
         _check_ports(spec)
+    if spec.alloc or spec.kind is Kind.ALLOC:
+        check_alloc(spec)
     if spec.gang is not None:
-        _check_gang(spec.gang)
+        check_gang(spec.gang)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -220,18 +222,11 @@ def _check_numbers(spec: JobSpec) -> None:
     check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
     check_range("priority", spec.priority, 0, 1_000_000)
     check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
-    check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
-    check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    for name in ("restart_delay_us", "grace_us", "max_run_us", "deadline_us"):
+        check_range(name, getattr(spec, name), 0, MAX_QUANTITY)
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
-
-
-def _check_gang(gang: Gang) -> None:
-    check_range("gang size", gang.size, 0, MAX_TASKS_PER_JOB)
-    check_range("gang least", gang.least, 0, gang.size or MAX_TASKS_PER_JOB)
-    if gang.size == 1:
-        raise MalformedError("a gang of groups of one task; expected at least 2, or 0 for the whole job")
 
 
 def _check_ports(spec: JobSpec) -> None:
@@ -294,7 +289,7 @@ def _check_unplaced(command: Unplaced) -> None:
     check_range("job", command.job, 1, _MAX_ID)
     check_range("task_count", command.task_count, 1, MAX_TASKS_PER_JOB)
     check_text("note", command.note)
-    if len(command.lacks) > REASON_COUNT + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
+    if len(command.lacks) > REASON_COUNT + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
         raise MalformedError(f"{len(command.lacks)} lacks in one Unplaced")
     for lack in command.lacks:
         check_range("reason", lack.reason, 1, REASON_COUNT - 1)

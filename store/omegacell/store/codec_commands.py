@@ -12,6 +12,7 @@ from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
@@ -44,6 +45,7 @@ from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
 _CAUSES = EnumTable(EvictCause, pb.EvictCause, "EVICT_CAUSE")
+_STOP_CAUSES = EnumTable(StopCause, pb.StopCause, "STOP_CAUSE")
 
 
 # --- the cell -----------------------------------------------------------------------------------------------------
@@ -158,10 +160,12 @@ def _read_submit_job(message: pb.Command) -> core.SubmitJob:
 def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
     message.stop_job.SetInParent()
     message.stop_job.job = command.job
+    message.stop_job.cause = _STOP_CAUSES.to_wire(command.cause)
 
 
 def _read_stop_job(message: pb.Command) -> core.StopJob:
-    return core.StopJob(job=JobId(message.stop_job.job))
+    stop = message.stop_job
+    return core.StopJob(job=JobId(stop.job), cause=_STOP_CAUSES.from_wire(stop.cause))
 
 
 def _write_forget_job(message: pb.Command, command: core.ForgetJob) -> None:

@@ -42,8 +42,11 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
             asked.where.add(name=name, value=value)
     message.max_unavailable = spec.max_unavailable
     message.is_health_checked = spec.is_health_checked
+    message.alloc = spec.alloc
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
+    message.max_run_us = spec.max_run_us
+    message.deadline_us = spec.deadline_us
     if spec.schedule is not None:
         write_schedule(message.schedule, spec.schedule)
     if spec.parameters is not None:
@@ -80,7 +83,10 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        alloc=message.alloc,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
         schedule=read_schedule(message.schedule) if message.HasField("schedule") else None,
         parameters=read_parameters(message.parameters) if message.HasField("parameters") else None,
         gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,

@@ -74,6 +74,10 @@ def _lasting(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
     return lambda _, value: iter([(path, span(value))])
 
 
+def _limit(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, span(value) if value else "none")])
+
+
 def _resources(_: str, value: tuple[int, ...]) -> Iterator[tuple[str, str]]:
     for name, quantity in zip(RESOURCE_NAMES, value, strict=True):
         yield f"resources.{name.split('_')[0]}", amount(name, quantity)
@@ -153,6 +157,8 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
+    "max_run_us": _limit("time_limit"),
+    "deadline_us": _limit("deadline"),
     "payload": _nothing,
     "schedule": _schedule,
     "parameters": _parameters,

@@ -130,10 +130,11 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
 
 def describe_miss(cell: Cell, spec: JobSpec, miss: Miss) -> str:
     """Return what a machine lacks, in words."""
-    if miss.reason is Reason.RESOURCES:
+    if miss.reason in (Reason.RESOURCES, Reason.ALLOC_FULL):
+        where = "free" if miss.reason is Reason.RESOURCES else f"left in its alloc of {spec.alloc}"
         return ", ".join(
             f"{amount(RESOURCE_NAMES[each.dimension], each.free)} of "
-            f"{describe_amount(RESOURCE_NAMES[each.dimension], each.asked)} free"
+            f"{describe_amount(RESOURCE_NAMES[each.dimension], each.asked)} {where}"
             for each in miss.shortages
         )
     write = _MISSES.get(miss.reason)
@@ -196,6 +197,7 @@ _MISSES: Final[Mapping[Reason, Callable[[Cell, JobSpec, Miss], str]]] = {
     Reason.MACHINE_CORDONED: lambda cell, _, miss: ("open", "cordoned", "draining")[
         int(cell.machines.eligibility[miss.machine])
     ],
+    Reason.NO_ALLOC: lambda _, spec, __: f"no alloc of {spec.alloc} takes tasks there",
     Reason.CONSTRAINT: _constraint,
     Reason.TAINTED: _taint,
     Reason.NEIGHBOUR: lambda *_: "would break a rule about neighbours",

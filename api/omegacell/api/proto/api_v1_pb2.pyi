@@ -12,6 +12,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
     KIND_SYSTEM: _ClassVar[Kind]
+    KIND_ALLOC: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -88,6 +89,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -123,9 +125,11 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_TURN: _ClassVar[DrainHold]
     DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
+    DRAIN_HOLD_INSIDE: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 KIND_SYSTEM: Kind
+KIND_ALLOC: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -172,6 +176,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 PLAN_ACTION_KEPT: PlanAction
@@ -192,6 +197,7 @@ DRAIN_HOLD_ENDING: DrainHold
 DRAIN_HOLD_TURN: DrainHold
 DRAIN_HOLD_BUDGET: DrainHold
 DRAIN_HOLD_SILENT: DrainHold
+DRAIN_HOLD_INSIDE: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
@@ -318,7 +324,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "after", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "alloc", "after", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -340,8 +346,11 @@ class JobSpec(_message.Message):
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -363,9 +372,12 @@ class JobSpec(_message.Message):
     is_health_checked: bool
     schedule: Schedule
     parameters: Parameters
+    alloc: str
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    max_run_us: int
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class Dependency(_message.Message):
     __slots__ = ("job", "condition")
@@ -479,7 +491,7 @@ class StopJobResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held", "deadline_left_us", "is_stopped_late")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -494,6 +506,8 @@ class Job(_message.Message):
     PARENT_FIELD_NUMBER: _ClassVar[int]
     INSTANT_US_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_LEFT_US_FIELD_NUMBER: _ClassVar[int]
+    IS_STOPPED_LATE_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     spec: JobSpec
     state: JobState
@@ -508,7 +522,9 @@ class Job(_message.Message):
     parent: str
     instant_us: int
     held: HeldReason
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+    deadline_left_us: int
+    is_stopped_late: bool
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., deadline_left_us: _Optional[int] = ..., is_stopped_late: _Optional[bool] = ...) -> None: ...
 
 class TemplateStatus(_message.Message):
     __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
@@ -678,6 +694,38 @@ class TaskDevices(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevice]
     def __init__(self, index: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[TaskDevice, _Mapping]]] = ...) -> None: ...
 
+class TaskAlloc(_message.Message):
+    __slots__ = ("index", "alloc")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    alloc: str
+    def __init__(self, index: _Optional[int] = ..., alloc: _Optional[str] = ...) -> None: ...
+
+class AllocContents(_message.Message):
+    __slots__ = ("index", "free", "tasks")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    free: Resources
+    tasks: _containers.RepeatedCompositeFieldContainer[InsideTask]
+    def __init__(self, index: _Optional[int] = ..., free: _Optional[_Union[Resources, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[InsideTask, _Mapping]]] = ...) -> None: ...
+
+class InsideTask(_message.Message):
+    __slots__ = ("job", "job_id", "index", "state", "stopping")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    index: int
+    state: TaskState
+    stopping: int
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., stopping: _Optional[int] = ...) -> None: ...
+
 class GetJobRequest(_message.Message):
     __slots__ = ("name", "first_index", "limit", "stale", "trouble_first")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -693,7 +741,7 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
-    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "template")
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "template", "allocs", "contents")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -703,6 +751,8 @@ class GetJobResponse(_message.Message):
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    ALLOCS_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: Job
     pending: PendingReason
@@ -712,7 +762,9 @@ class GetJobResponse(_message.Message):
     messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevices]
     template: TemplateStatus
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ...) -> None: ...
+    allocs: _containers.RepeatedCompositeFieldContainer[TaskAlloc]
+    contents: _containers.RepeatedCompositeFieldContainer[AllocContents]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ..., allocs: _Optional[_Iterable[_Union[TaskAlloc, _Mapping]]] = ..., contents: _Optional[_Iterable[_Union[AllocContents, _Mapping]]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("stale", "name_prefix", "active_only")
@@ -1737,7 +1789,7 @@ class ShapeDevice(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices")
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices", "is_alloc", "is_inside", "max_run_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
@@ -1747,6 +1799,9 @@ class Shape(_message.Message):
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     STOP_ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    IS_ALLOC_FIELD_NUMBER: _ClassVar[int]
+    IS_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     job_name: str
     driver: str
@@ -1756,10 +1811,13 @@ class Shape(_message.Message):
     grace_us: int
     stop_on_partition: bool
     devices: _containers.RepeatedCompositeFieldContainer[ShapeDevice]
-    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ...) -> None: ...
+    is_alloc: bool
+    is_inside: bool
+    max_run_us: int
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ..., is_alloc: _Optional[bool] = ..., is_inside: _Optional[bool] = ..., max_run_us: _Optional[int] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")
+    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts", "start_alloc_jobs", "start_alloc_indices", "start_alloc_attempts")
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -1776,6 +1834,9 @@ class Wanted(_message.Message):
     STOP_JOBS_FIELD_NUMBER: _ClassVar[int]
     STOP_INDICES_FIELD_NUMBER: _ClassVar[int]
     STOP_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_JOBS_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_INDICES_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     incarnation: str
     revision: int
     complete: _containers.RepeatedScalarFieldContainer[int]
@@ -1792,7 +1853,10 @@ class Wanted(_message.Message):
     stop_jobs: _containers.RepeatedScalarFieldContainer[int]
     stop_indices: _containers.RepeatedScalarFieldContainer[int]
     stop_attempts: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., start_devices: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
+    start_alloc_jobs: _containers.RepeatedScalarFieldContainer[int]
+    start_alloc_indices: _containers.RepeatedScalarFieldContainer[int]
+    start_alloc_attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., start_devices: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ..., start_alloc_jobs: _Optional[_Iterable[int]] = ..., start_alloc_indices: _Optional[_Iterable[int]] = ..., start_alloc_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("sent_boot_us",)

@@ -28,7 +28,12 @@ BUILT_IN: Final = {
     "service": Planner(name="service", make=ServiceScheduler),
     "system": Planner(name="system", make=SystemScheduler),
 }
-_STAND_INS: Final = {Kind.BATCH: "batch", Kind.SERVICE: "service", Kind.SYSTEM: "system"}
+_STAND_INS: Final = {
+    Kind.BATCH: "batch",
+    Kind.SERVICE: "service",
+    Kind.SYSTEM: "system",
+    Kind.ALLOC: "service",
+}
 
 
 def find_planner(spec: JobSpec) -> Planner:

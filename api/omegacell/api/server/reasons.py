@@ -24,6 +24,7 @@ _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
     Reason.MACHINE_CORDONED: ("is cordoned or draining", "are cordoned or draining"),
+    Reason.NO_ALLOC: ("has no running alloc of its set", "have no running alloc of its set"),
     Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
     Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
     Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),
@@ -134,6 +135,9 @@ def word_lack(nearest: Lack, spec: JobSpec) -> str:
     is_one = nearest.machine_count == 1
     if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
         words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
+    elif nearest.reason == Reason.ALLOC_FULL and nearest.dimension >= 0:
+        has, allocs = ("has", "its alloc") if is_one else ("have", "their allocs")
+        words = f"{has} too little {RESOURCE_NAMES[nearest.dimension]} left in {allocs} of {spec.alloc!r}"
     elif nearest.reason in _DEVICE_REASONS and 0 <= nearest.dimension < len(spec.devices):
         words = _word_devices(nearest, spec.devices[nearest.dimension])
     elif nearest.reason in _SENTENCES:

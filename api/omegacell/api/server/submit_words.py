@@ -1,5 +1,6 @@
 """Why the cell did not take a job, where the reason alone says too little."""
 
+from omegacell.api.server.alloc_views import word_refusal
 from omegacell.api.server.hold_words import word_cycle
 from omegacell.api.server.limit_words import word_quota
 from omegacell.core.cell import Cell
@@ -14,5 +15,7 @@ def word_refused_submit(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
             return word_quota(cell, spec, outcome)
         case Reason.DEPENDENCY_CYCLE:
             return word_cycle(cell, spec)
+        case Reason.UNKNOWN_ALLOC_SET | Reason.ALLOC_TOO_SMALL:
+            return word_refusal(cell, spec, outcome)
         case _:
             return ""

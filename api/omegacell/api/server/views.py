@@ -15,7 +15,7 @@ from omegacell.api.server.hold_words import view_held
 from omegacell.api.server.job_states import find_job_state
 from omegacell.api.server.system_words import find_own_names, word_mismatches
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.jobs import StopCause, Stopping, TaskState
 from omegacell.core.units import JobId
 
 HEALTHY: Final = 1
@@ -60,6 +60,9 @@ def view_job(cell: Cell, row: int) -> pb.Job:
         message.parent_id, message.parent = parent, name_of_job(cell, JobId(parent))
         message.instant_us = int(jobs.instant_us[row])
     message.spec.count = int(jobs.count_wanted[row])
+    deadline = int(jobs.deadline[row])
+    message.deadline_left_us = max(0, deadline - cell.elapsed) if deadline >= 0 else -1
+    message.is_stopped_late = jobs.stop_cause[row] == StopCause.DEADLINE
     held = view_held(cell, row) if counts[TaskState.HELD] else None
     if held is not None:
         message.held.CopyFrom(held)

@@ -28,6 +28,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
     KIND_SYSTEM: _ClassVar[Kind]
+    KIND_ALLOC: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -90,6 +91,11 @@ class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
     INPUT_RULE_REQUIRED: _ClassVar[InputRule]
 
+class StopCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STOP_CAUSE_ASKED: _ClassVar[StopCause]
+    STOP_CAUSE_DEADLINE: _ClassVar[StopCause]
+
 class EvictCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVICT_CAUSE_OPERATOR: _ClassVar[EvictCause]
@@ -117,6 +123,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 DETECTION_FINE: Detection
 DETECTION_COARSE: Detection
 ATOMICITY_INCREMENTAL: Atomicity
@@ -127,6 +134,7 @@ ROLE_CONTROLLER: Role
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 KIND_SYSTEM: Kind
+KIND_ALLOC: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -164,6 +172,8 @@ CATCH_UP_ALL: CatchUp
 INPUT_RULE_FORBIDDEN: InputRule
 INPUT_RULE_OPTIONAL: InputRule
 INPUT_RULE_REQUIRED: InputRule
+STOP_CAUSE_ASKED: StopCause
+STOP_CAUSE_DEADLINE: StopCause
 EVICT_CAUSE_OPERATOR: EvictCause
 EVICT_CAUSE_UNHEALTHY: EvictCause
 EVICT_CAUSE_DRAIN: EvictCause
@@ -180,6 +190,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 
 class Entry(_message.Message):
     __slots__ = ("session", "first_seq", "transactions")
@@ -468,7 +479,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "after", "parameters", "gang")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "alloc", "after", "parameters", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -489,9 +500,12 @@ class JobSpec(_message.Message):
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -512,10 +526,13 @@ class JobSpec(_message.Message):
     max_unavailable: int
     is_health_checked: bool
     schedule: Schedule
+    alloc: str
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
     parameters: Parameters
+    max_run_us: int
     gang: Gang
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ...) -> None: ...
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace")
@@ -528,10 +545,12 @@ class SubmitJob(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ...) -> None: ...
 
 class StopJob(_message.Message):
-    __slots__ = ("job",)
+    __slots__ = ("job", "cause")
     JOB_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     job: int
-    def __init__(self, job: _Optional[int] = ...) -> None: ...
+    cause: StopCause
+    def __init__(self, job: _Optional[int] = ..., cause: _Optional[_Union[StopCause, str]] = ...) -> None: ...
 
 class ForgetJob(_message.Message):
     __slots__ = ("job",)

@@ -13,6 +13,7 @@ from omegacell.api.cli.actions.families import (
     status_rows,
     template_rows,
 )
+from omegacell.api.cli.actions.insides import contents, find_guests, word_guests
 from omegacell.api.cli.actions.placement import placement_rows
 from omegacell.api.cli.actions.progress import describe
 from omegacell.api.cli.actions.reaching import open_client
@@ -91,7 +92,11 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
         "template": None if detail.template is None else plain(detail.template),
     }
     is_standing = detail.template is not None and detail.job.state is JobState.HELD
-    tables = [_head(detail)] if is_standing else [_head(detail), _attempts(shown, task_count)]
+    tables = [_head(detail)]
+    if detail.job.spec.kind is Kind.ALLOC:
+        tables.append(contents(shown))
+    if not is_standing:
+        tables.append(_attempts(shown, task_count))
     if detail.template is not None:
         tables.append(children_table(detail.template))
     if detail.pending is not None:
@@ -99,6 +104,11 @@ def show_status(name: str, form: Format, *, limit: int, cell: str | None) -> Non
     if detail.job.held is not None:
         tables.insert(1, held_table(detail.job.held))
     show(facts, form, *tables)
+
+
+def amounts(cpu_milli: int, memory_bytes: int, disk_bytes: int) -> str:
+    """Return amounts of resources in a few words."""
+    return f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
 
 
 def _counts(job: Job) -> tuple[int, int, int, int, int]:
@@ -117,7 +127,7 @@ def _head(detail: JobDetail) -> Table:
     cpu_milli, memory_bytes, disk_bytes = spec.resources
     rows = [
         ("id", f"#{job.job_id}" if job.is_current else f"#{job.job_id}, replaced by a newer job of that name"),
-        ("state", state_word(job)),
+        ("state", state_word(job) + (" at its deadline" if job.is_stopped_late else "")),
         *parent_rows(job),
         *template_rows(spec),
         *([] if detail.template is None else status_rows(spec, detail.template)),
@@ -129,11 +139,13 @@ def _head(detail: JobDetail) -> Table:
         ("tasks", _describe_tasks(job) + (f"; {job.healthy_count} healthy" if job.healthy_count else "")),
         (
             "each",
-            f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
-            f"{describe_devices(spec)}, driver {spec.driver}",
+            f"{amounts(cpu_milli, memory_bytes, disk_bytes)}{describe_devices(spec)}, driver {spec.driver}",
         ),
+        *([("inside", f"alloc set {spec.alloc}")] if spec.alloc else []),
         *placement_rows(spec.placement),
         *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),
+        *([("time limit", duration(spec.max_run_us))] if spec.max_run_us else []),
+        *([("deadline", _describe_deadline(job))] if spec.deadline_us else []),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),
         ("submitted", stamp(job.submitted_at_us)),
@@ -143,6 +155,13 @@ def _head(detail: JobDetail) -> Table:
         waited = duration(job.first_decided_at_us - job.submitted_at_us) if is_tried else "still waits"
         rows.append(("waited", waited))
     return Table(columns=("JOB", job.name), rows=rows, title="")
+
+
+def _describe_deadline(job: Job) -> str:
+    after = f"{duration(job.spec.deadline_us)} after its submission"
+    if job.state.is_ended or job.is_stopped_late:
+        return after
+    return f"{after}, {'passed' if not job.deadline_left_us else f'in {duration(job.deadline_left_us)}'}"
 
 
 def _describe_tasks(job: Job) -> str:
@@ -266,7 +285,8 @@ def describe_exit(attempt: Attempt) -> str:
 
 
 def _note(task: Task) -> str:
-    words = [] if task.last is None or not task.last.message else [task.last.message]
+    words = [f"in {task.alloc}"] if task.alloc else []
+    words += [] if task.last is None or not task.last.message else [task.last.message]
     if task.devices:
         words.append(" ".join(f"{name}:{','.join(map(str, held))}" for name, held in task.devices.items()))
     if task.state is TaskState.RUNNING and task.ports:
@@ -281,7 +301,10 @@ def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, children: boo
     stopped: list[Job] = []
     with open_client(cell) as client:
         for name in names:
+            guests = find_guests(client, name)
             client.stop(name, with_children=children)
+            if guests:
+                warn(f"{name}: {word_guests(guests)}")
             if not detach and form is Format.TABLE:
                 warn(f"{name}: stopping")
         for name in names:

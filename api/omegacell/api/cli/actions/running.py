@@ -232,7 +232,8 @@ def _check_result(client: Client, jobs: Sequence[Job]) -> None:
     held = [each.name for each in find_in_vain({each.name: each for each in jobs})]
     waiting = f"; still held: {', '.join(held[:5])}{', ...' if len(held) > 5 else ''}" if held else ""
     if job.state is JobState.STOPPED:
-        raise CommandError(f"{job.name} was stopped{waiting}")
+        late = " at its deadline" if job.is_stopped_late else ""
+        raise CommandError(f"{job.name} was stopped{late}{waiting}")
     tasks = client.job(job.name, limit=10_000).tasks
     failed = next((task for task in tasks if task.state is TaskState.FAILED and task.last is not None), None)
     count = job.counts.get(TaskState.FAILED, 0)
