@@ -28,6 +28,7 @@ def test_a_soak_keeps_every_invariant(request: pytest.FixtureRequest, capsys: py
     assert {each.__name__ for each in get_args(Command)} <= set(figures.commands)
     assert figures.checkpoints > 1
     assert figures.restarts > 0
+    assert figures.inside > 0
     assert min(figures.loops.conflicts, figures.loops.granted, figures.loops.misses, figures.loops.failures) > 0
     assert len([reason for reason in figures.reasons if reason.endswith("(conflict)")]) > 10
 

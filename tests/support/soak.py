@@ -82,6 +82,7 @@ class Figures:
         commands: commands in all transactions, by kind.
         restarts: schedulers killed and begun again.
         checkpoints: checkpoints written and confirmed.
+        inside: the most tasks that were inside of allocs at once.
     """
 
     revisions: int = 0
@@ -91,6 +92,7 @@ class Figures:
     commands: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
     checkpoints: int = 0
+    inside: int = 0
     loops: LoopStatistics = field(default_factory=LoopStatistics)
 
     def note(self, applied: Applied, *, is_of_loop: bool) -> None:
@@ -113,7 +115,7 @@ class Figures:
         loops = self.loops
         lines = [
             f"transactions {self.revisions}, of the schedulers {self.committed}; restarts {self.restarts},"
-            f" checkpoints confirmed {self.checkpoints}",
+            f" checkpoints confirmed {self.checkpoints}; at most {self.inside} tasks inside of allocs",
             f"decisions {loops.decisions}, claims {loops.claims}, granted {loops.granted}, conflicts {loops.conflicts},"
             f" disagreements {loops.disagreements}, without room {loops.misses}, plug-in failures {loops.failures}",
         ]
@@ -288,6 +290,8 @@ class Soak:
         if INVARIANTS_EVERY in due:
             invariants.check(cell)
             self.fold.cell.drain_delta()
+            inside = [task for job in self.twin.state.jobs.values() for task in job.tasks if task.alloc is not None]
+            self.figures.inside = max(self.figures.inside, len(inside))
         if PICTURE_EVERY in due:
             found = differences(picture_of_cell(cell), picture_of_twin(self.twin))
             assert not found, self._words("\n".join(found))

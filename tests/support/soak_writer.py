@@ -13,7 +13,7 @@ import numpy as np
 from omegacell.core.commands import Command, Evict, Genesis, OpenSession, SubmitJob, Transaction
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec, Kind, Stopping
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import RegisterMachine, Report, ReportKind, SetTaints
 from omegacell.core.placement import NO_RULES
@@ -21,10 +21,12 @@ from omegacell.core.units import RESOURCE_COUNT, SECOND_US, Band, JobId, Role
 from omegacell.store.codec import to_append
 from omegacell.store.log import Append, Store
 from tests.support.histories import HistoryWriter
+from tests.support.history_allocs import SET_NAME, draw_sets
 from tests.support.history_commands import JOB_NAMES, CommandWriter
 from tests.support.history_drains import Held
 from tests.support.history_placement import TAINTS
 from tests.support.oracle import Oracle
+from tests.support.oracle_allocs import find_set
 from tests.support.oracle_state import DOWN, JOINING, UP, Job, State
 from tests.support.transcript_commands import report_of
 
@@ -38,6 +40,8 @@ SCHEDULING_WEIGHT = 15
 """How often rogues schedule: seldom, for what they place is lost to the schedulers."""
 MOST_CLOSED, FEWEST_JOBS, MOST_ACTIVE, DISRUPTED = 4, 30, 10, 16
 MOST_STOPPING = 4
+LASTING = 0.9
+"""How often an alloc is left alone when tasks end: what lasts is what others can be inside of."""
 RAW_SESSION, UNKNOWN_SESSION = 98, 99
 
 
@@ -51,6 +55,8 @@ class SoakCommands(CommandWriter):
             (300, self.has_joining, lambda: (self.inventory(),)),
             (200, self.has_few_up, lambda: (self.register(),)),
             (150, self.has_closed, lambda: (self.open_all(),)),
+            (500, self.has_placed_alloc, lambda: tuple(self.starts()[:1])),
+            (200, lambda: find_set(self.state, SET_NAME) is None, lambda: (self.submit_set(),)),
             (300, self.has_few_jobs, lambda: (self.submit(),)),
             (600, lambda: len(self.stopping()) > MOST_STOPPING, lambda: (self.end(self.stopping()),)),
             (800, self.has_many_active, self.disrupt),
@@ -79,6 +85,11 @@ class SoakCommands(CommandWriter):
         """Say whether more than four machines are marked or take no work."""
         closed = [each for each in self.state.machines if each.eligibility != Eligibility.OPEN or each.taints]
         return len(closed) > MOST_CLOSED
+
+    def has_placed_alloc(self) -> bool:
+        """Say whether an alloc of the set that jobs name is placed and has not begun."""
+        box = find_set(self.state, SET_NAME)
+        return box is not None and any(task.state == TaskState.PLACED for task in box.tasks)
 
     def has_many_active(self) -> bool:
         """Say whether much is placed or runs, and is to go on."""
@@ -134,7 +145,7 @@ class SoakCommands(CommandWriter):
     def submit(self) -> SubmitJob:
         """Submit a job under one of many names."""
         submit = super().submit()
-        if submit.spec.name in self.state.names:
+        if submit.spec.name in self.state.names or submit.spec.name == SET_NAME:
             return submit
         return replace(submit, spec=replace(submit.spec, name=self.rng.choice(NAMES)))
 
@@ -143,10 +154,18 @@ class SoakCommands(CommandWriter):
         active = self.active()
         return self.end(self.rng.sample(active, min(len(active), self.rng.choice((1, 3, 6)))))
 
+    def submit_set(self) -> SubmitJob:
+        """Submit the alloc set that jobs name; whichever schedulers they have, they meet in it."""
+        box = replace(draw_sets(self.rng, self.spec)[0], count=3, scheduler="batch", band=Band.PRODUCTION)
+        lasting = replace(box, max_restarts=-1, gang=None, after=(), max_run_us=0, deadline_us=0)
+        return SubmitJob(spec=lasting, submitted_at_us=1)
+
     def end(self, tasks: list[Held]) -> Report:
         """Report that tasks have ended, one way or another."""
-        rows = []
+        rows: list[tuple[int, ...]] = []
         for job, index, task in tasks:
+            if job.spec.kind == Kind.ALLOC and task.stopping == Stopping.NO and self.rng.random() < LASTING and rows:
+                continue
             epoch = self.state.machines[task.machine].epoch
             said = (ReportKind.EXITED, *self.exit(ReportKind.EXITED))
             rows.append((task.machine, epoch, job.id, index, task.attempt, *said))
