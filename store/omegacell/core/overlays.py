@@ -75,8 +75,7 @@ class Overlay:
     @property
     def gangs(self) -> GangUse:
         """How short the groups of gangs are after the tentative claims."""
-        if self._gangs is None:
-            self._gangs = GangUse(self._cell)
+        self._gangs = self._gangs or GangUse(self._cell)
         return self._gangs
 
     @property
@@ -211,9 +210,8 @@ class Overlay:
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
-        self._free = self._free - amounts
-        self._port_free = self._port_free.copy()
-        self._is_private = True
+        self._own()
+        self._free -= amounts
 
     def reasons(
         self, spec: JobSpec, rows: NDArray[np.integer] | None = None
@@ -342,8 +340,8 @@ class Overlay:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         reasons = _find_standing(self._cell, spec, rows)
         if spec.alloc:
-            is_later = (reasons == Reason.NONE.value) | (reasons > Reason.NO_ALLOC.value)
-            reasons[is_later & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
+            is_first = (reasons != Reason.NONE.value) & (reasons < Reason.NO_ALLOC.value)
+            reasons[~is_first & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
