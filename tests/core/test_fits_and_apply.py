@@ -6,15 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from omegacell.core import invariants
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place, SubmitJob, Transaction
 from omegacell.core.jobs import JobSpec, Kind, TaskState
+from omegacell.core.lives import Stamp, end_all_as, end_attempts
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
+from omegacell.core.preemption import MAX_VICTIMS, may_preempt
 from omegacell.core.units import JobId, Revision
+from omegacell.core.waits import keys_of
 from tests.support.histories import write_history
 from tests.support.history_commands import GANGS, CommandWriter
+from tests.support.history_preemption import victims_of
 from tests.support.oracle_duel import fold_entries
 from tests.support.oracle_state import State
 
@@ -188,3 +193,82 @@ def take_groups(cell: Cell, row: int, indices: list[int], machines: list[int]) -
             for at, is_taken in zip(mine, fits.tolist(), strict=True):
                 taken[at] = is_taken
     return taken
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_a_claim_with_victims_is_granted_exactly_where_the_rest_leaves_room(chunk: int) -> None:
+    """Whoever outranks all others on a machine gets what fits there without them, and no claim evicts needlessly.
+
+    What fits is asked of `Overlay` on a copy in which what was evicted, and what was ending, has really ended.
+    """
+    granted = refused = spared = 0
+    for seed in range(chunk, 480, 4):
+        cell = cell_of(seed)
+        pairs = [(row, index, machine) for row, index in pending_of(cell) for machine in range(cell.machines.count)]
+        for row, index, machine in pairs if cell.sessions else []:
+            spec = cell.jobs.spec_of(row)
+            there = np.flatnonzero(cell.tasks.machine == machine).tolist()
+            named = [task for task in there if yields(cell, task, row)][:MAX_VICTIMS]
+            if not named or Overlay(cell).caps.room(row) == 0:
+                continue
+            copy, reason = press(cell, row, index, machine, named)
+            fits = Overlay(end_all(cell, named, machine)).reasons(spec)[0][machine] == Reason.NONE
+            if reason is Reason.NONE:
+                gone = np.flatnonzero(copy.tasks.stopping > cell.tasks.stopping).tolist()
+                granted, spared = granted + 1, spared + (len(gone) < len(named))
+                is_inside = spec.alloc and not gone  # it had room in an alloc that was named, and nobody had to go
+                assert fits or is_inside or Overlay(cell).is_crowded(spec), f"seed {seed}, {spec.name} on {machine}"
+                assert set(invariants.find_overcommitted(copy)) <= set(invariants.find_overcommitted(cell))
+                check_nobody_needless(cell, spec, machine, gone)
+            elif reason is Reason.RESOURCES:
+                refused += 1
+                assert not fits, f"seed {seed}, {spec.name} on {machine}"
+    assert granted > 5
+    assert spared > 2
+    assert refused > 0
+
+
+def yields(cell: Cell, task: int, job_row: int) -> bool:
+    """Say whether a task may be named: it gives way, or is ending anyway."""
+    spec, other = cell.jobs.spec_of(job_row), cell.jobs.spec_of(int(cell.tasks.job[task]))
+    gives_way = may_preempt(spec.band, spec.priority, other.band, other.priority)
+    return bool(cell.tasks.stopping[task]) or gives_way
+
+
+def press(cell: Cell, job_row: int, index: int, machine: int, named: list[int]) -> tuple[Cell, Reason]:
+    """Let `apply` judge one claim with victims on a copy; give the copy and the reason, NONE where it was granted."""
+    copy = cell.clone()
+    number, session = next(iter(copy.sessions.items()))
+    keys = keys_of(cell, np.array(named, np.int64))
+    place = Place(
+        job=JobId(int(cell.jobs.id[job_row])),
+        indices=np.array([index], np.int32),
+        machines=np.array([machine], np.int32),
+        victims=victims_of([(0, *key) for key in keys]),
+    )
+    transaction = Transaction(session=number, seq=session.last_seq + 1, seen=Revision(copy.revision), commands=(place,))
+    outcome = apply(copy, transaction)
+    reason = Reason(int(outcome.refusals.reasons[0])) if len(outcome.refusals) else outcome.reason
+    return copy, reason
+
+
+def end_all(cell: Cell, named: list[int], machine: int) -> Cell:
+    """Give a copy in which the named tasks, and all that are ending on the machine, have ended."""
+    copy = cell.clone()
+    ending = np.flatnonzero((cell.tasks.machine == machine) & (cell.tasks.stopping > 0)).tolist()
+    tasks = np.array(sorted({*named, *ending}), np.int64)
+    stamp = Stamp(revision=copy.revision, floor=copy.revision - 1, at_us=0, author=0)
+    end_attempts(copy, tasks, end_all_as(TaskState.EVICTED, len(tasks), at_us=0), stamp=stamp)
+    return copy
+
+
+def check_nobody_needless(cell: Cell, spec: JobSpec, machine: int, gone: list[int]) -> None:
+    """Without the last of those that were evicted there would not have been room."""
+    if not gone or any(task in cell.tasks.waits for task in gone):
+        return
+    ending = np.flatnonzero((cell.tasks.machine == machine) & (cell.tasks.stopping > 0)).tolist()
+    free = cell.machines.free[machine].copy()
+    for task in ending:
+        free += cell.jobs.shape[cell.tasks.job[task]]
+    lacks = [asked > has for asked, has in zip(spec.resources, free.tolist(), strict=True) if asked]
+    assert any(lacks), f"{len(gone)} gave way needlessly on {machine}"

@@ -70,6 +70,18 @@ RUNNING = (
 TICKS = ("s2: tick 0 4000000 lost=0,1", "s2: tick 1 4000000", "s2: tick 2 1000000")
 CRON = "s2: submit t schedule=*_*_*_*_*:skip:none at=5"
 WATCH = ("s2: eligible cordoned 0", "s2: submit watch system")
+VIP = (PLACE_3, "s2: submit vip band=PRODUCTION cpu=2000")
+DEEP = (
+    "s2: submit top band=MONITORING cpu=1000",
+    "s2: submit prod band=PRODUCTION cpu=1000",
+    *(f"s2: submit b{number} priority={number} cpu=1000" for number in (2, 1, 0)),
+    *(f"s2: place {job} 0>0" for job in (3, 4, 5, 6)),
+    *(
+        line
+        for job in (2, 3, 4)
+        for line in (f"s2: place {job} 0>0!{job + 1}/0@1", f"s2: report exited,0:1,{job + 1}/0@1,-1,15")
+    ),
+)
 NINE_JOBS = tuple(f"s2: submit sort count={count} cpu=1000 memory=1" for count in (3, 2, 1))
 
 CASES = [
@@ -231,6 +243,22 @@ CASES = [
          first=("s2: cap batch cpu=0",)),
     rows("s2 gang: place 1 0>0 1>0", "a gang falls whole", (0, Reason.GANG_PARTNER, False, -1, 0, 0),
          (1, Reason.CAP_EXCEEDED, False, 0, 1, 0), first=("s2: cap batch cpu=1999",)),
+    rows("s2: place 2 0>0!1/0@2", "no such attempt", (0, Reason.VICTIM_GONE, False, -1, 0, 0), first=VIP),
+    rows("s2: place 2 0>0!1/0@0", "an attempt long ago", (0, Reason.VICTIM_GONE, False, -1, 0, 0), first=VIP),
+    rows("s2: place 2 0>0!1/9@1", "no such task", (0, Reason.VICTIM_GONE, False, -1, 0, 0), first=VIP),
+    rows("s2: place 2 0>0!9/0@1", "no such job", (0, Reason.VICTIM_GONE, False, -1, 0, 0), first=VIP),
+    rows("s2 seen=8: place 2 0>0!1/0@1", "it ended since", (0, Reason.VICTIM_GONE, True, -1, 0, 0),
+         first=(*VIP, "s2: report exited,0:1,1/0@1")),
+    rows("s2: place 2 0>0!1/1@1!1/0@1", "one of two is gone", (0, Reason.VICTIM_GONE, False, -1, 0, 0),
+         first=(*VIP, "s2: report exited,0:1,1/0@1")),
+    rows("s2 seen=7: place 2 0>1!1/0@1", "it is on another machine", (0, Reason.VICTIM_ELSEWHERE, False, -1, 0, 0),
+         first=VIP),
+    rows("s2 seen=6: place 1 3>0!1/0@1", "of its own job", (0, Reason.VICTIM_PROTECTED, False, -1, 0, 0),
+         first=VIP),
+    rows("s2: place 3 0>0!2/0@1", "never inside production", (0, Reason.VICTIM_PROTECTED, False, -1, 0, 0),
+         first=(*VIP, "s2: place 2 0>0!1/0@1", "s2: submit rival band=PRODUCTION priority=9 cpu=2000")),
+    rows("s2: place 5 0>0!6/0@1", "three deep", (0, Reason.CASCADE_TOO_DEEP, False, -1, 0, 0), first=DEEP),
+    rows("s2 seen=20: place 5 0>0!6/0@1", "since it saw", (0, Reason.CASCADE_TOO_DEEP, True, -1, 0, 0), first=DEEP),
     rows("s2 coarse seen=6: place 1 3>0", "somebody claimed since", (0, Reason.MACHINE_CHANGED, True, -1, 0, NEXT),
          first=(PLACE_3,)),
     rows("s2 coarse seen=3: place 1 3>0", "it came up since; nobody ever claimed",
@@ -338,6 +366,12 @@ CASES = [
          first=("s2: submit big cpu=4000 memory=4 disk=9",)),
     rows("s2 seen=6: place 2 0>0", "taken since", (0, Reason.RESOURCES, True, 0, 1000, NEXT),
          first=(PLACE_3, "s2: submit big cpu=2000")),
+    rows("s2: place 2 0>0!1/0@1", "its victims are not enough", (0, Reason.RESOURCES, False, 0, 2000, 7),
+         first=(PLACE_3, "s2: submit vip band=PRODUCTION cpu=4000")),
+    rows("s2: place 2 1>0", "what ends is promised to one", (0, Reason.RESOURCES, False, 0, 3000, 9),
+         first=(*VIP[:1], "s2: submit vip count=2 band=PRODUCTION cpu=2000", "s2: place 2 0>0!1/0@1!1/1@1")),
+    rows("s2: place 2 1>0!1/0@1", "and not to another", (0, Reason.RESOURCES, False, 0, 2000, 9),
+         first=(*VIP[:1], "s2: submit vip count=2 band=PRODUCTION cpu=2000", "s2: place 2 0>0!1/0@1!1/1@1")),
     rows("s2: place 2 0>0", "what is not asked for is never short",
          (0, Reason.RESOURCES, False, 0, 3000, 7), first=(
              PLACE_3, "s2: register m0 cpu=1000 memory=1", "s2: inventory 0:2", "s2: submit big cpu=1000")),

@@ -36,6 +36,6 @@ def test_every_promised_transcript_is_there() -> None:
     names = {path.name.split(".")[0] for path in TRANSCRIPTS}
     assert names == {
         "after", "allocs", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle",
-        "lost_machine", "once_wrong", "placement", "poison", "ports", "quotas", "reports", "restarts", "schedules",
-        "sessions", "suspension", "system", "time", "time_limits",
+        "lost_machine", "once_wrong", "placement", "poison", "ports", "preemption", "quotas", "reports", "restarts",
+        "schedules", "sessions", "suspension", "system", "time", "time_limits",
     }  # fmt: skip

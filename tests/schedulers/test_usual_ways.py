@@ -11,8 +11,8 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
-from omegacell.schedulers.firstfit import sample_rows
 from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.shares import owner_of
 from tests.support.histories import write_history
 from tests.support.oracle_duel import fold_entries

@@ -13,6 +13,7 @@ from omegacell.core.units import JobId, Role
 from tests.support.history_commands import CommandWriter
 from tests.support.history_devices import break_devices
 from tests.support.history_limits import draw_broken_limit
+from tests.support.history_preemption import break_victims
 
 
 def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
@@ -29,6 +30,7 @@ def broken_commands(writer: CommandWriter) -> tuple[Command, ...]:
         (replace(place, indices=none),),
         (replace(place, indices=np.array([-1], np.int32), machines=np.array([0], np.int32)),),
         (replace(place, job=JobId(0)),),
+        *[(each,) for each in break_victims(place)],
         (replace(report, machines=none),),
         (replace(report, kinds=report.kinds + np.uint8(9)),),
         (replace(report, notes=report.notes + np.uint8(9)),),

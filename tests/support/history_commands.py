@@ -1,7 +1,7 @@
 """Random commands that nearly make sense, read off the slow twin's state at the time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +35,7 @@ from tests.support.history_holds import as_system, draw_after, draw_grow, draw_h
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
+from tests.support.history_preemption import draw_preempting, find_pressing, write_cascade
 from tests.support.history_templates import draw_spawn, draw_template
 from tests.support.oracle_state import Job, State
 from tests.support.oracle_tasks import ACTIVE
@@ -73,8 +74,9 @@ class CommandWriter(MachineWriter):
             lambda: (draw_spawn(rng, self.state, self.job_id(), at_us=HAPPENED_AT_US),),
             lambda: (draw_hold(rng, self.state, self.job_id()),),
             lambda: (draw_grow(rng, self.state, self.job_id()),),
+            lambda: (self.press(),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 5, 4, 4]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 5, 4, 4, 8]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -108,8 +110,8 @@ class CommandWriter(MachineWriter):
             owner=rng.choice(("ada", "ada", "bob")),
             kind=rng.choice((Kind.BATCH, Kind.SERVICE)),
             scheduler=rng.choice(("batch", "batch", "service")),
-            band=rng.choice((Band.BATCH, Band.BATCH, Band.PRODUCTION, Band.BEST_EFFORT)),
-            priority=0,
+            band=rng.choice((Band.BATCH, Band.BATCH, Band.BATCH, Band.PRODUCTION, Band.BEST_EFFORT, Band.MONITORING)),
+            priority=rng.choice((0, 0, 1, 2)),
             count=rng.randint(1, 5),
             resources=(rng.randint(0, 3), rng.randint(0, 2), rng.choice((0, 0, 1))),
             driver=rng.choices(DRIVERS, (9, 1))[0],
@@ -192,7 +194,24 @@ class CommandWriter(MachineWriter):
         rows = [only if rng.random() < 0.5 else rng.choice(allocs) if allocs else self.row() for _ in indices]
         if job is not None and job.spec.kind == Kind.SYSTEM and rng.random() < 0.9:
             rows = indices
-        return Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))
+        place = Place(job=job_id, indices=np.array(indices, np.int32), machines=np.array(rows, np.int32))
+        return draw_preempting(rng, self.state, place) if rng.random() < 0.4 else place
+
+    def press(self) -> Command:
+        """Let a task that waits push others away; when nobody gives way, submit a job to which some would."""
+        place = find_pressing(self.rng, self.state)
+        if place is not None:
+            return draw_preempting(self.rng, self.state, place)
+        spec = self.spec(self.rng.choice(JOB_NAMES))
+        band, priority = self.rng.choice(
+            ((Band.BEST_EFFORT, 0), (Band.BATCH, 0), (Band.BATCH, 2), (Band.PRODUCTION, 0), (Band.MONITORING, 0))
+        )
+        eager = replace(spec, band=band, priority=priority, driver="exec", placement=NO_RULES, devices=(), ports=())
+        return SubmitJob(spec=replace(eager, resources=(self.rng.randint(1, 4), 1, 0)), submitted_at_us=HAPPENED_AT_US)
+
+    def cascade(self) -> Iterator[Command]:
+        """Give commands that chain evictions; each is made when the ones before it have been folded."""
+        return write_cascade(self.state, self.spec("chain"), self.register())
 
     def evict(self) -> Evict:
         """Evict tasks, active ones mostly, by an attempt that is stale now and then."""

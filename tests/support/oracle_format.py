@@ -36,6 +36,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.preemption import MAX_VICTIMS, NO_VICTIMS
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
@@ -152,9 +153,8 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
     """Say whether the values of a command about tasks or machines are in range."""
     match command:
         case Place():
-            return is_job(command.job) and are_rows(
-                (command.indices, MAX_TASKS_PER_JOB), (command.machines, MAX_MACHINES)
-            )
+            rows = ((command.indices, MAX_TASKS_PER_JOB), (command.machines, MAX_MACHINES))
+            return is_job(command.job) and are_rows(*rows) and (command.victims is NO_VICTIMS or are_victims(command))
         case Evict():
             return is_job(command.job) and are_rows(
                 (command.indices, MAX_TASKS_PER_JOB), (command.attempts, MAX_COUNTER)
@@ -178,6 +178,22 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
             return is_tick(command)
         case _:
             return True
+
+
+def are_victims(command: Place) -> bool:
+    """Say whether victims are named in order of their claims, not too many of one, and none twice."""
+    named = command.victims
+    if not are_rows(
+        (named.claims, len(command.indices)),
+        (named.jobs, MAX_ID),
+        (named.indices, MAX_TASKS_PER_JOB),
+        (named.attempts, MAX_COUNTER),
+    ):
+        return False
+    claims = named.claims.tolist()
+    tasks = list(zip(claims, named.jobs.tolist(), named.indices.tolist(), strict=True))
+    most = max(claims.count(each) for each in claims)
+    return claims == sorted(claims) and most <= MAX_VICTIMS and len(set(tasks)) == len(tasks)
 
 
 def are_machines(rows: tuple[int, ...]) -> bool:

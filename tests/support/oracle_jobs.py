@@ -46,7 +46,7 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         refused = unfit or excess
         if refused:
             return refused
-        stop_job(state, job, state.revision)
+        stop_job(state, job, state.revision, transaction.decided_to_us)
         note_use(state)
         verdict = create(state, spec, command.submitted_at_us, Change.REPLACED)
         adopt(state, job, state.jobs[verdict.value])
@@ -63,7 +63,7 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         return excess
     change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
     job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
-    scale_job(state, job, spec.count, state.revision)
+    scale_job(state, job, spec.count, state.revision, transaction.decided_to_us)
     return granted(state, job.id, change)
 
 
@@ -147,7 +147,7 @@ def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verd
         if is_ended(job):
             return Verdict(state.revision, Status.COMMITTED, granted=1)
         job.is_late = job.is_late or not job.is_stopping
-    stop_job(state, job, state.revision)
+    stop_job(state, job, state.revision, transaction.decided_to_us)
     return Verdict(state.revision, Status.COMMITTED, granted=1)
 
 

@@ -4,6 +4,7 @@ A picture is a dict of lines: a path (``task 3/0``) and everything known under i
 keeps things its own way (rows, bits, offsets), the picture says what they mean.
 """
 
+from dataclasses import astuple
 from typing import Any
 
 from omegacell.core.cell import Cell
@@ -109,7 +110,8 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
             int(task.state), task.machine, task.last_machine, int(task.stopping), task.health, task.attempt,
             task.restarts, task.exit_code, task.signal, task.note, task.placed_at_us, task.started_at_us,
             task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(tuple(each) for each in task.devices),
-            tuple(task.past), task.alloc,
+            tuple(task.past), task.alloc, tuple(sorted(task.waits)),
+            None if task.displaced is None else tuple(astuple(task.displaced)),
         )  # fmt: skip
 
 
@@ -215,13 +217,17 @@ def _add_job(picture: Picture, cell: Cell, job: int, holders: dict[int, tuple[in
         past = tuple(
             (
                 each.attempt, each.machine, each.state, each.exit_code, each.signal, each.note,
-                each.placed_at_us, each.started_at_us, each.ended_at_us,
+                each.placed_at_us, each.started_at_us, each.ended_at_us, each.preempted_by, each.preempted_at,
             )
             for each in arena.past.get(offset + index, ())
         )  # fmt: skip
         ports, devices = arena.ports.get(offset + index, ()), arena.devices.get(offset + index, ())
         alloc = arena.allocs.of.get(offset + index, -1)
-        picture[f"task {number}/{index}"] = (*value, tuple(ports), devices, past, holders.get(alloc))
+        waits, displaced = arena.waits.get(offset + index, ()), arena.preempted.get(offset + index)
+        picture[f"task {number}/{index}"] = (
+            *value, tuple(ports), devices, past, holders.get(alloc), tuple(sorted(waits)),
+            None if displaced is None else tuple(displaced),
+        )  # fmt: skip
 
 
 def _add_people(picture: Picture, cell: Cell) -> None:

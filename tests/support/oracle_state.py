@@ -20,8 +20,12 @@ NOWHERE = -1
 Row = tuple[int, Reason, bool, int, int, int]
 """A refused row: position, reason, is_conflict, dimension, shortage, taken_at."""
 
-PastRow = tuple[int, int, TaskState, int, int, int, int, int, int]
-"""An ended attempt: attempt, machine, end state, exit code, signal, note, placed, started, ended (wall stamps)."""
+PastRow = tuple[int, int, TaskState, int, int, int, int, int, int, int, int]
+"""An ended attempt: attempt, machine, end state, exit code, signal, note, placed, started, ended (wall stamps), and the
+job that it gave way to and when, 0 for none."""
+
+Key = tuple[int, int, int]
+"""An attempt: job id, task index, attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,20 @@ class Verdict:
     rows: tuple[Row, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """That an attempt gave way to a task of a job, at a revision; and how many such led to it."""
+
+    attempt: int
+    job: int
+    index: int
+    revision: int
+    depth: int
+
+
 @dataclass(slots=True)
 class Task:
-    """One task: the state of its current or last attempt."""
+    """One task: the state of its current or last attempt; ``waits``: the attempts that must end before it begins."""
 
     state: TaskState = TaskState.PENDING
     machine: int = NOWHERE
@@ -60,6 +75,8 @@ class Task:
     devices: list[list[int]] = field(default_factory=list)
     alloc: tuple[int, int] | None = None  # job id and index of the alloc that it runs in
     past: list[PastRow] = field(default_factory=list)
+    waits: list[Key] = field(default_factory=list)
+    displaced: Displaced | None = None
 
 
 @dataclass(slots=True)

@@ -58,11 +58,13 @@ def touch(changes: list[int], revision: int) -> None:
         changes.append(revision)
 
 
-def stop_task(state: State, job: Job, index: int) -> None:
-    """Ask a task to stop: at once when it waits, else when its machine says so."""
+def stop_task(state: State, job: Job, index: int, at_us: int) -> None:
+    """Ask a task to stop: at once when no machine knows of it, else when its machine says so."""
     task = job.tasks[index]
     if task.state in WAITING:
         task.state = TaskState.STOPPED
+    elif task.waits:
+        end_attempt(state, job, index, Ending(TaskState.STOPPED, at_us))
     elif task.state in ACTIVE:
         task.stopping = Stopping.STOP
         close_alloc(state, job, index)
@@ -79,29 +81,29 @@ def close_alloc(state: State, job: Job, index: int) -> None:
             touch(guest.changes, state.revision)
 
 
-def stop_job(state: State, job: Job, revision: int) -> None:
+def stop_job(state: State, job: Job, revision: int, at_us: int) -> None:
     """Stop all tasks of a job; stopping twice changes nothing."""
     if job.is_stopping:
         return
     job.is_stopping = True
     for index in range(len(job.tasks)):
-        stop_task(state, job, index)
+        stop_task(state, job, index, at_us)
     touch(job.changes, revision)
     settle(state, job)
 
 
-def scale_job(state: State, job: Job, count: int, revision: int) -> None:
+def scale_job(state: State, job: Job, count: int, revision: int, at_us: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
+    before, job.count = job.count, count
     fresh = TaskState.HELD if any(task.state == TaskState.HELD for task in job.tasks) else TaskState.PENDING
     for index, task in enumerate(job.tasks):
-        if job.count <= index < count and task.state == TaskState.STOPPED:
+        if before <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
             task.state = fresh
         elif index >= count:
-            stop_task(state, job, index)
+            stop_task(state, job, index, at_us)
     while len(job.tasks) < count:
         job.tasks.append(Task(state=fresh))
-    job.count = count
     job.spec = replace(job.spec, count=count)
     touch(job.changes, revision)
     settle(state, job)
@@ -112,9 +114,16 @@ def remember_stopped(task: Task) -> None:
     if task.attempt and (not task.past or task.past[-1][0] != task.attempt):
         past = (
             task.attempt, task.last_machine, TaskState.STOPPED, task.exit_code, task.signal, task.note,
-            task.placed_at_us, task.started_at_us, task.ended_at_us,
+            task.placed_at_us, task.started_at_us, task.ended_at_us, *preemptor_of(task),
         )  # fmt: skip
         task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
+
+
+def preemptor_of(task: Task) -> tuple[int, int]:
+    """Give the job that a task's last attempt gave way to, and when; zeros when it ended otherwise."""
+    if task.displaced is None or task.displaced.attempt != task.attempt:
+        return 0, 0
+    return task.displaced.job, task.displaced.revision
 
 
 def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) -> TaskState:
@@ -149,10 +158,15 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         for device in indices:
             del machine.held[request.name, device]
     touch(machine.changes, state.revision)
+    if ending.state != TaskState.EVICTED:
+        task.displaced = None
     past = (
         task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
-        task.placed_at_us, task.started_at_us, ending.at_us,
+        task.placed_at_us, task.started_at_us, ending.at_us, *preemptor_of(task),
     )  # fmt: skip
+    task.waits = []
+    for waiting in [each for other in state.jobs.values() for each in other.tasks]:
+        waiting.waits = [key for key in waiting.waits if key != (job.id, index, task.attempt)]
     task.machine = NOWHERE
     task.ports, task.devices, task.alloc = [], [], None
     task.stopping = Stopping.NO

@@ -65,7 +65,7 @@ def make(state: State, transaction: Transaction, command: SpawnJob, doomed: list
     if refused is not None:
         return refused
     for child in doomed:
-        stop_job(state, child, state.revision)
+        stop_job(state, child, state.revision, transaction.decided_to_us)
         note_use(state)
     verdict = create(state, spec, command.submitted_at_us, Spawning.MADE)
     child = state.jobs[verdict.value]

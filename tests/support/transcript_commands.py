@@ -46,11 +46,14 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from tests.support.transcript_holds import read_after, read_grow, read_hold, read_release, write_after, write_holds
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
 from tests.support.transcript_templates import read_parameters, read_schedule, read_spawn, write_spawn, write_template
+
+VICTIM_TYPES = (np.int32, np.int64, np.int32, np.int32)
 
 Words = list[str]
 Options = dict[str, str]
@@ -93,8 +96,8 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
+    """``submit NAME count=N band=BAND priority=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N
+    unavailable=N at=US owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
 
     Words: ``service``, ``system`` or ``alloc``, the kind, ``replace``, ``checked`` for a job with a health check.
     """
@@ -105,7 +108,7 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         kind=next((kind for kind in Kind if kind.name.lower() in words[1:]), Kind.BATCH),
         scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
-        priority=0,
+        priority=int(options.get("priority", 0)),
         count=int(options.get("count", 1)),
         resources=tuple(numbers(options, ("cpu", "memory", "disk"))),
         driver=options.get("driver", "exec"),
@@ -156,12 +159,19 @@ def write_devices(devices: Sequence[tuple[str, int, tuple[tuple[str, str], ...]]
 
 
 def read_place(words: Words, options: Options) -> Place:
-    """``place JOB I>M ...``."""
-    pairs = [word.split(">") for word in words[1:]]
+    """``place JOB I>M ...``; ``I>M!J/I@A!J/I@A`` names tasks that are to give way to the claim."""
+    claims = [word.split("!") for word in words[1:]]
+    pairs = [claim[0].split(">") for claim in claims]
+    named = [(at, *read_attempt(each)) for at, claim in enumerate(claims) for each in claim[1:]]
+    columns = zip(*named, strict=True) if named else ()
+    victims = [np.array(column, dtype) for column, dtype in zip(columns, VICTIM_TYPES, strict=False)]
     return Place(
         job=JobId(int(words[0])),
         indices=np.array([pair[0] for pair in pairs], np.int32),
         machines=np.array([pair[1] for pair in pairs], np.int32),
+        victims=Victims(claims=victims[0], jobs=victims[1], indices=victims[2], attempts=victims[3])
+        if named
+        else NO_VICTIMS,
     )
 
 
@@ -374,7 +384,8 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         flags += f" deadline={spec.deadline_us}" * bool(spec.deadline_us)
         flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
-            f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
+            f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name}"
+            f" priority={spec.priority} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
@@ -394,8 +405,14 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
     """Write a command about tasks or machines."""
     match command:
         case Place():
+            named = command.victims
+            columns = (named.claims, named.jobs, named.indices, named.attempts)
+            victims = zip(*(column.tolist() for column in columns), strict=True)
             pairs = zip(command.indices.tolist(), command.machines.tolist(), strict=True)
-            return " ".join([f"place {command.job}", *(f"{index}>{row}" for index, row in pairs)])
+            claims = [f"{index}>{row}" for index, row in pairs]
+            for claim, job, task, attempt in victims:
+                claims[claim] += f"!{job}/{task}@{attempt}"
+            return " ".join([f"place {command.job}", *claims])
         case Evict():
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
             tasks = [f"{index}@{attempt}" for index, attempt in pairs]

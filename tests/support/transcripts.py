@@ -207,9 +207,28 @@ def describe_family(parent: int, instant_us: int, tallies: list[int]) -> str:
 
 def describe_task(path: str, task: tuple[object, ...]) -> str:
     """Say where a task is in its life."""
-    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, devices, past, alloc = task
+    (
+        state,
+        machine,
+        _,
+        stopping,
+        health,
+        attempt,
+        restarts,
+        code,
+        signal,
+        note,
+        *_,
+        ports,
+        devices,
+        past,
+        alloc,
+        waits,
+        displaced,
+    ) = task
     assert isinstance(state, int)
     assert isinstance(past, tuple)
+    assert isinstance(waits, tuple)
     words = [path, TaskState(state).name, f"attempt {attempt} restarts {restarts}"]
     words += [f"on {machine}"] if machine != -1 else []
     words += [f"stopping {stopping}"] if stopping else []
@@ -217,9 +236,22 @@ def describe_task(path: str, task: tuple[object, ...]) -> str:
     words += [f"ports {ports}"] if ports else []
     words += [f"devices {devices}"] if devices else []
     words += [f"in {alloc}"] if alloc else []
+    words += [f"waits for {' '.join(map(write_key, waits))}"] if waits else []
+    words += [f"gave way in {write_displaced(displaced)}"] if displaced else []
     words += [f"exit {code} signal {signal} note {note}"] if (code, signal, note) != (-1, 0, 0) else []
     words += [f"past {' '.join(f'{each[0]}:{TaskState(each[2]).name}@{each[1]}' for each in past)}"] if past else []
     return " ".join(words)
+
+
+def write_key(key: tuple[int, int, int]) -> str:
+    """Write an attempt as in commands."""
+    return "{}/{}@{}".format(*key)
+
+
+def write_displaced(displaced: object) -> str:
+    """Write whom a task gave way to, when, and how deep that was."""
+    assert isinstance(displaced, tuple)
+    return "attempt {} to {}/{} at {} depth {}".format(*displaced)
 
 
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:

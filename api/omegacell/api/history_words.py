@@ -72,6 +72,8 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case Place():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(count_of(len(command.indices), "claim"))
+                if len(command.victims):
+                    words.append(count_of(len(command.victims), "victim"))
             case Evict():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(f"{count_of(len(command.indices), 'eviction')} ({command.cause.name.lower()})")

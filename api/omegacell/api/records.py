@@ -246,7 +246,10 @@ class JobChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none."""
+    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none.
+
+    ``preempted_by`` is the job to which it gave way, at the revision ``preempted_at``; empty when it did not.
+    """
 
     attempt: int
     machine: str
@@ -258,6 +261,8 @@ class Attempt:
     started_at_us: int
     ended_at_us: int
     message: str = ""
+    preempted_by: str = ""
+    preempted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +296,7 @@ class Task:
     Attributes:
         alloc: the alloc that it runs in, ``SET/INDEX``; else empty.
         contents: of an alloc that is on a machine, what is inside; else None.
+        waits_for: tasks on its machine that must end before it begins: they give way to it, or end anyway.
         own_machine: of a system job, the machine that it belongs to; mismatch: why that is none for a held task.
     """
 
@@ -305,6 +311,7 @@ class Task:
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     alloc: str = ""
     contents: AllocContents | None = None
+    waits_for: tuple[str, ...] = ()
     own_machine: str = ""
     mismatch: str = ""
 

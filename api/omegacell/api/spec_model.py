@@ -348,8 +348,8 @@ class JobFile(_Part):
             ("memory", self.resources.memory, self.limits.memory),
         ):
             if limit is not None and limit < asked:
-                unit = "thousandths" if name == "cpu" else "bytes"
-                raise ValueError(f"limits.{name}: expected at least resources.{name} ({asked} {unit}), found {limit}")
+                least, found = (f"{each / 1_000:.12g}" if name == "cpu" else f"{each} bytes" for each in (asked, limit))
+                raise ValueError(f"limits.{name}: expected at least resources.{name} ({least}), found {found}")
         if self.limits.cpu is not None and self.task.exec is not None and self.task.exec.cpu_capped:
             raise ValueError(
                 "expected one of limits.cpu and task.exec.cpu_capped: the one caps the CPU at what it says"

@@ -3,8 +3,8 @@
 Both directions of a message stand next to each other where both are needed. Nothing here decides anything.
 """
 
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, cast
 
 from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
@@ -228,15 +228,18 @@ def read_lacks(messages: Iterable[pb.Lack]) -> tuple[records.Lack, ...]:
 def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     """Return the tasks of an answer, each with its attempts."""
     texts = {(text.index, text.attempt): text.text for text in message.messages}
+    displaced = {(entry.index, entry.attempt): entry for entry in message.displaced}
     past: dict[int, list[records.Attempt]] = {}
     for ended in message.past:
-        past.setdefault(ended.index, []).append(_read_past(ended, texts.get((ended.index, ended.attempt), "")))
+        text = texts.get((ended.index, ended.attempt), "")
+        past.setdefault(ended.index, []).append(_read_past(ended, text, displaced))
     ports = {entry.index: {port.name: port.number for port in entry.ports} for entry in message.ports}
     devices = {
         entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
     }
     allocs = {entry.index: entry.alloc for entry in message.allocs}
     contents = {entry.index: read_contents(entry) for entry in message.contents}
+    waits = {entry.index: tuple(entry.tasks) for entry in message.waits}
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -247,12 +250,13 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 stopping=Stopping(columns.stopping[place]),
                 health=records.Health(columns.health[place]),
                 restarts=columns.restarts[place],
-                last=_read_last(columns, place, texts.get((index, columns.attempts[place]), "")),
+                last=_read_last(columns, place, texts.get((index, columns.attempts[place]), ""), displaced),
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
                 alloc=allocs.get(index, ""),
                 contents=contents.get(index),
+                waits_for=waits.get(index, ()),
                 own_machine=columns.own_machines[place] if columns.own_machines else "",
                 mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
@@ -277,11 +281,15 @@ def read_contents(message: pb.AllocContents) -> records.AllocContents:
     )
 
 
-def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:
+_Displaced: TypeAlias = Mapping[tuple[int, int], pb.Displacement]
+
+
+def _read_last(columns: pb.Tasks, place: int, text: str, displaced: _Displaced) -> records.Attempt | None:
     state = TaskState(columns.states[place])
     is_shown_as_past = state in (TaskState.PENDING, TaskState.HELD)  # its ended attempts are all among the past ones
     if columns.attempts[place] == 0 or is_shown_as_past:
         return None
+    by = displaced.get((columns.indices[place], columns.attempts[place]), pb.Displacement())
     return records.Attempt(
         attempt=columns.attempts[place],
         machine=columns.machines[place],
@@ -293,10 +301,13 @@ def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | No
         started_at_us=columns.started_at_us[place],
         ended_at_us=columns.ended_at_us[place],
         message=text,
+        preempted_by=by.job,
+        preempted_at=by.revision,
     )
 
 
-def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
+def _read_past(message: pb.PastAttempt, text: str, displaced: _Displaced) -> records.Attempt:
+    by = displaced.get((message.index, message.attempt), pb.Displacement())
     return records.Attempt(
         attempt=message.attempt,
         machine=message.machine,
@@ -308,6 +319,8 @@ def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
         started_at_us=message.started_at_us,
         ended_at_us=message.ended_at_us,
         message=text,
+        preempted_by=by.job,
+        preempted_at=by.revision,
     )
 
 

@@ -31,6 +31,7 @@ from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
 from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
 from omegacell.schedulers.grouping import find_least
+from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -62,6 +63,20 @@ def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *
     return room
 
 
+def _count_room_or_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many tasks of a job some machines take now, or else may take if others give way."""
+    room = _count_room(overlay, entry, looking_at, cell=cell)
+    return room or _count_pressing(overlay, entry, looking_at, cell=cell)
+
+
+def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
+    if not outranks_any(cell, entry.spec):
+        return 0
+    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at) != NEVER))
+    return entry.count if reached and entry.spec.is_gang else reached
+
+
 def _may_assemble(cell: Cell, job_row: int) -> bool:
     """Tell whether pending tasks of a gang may be placed, and do not wait for partners that are held."""
     return find_least(cell, job_row, cell.jobs.spec_of(job_row)) > 0
@@ -72,13 +87,18 @@ def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
     return tuple(sorted({*live_instances(cell, backlog.scheduler), backlog.instance}))
 
 
+def _is_mine(backlog: "Backlog", spec: JobSpec) -> bool:
+    return owner_of(spec.name, backlog.instances) == backlog.instance
+
+
 class Backlog:
     """Waiting jobs of one scheduler, those of this instance in order."""
 
-    def __init__(self, *, scheduler: str, instance: str) -> None:
-        """Begin with nothing; `of` reads a whole cell."""
+    def __init__(self, *, scheduler: str, instance: str, preempts: bool = False) -> None:
+        """Begin with nothing; `of` reads a whole cell. With ``preempts`` machines help where others give way, too."""
         self.scheduler = scheduler
         self.instance = instance
+        self._preempts = preempts
         self._entries: dict[JobId, Entry] = {}
         self.instances: tuple[str, ...] = (instance,)
         self._by_order: list[Item] = []
@@ -112,9 +132,9 @@ class Backlog:
         return self._entries.get(job)
 
     @classmethod
-    def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
+    def of(cls, cell: Cell, *, scheduler: str, instance: str, preempts: bool = False) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
-        backlog = cls(scheduler=scheduler, instance=instance)
+        backlog = cls(scheduler=scheduler, instance=instance, preempts=preempts)
         backlog.instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
@@ -149,7 +169,7 @@ class Backlog:
             return
         self.instances = instances
         for entry in list(self._entries.values()):
-            is_mine = self._is_mine(entry.spec)
+            is_mine = _is_mine(self, entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
                 self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
                 self._may_cap_take = True
@@ -256,13 +276,10 @@ class Backlog:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _is_mine(self, spec: JobSpec) -> bool:
-        return owner_of(spec.name, self.instances) == self.instance
-
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
         self._counts[entry.standing] += 1
-        self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+        self._stand(entry, _READY if _is_mine(self, entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
         self._may_cap_take = True
@@ -342,7 +359,8 @@ class Backlog:
         if entry is None:
             del self._parked[queue]
             return
-        self._wake_tasks(queue, _count_room(overlay, entry, self._looking_at, cell=cell), now_us)
+        count = _count_room if not self._preempts else _count_room_or_pressing
+        self._wake_tasks(queue, count(overlay, entry, self._looking_at, cell=cell), now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""

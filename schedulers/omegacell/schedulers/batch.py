@@ -7,7 +7,7 @@ why this is the default, is in ``docs/packing.md`` and ``docs/decisions/0020-the
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.view import CellView
 
 STEP: Final = 0.02
@@ -25,8 +26,12 @@ STEP: Final = 0.02
 
 
 class BatchScheduler:
-    """Packs tasks where they strand the least, at random among machines about as good, and in lots of its own."""
+    """Packs tasks where they strand the least, at random among machines about as good, and in lots of its own.
 
+    What finds no room lets less important tasks give way, if there are any.
+    """
+
+    preempts: ClassVar[bool] = True
     _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
@@ -35,12 +40,12 @@ class BatchScheduler:
         Cost: O(machines), a few passes over a column.
         """
         [group] = pending
-        machines = self._choose(group, cell, ctx)
-        if len(machines) < group.least:
+        placement = place_pressing(group, cell, self._choose(group, cell, ctx), ctx.rng)
+        if len(placement) < group.least:
             if group.spec.is_gang:
-                ctx.explain(group, group.word_lack(len(machines)))
+                ctx.explain(group, group.word_lack(len(placement)))
             return NOTHING
-        return Placement.of(group, machines)
+        return placement
 
     def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
         rules, is_crowded = group.spec.placement, cell.is_crowded(group)

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
+from omegacell.core.commands import Lack, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
 from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
 from omegacell.core.units import MAX_TASKS_PER_JOB, MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.claims import GroupClaims, check_placement
+from omegacell.schedulers.claims import GroupClaims, check_placement, place_all
 from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup, Traits
 from omegacell.schedulers.notes import clean_note
@@ -101,7 +101,7 @@ class _Found:
             is_enough = count >= group.least
             if is_enough:
                 self.claims.append(each)
-                tentative.take(group.spec, each.machines)
+                tentative.take(group.spec, each.machines, each.evicted)
                 tentative.take_cap(group.job, count)
             else:
                 self.hopeless = min(self.hopeless, group.least)
@@ -196,9 +196,7 @@ class Decider:
     ) -> _Part:
         commands: tuple[Scheduling, ...] = ()
         if found.claims:
-            indices = np.concatenate([each.indices for each in found.claims]).astype(np.int32)
-            machines = np.concatenate([each.machines for each in found.claims]).astype(np.int32)
-            commands = (Place(job=entry.job, indices=indices, machines=machines),)
+            commands = (place_all(found.claims),)
         claimed = sum(len(each.indices) for each in found.claims)
         if found.failure:
             part = self._fail(entry, groups[0], found.failure, cell=cell)
@@ -265,12 +263,9 @@ class Decider:
             claimed = 0
         commands: tuple[Scheduling, ...] = ()
         if claimed:
-            tentative.take(group.spec, claims.machines)
+            tentative.take(group.spec, claims.machines, claims.evicted)
             tentative.take_cap(group.job, len(claims.machines))
-            place = Place(
-                job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
-            )
-            commands = (place,)
+            commands = (claims.place,)
         if is_whole:
             return _Part(Result.PLACED, commands, claimed)
         left = group.count - claimed

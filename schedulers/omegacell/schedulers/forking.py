@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from omegacell.core.apply import apply
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, OpenSession, StopJob, Transaction, Unplaced
+from omegacell.core.commands import Command, Evict, OpenSession, StopJob, Transaction, Unplaced
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
+from omegacell.core.waits import find_waiting, key_of
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.deciding import Decider, Result, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry
@@ -131,7 +132,16 @@ class Fork:
         return 0 if row is None else int(self.cell.jobs.counts[row, TaskState.PENDING])
 
     def end_tasks(self, task_rows: Rows) -> None:
-        """Let placed and running tasks end by a signal, as their machines would report it."""
+        """Let placed and running tasks end by a signal, as their machines would report it.
+
+        Those that wait for room no machine knows of: they are evicted, which ends them at once.
+        """
+        is_waiting = find_waiting(self.cell, task_rows)
+        for task in task_rows[is_waiting].tolist():
+            job, index, attempt = key_of(self.cell, task)
+            one = np.array([index], np.int32)
+            self.do(Evict(job=JobId(job), indices=one, attempts=np.array([attempt], np.int32)))
+        task_rows = task_rows[~is_waiting]
         if not len(task_rows):
             return
         is_alloc = self.cell.jobs.kind[self.cell.tasks.job[task_rows]] == Kind.ALLOC

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from omegacell.core.columns import Int32s
 from omegacell.core.jobs import WHOLE_JOB, JobSpec
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId
 from omegacell.schedulers.notes import clean_note
@@ -78,11 +79,13 @@ class Placement:
         groups: `TaskGroup.number` of each claim, ``(claims,)`` int32.
         indices: task index of each claim, ``(claims,)`` int32.
         machines: machine row of each claim, ``(claims,)`` int32.
+        victims: tasks that are to give way to claims, each claim by its place in the columns; usually `NO_VICTIMS`.
     """
 
     groups: Int32s = field(default_factory=_no_rows)
     indices: Int32s = field(default_factory=_no_rows)
     machines: Int32s = field(default_factory=_no_rows)
+    victims: Victims = NO_VICTIMS
 
     def __len__(self) -> int:
         return len(self.machines)
@@ -120,7 +123,22 @@ class Placement:
             groups=np.concatenate([part.groups for part in parts]),
             indices=np.concatenate([part.indices for part in parts]),
             machines=np.concatenate([part.machines for part in parts]),
+            victims=join_victims([(len(part), part.victims) for part in parts]),
         )
+
+
+def join_victims(parts: Sequence[tuple[int, Victims]]) -> Victims:
+    """Put the victims of several parts together, each with its number of claims; claims count through all of them."""
+    named = [victims for _, victims in parts]
+    if not any(len(each) for each in named):
+        return NO_VICTIMS
+    firsts = np.cumsum([0, *[count for count, _ in parts[:-1]]]).tolist()
+    return Victims(
+        claims=np.concatenate([each.claims + np.int32(first) for each, first in zip(named, firsts, strict=True)]),
+        jobs=np.concatenate([each.jobs for each in named]),
+        indices=np.concatenate([each.indices for each in named]),
+        attempts=np.concatenate([each.attempts for each in named]),
+    )
 
 
 NOTHING = Placement()
@@ -160,7 +178,8 @@ class Scheduler(Protocol):
 
     It may set class attributes: ``max_groups`` (how many jobs it wants to see at once, 1 if unset), ``detection`` and
     ``atomicity`` (how its claims are judged, FINE and INCREMENTAL if unset; a job that is one gang is always
-    ALL_OR_NOTHING).
+    ALL_OR_NOTHING), and ``preempts`` (whether its claims may name victims: then jobs that wait are tried again where
+    others give way).
 
     A whole scheduler, which puts tasks on random machines that have room:
 
@@ -199,6 +218,7 @@ class Traits:
     max_groups: int = 1
     detection: Detection = Detection.FINE
     atomicity: Atomicity = Atomicity.INCREMENTAL
+    preempts: bool = False
 
     MAX_GROUPS: ClassVar[int] = 1_024
 
@@ -218,7 +238,10 @@ class Traits:
         atomicity = getattr(scheduler, "atomicity", Atomicity.INCREMENTAL)
         if not isinstance(atomicity, Atomicity):
             raise ValueError(f"atomicity is {atomicity!r}, expected Atomicity.INCREMENTAL or ALL_OR_NOTHING")
-        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity)
+        preempts = getattr(scheduler, "preempts", False)
+        if not isinstance(preempts, bool):
+            raise ValueError(f"preempts is {preempts!r}, expected True or False")
+        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity, preempts=preempts)
 
 
 def atomicity_of(spec: JobSpec, traits: Traits) -> Atomicity:

@@ -161,7 +161,8 @@ class Loop:
         return self._next_action()
 
     def _read_backlog(self) -> Backlog:
-        return Backlog.of(self.cell, scheduler=self.settings.scheduler, instance=self.settings.instance)
+        name, instance = self.settings.scheduler, self.settings.instance
+        return Backlog.of(self.cell, scheduler=name, instance=instance, preempts=self._traits.preempts)
 
     def _absorb(self, delta: Delta) -> None:
         """Bring the backlog up to the cell. Cost: O(touched)."""

@@ -19,6 +19,7 @@ from omegacell.core.commands import SubmitJob, Unplaced
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.outcomes import Change, Outcome, Status
 from omegacell.core.units import JobId
+from omegacell.core.waits import find_waiting
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.forking import Fork, Rows
 from omegacell.schedulers.interface import Scheduler
@@ -311,7 +312,8 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     actions[is_ & was & (before != after)] = Action.MOVED
     actions[is_ & was & (before == after)] = Action.RESTARTED if is_replaced else Action.KEPT
     indices = np.arange(count, dtype=np.int32)
-    waits = (is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed).astype(np.uint8)
+    waits = is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed
+    waits[: rows.stop - rows.start] |= find_waiting(cell, np.arange(rows.start, rows.stop, dtype=np.int64))
     # the old task of an index ends, and the new one has no place: two facts
     again = np.flatnonzero((actions == Action.STOPPED) & (is_pending | is_held))
     told = np.flatnonzero(actions != none)
@@ -325,7 +327,7 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
         indices=indices[places][order],
         before=befores[order],
         after=after[places][order],
-        waits=waits[places][order],
+        waits=waits[places][order].astype(np.uint8),
     )
 
 

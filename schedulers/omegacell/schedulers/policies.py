@@ -21,8 +21,8 @@ from omegacell.schedulers.costs import (
     cost_of_stranding,
 )
 from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_on
-from omegacell.schedulers.firstfit import sample_rows
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.view import CellView
 
 SAMPLE: Final = 100

@@ -6,7 +6,7 @@ everywhere and none for a large task (Borg, section 3.2, left E-PVM for this). `
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
 from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.scoring import Rows, level_out
 from omegacell.schedulers.view import CellView
 
@@ -23,19 +24,24 @@ HELD: Final = 10.0
 
 
 class ServiceScheduler:
-    """Spreads a job over all machines, first to where it strands the least; of a gang enough, or none."""
+    """Spreads a job over all machines, first to where it strands the least; of a gang enough, or none.
 
+    What finds no room lets less important tasks give way, if there are any.
+    """
+
+    preempts: ClassVar[bool] = True
     _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put tasks where the job has fewest, and among those where they strand the least. Cost: O(machines)."""
         [group] = pending
-        machines = self._choose(group, cell, ctx)
-        if len(machines) < group.least:
+        placement = place_pressing(group, cell, self._choose(group, cell, ctx), ctx.rng)
+        if len(placement) < group.least:
             if group.spec.is_gang:
-                ctx.explain(group, group.word_lack(len(machines)))
+                that = " that keep its rules" if group.spec.placement is not NO_RULES else ""
+                ctx.explain(group, group.word_lack(len(placement), that=that))
             return NOTHING
-        return Placement.of(group, machines)
+        return placement
 
     def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
         rules, is_crowded = group.spec.placement, cell.is_crowded(group)

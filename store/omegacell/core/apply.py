@@ -33,6 +33,7 @@ from omegacell.core.apply_machines import (
     judge_taints,
     judge_tick,
 )
+from omegacell.core.apply_preempt import judge_preempting, take_preempting
 from omegacell.core.apply_sessions import (
     find_author_row,
     judge_close,
@@ -81,6 +82,7 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
+from omegacell.core.preemption import NO_VICTIMS
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.validate import check_transaction
@@ -169,9 +171,11 @@ def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) ->
     try:
         for command in commands:
             if isinstance(command, Place):
-                verdict = judge_place(cell, command, overlay=overlay, base=base, stamp=stamp)
+                judge = judge_place if command.victims is NO_VICTIMS else judge_preempting
+                verdict = judge(cell, command, overlay=overlay, base=base, stamp=stamp)
                 if len(commands) > 1:
                     take_granted(cell, overlay, command, verdict=verdict)
+                    take_preempting(cell, overlay, verdict, taken=taken.disruptions)
             elif isinstance(command, Evict):
                 verdict = judge_evict(cell, command, taken=taken, base=base, stamp=stamp)
             else:

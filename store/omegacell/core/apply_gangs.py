@@ -37,8 +37,8 @@ def judge_groups(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) ->
     groups = groups_of(gang, place.indices)
     judged = judge_claims(cell, overlay, claims, base=base)
     if groups[0] == groups[len(groups) - 1]:
-        return _judge_group(cell, overlay, place, judged, base=base)
-    if judged is ALL_GRANTED and _are_enough(overlay, job_row, groups):
+        return judge_group(cell, overlay, place, judged, base=base)
+    if judged is ALL_GRANTED and are_enough(overlay, job_row, groups):
         return judged
     return _judge_one_by_one(cell, overlay, place, groups, base=base)
 
@@ -49,14 +49,14 @@ def judge_claims(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base) ->
     return limit_claims(cell, overlay, claims.place, judged, base=base) if cell.caps.rows else judged
 
 
-def _are_enough(overlay: Overlay, job_row: int, groups: Int64s) -> bool:
+def are_enough(overlay: Overlay, job_row: int, groups: Int64s) -> bool:
     """Tell whether no group is short once all its claims are granted."""
     named, counts = np.unique(groups, return_counts=True)
     pairs = zip(named.tolist(), counts.tolist(), strict=True)
     return all(overlay.gangs.find_short(job_row, group) <= count for group, count in pairs)
 
 
-def _judge_group(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, base: Base) -> Judged:
+def judge_group(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, base: Base) -> Judged:
     """Refuse what was granted of one group when that is too little."""
     job_row = cell.jobs.row_of(place.job)
     assert job_row is not None, f"job {place.job} was judged and is not there"
@@ -93,7 +93,7 @@ def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, groups: Int64s
     for first, end in zip([0, *cuts], [*cuts, len(groups)], strict=True):
         one = Place(job=place.job, indices=place.indices[first:end], machines=place.machines[first:end])
         claims = Claims(one, job_row, span_of(offset, one.indices))
-        judged = _judge_group(cell, after, one, judge_claims(cell, after, claims, base=base), base=base)
+        judged = judge_group(cell, after, one, judge_claims(cell, after, claims, base=base), base=base)
         columns = JudgedColumns.of(judged, end - first)
         is_granted = columns.reasons == Reason.NONE.value
         after.take(spec, one.machines[is_granted])

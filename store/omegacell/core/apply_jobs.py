@@ -18,7 +18,7 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
 from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState
-from omegacell.core.lives import Rows, Stamp, move_tasks, tell_to_end, touch_job, touch_jobs
+from omegacell.core.lives import Rows, Stamp, ask_to_end, move_tasks, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import count_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
@@ -236,7 +236,8 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64), stamp=stamp)
+        surplus = np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64)
+        _stop_tasks(cell, surplus, stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
         is_held = bool(jobs.counts[row, TaskState.HELD])
@@ -268,6 +269,9 @@ def _enlarge(cell: Cell, row: int, count: int) -> None:
 def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: int) -> None:
     for row in [row for row in arena.past if old <= row < old + length]:
         arena.past[row - old + new] = arena.past[row]
+    for kept in (arena.waits, arena.preempted):
+        for row in [row for row in kept if old <= row < old + length]:
+            kept[row - old + new] = kept.pop(row)  # type: ignore[assignment]
     for row in [row for row in arena.ports if old <= row < old + length]:
         numbers = arena.ports.pop(row)
         arena.ports[row - old + new] = numbers
@@ -286,7 +290,7 @@ def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
     move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
-    tell_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
+    ask_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
 def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:

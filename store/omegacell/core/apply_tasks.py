@@ -23,10 +23,10 @@ from omegacell.core.lives import (
     Ends,
     Rows,
     Stamp,
+    ask_to_end,
     begin_attempts,
     end_attempts,
     start_attempts,
-    tell_to_end,
     touch_job,
     touch_jobs,
 )
@@ -35,6 +35,7 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
+from omegacell.core.waits import find_waiting
 
 
 class Taken(NamedTuple):
@@ -123,7 +124,8 @@ def judge_evict(cell: Cell, command: Evict, *, taken: Taken, base: Base, stamp: 
 
 
 def _write_evict(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None:
-    tell_to_end(cell, tasks, Stopping.EVICT, stamp=stamp)
+    # one that waited for room may have given way to an earlier claim of the transaction: it ended at once then
+    ask_to_end(cell, tasks[cell.tasks.machine[tasks] >= 0], Stopping.EVICT, stamp=stamp)
     touch_job(cell, job_row, stamp=stamp)
 
 
@@ -179,6 +181,8 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
         & (arena.machine[tasks] == command.machines)
         & _is_active(cell, tasks)
     )
+    if arena.waits:
+        is_current &= ~find_waiting(cell, tasks)
     reasons[~is_current] = Reason.STALE_ATTEMPT.value
     reasons[~is_task] = Reason.UNKNOWN_TASK.value
     reasons[machines.epoch[rows] != command.epochs] = Reason.STALE_EPOCH.value

@@ -14,6 +14,7 @@ from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import JobSpec, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
@@ -133,11 +134,13 @@ class Place:
         job: whose tasks.
         indices: task indices, ``(claims,)`` int32.
         machines: machine rows, ``(claims,)`` int32.
+        victims: tasks that are to give way; `NO_VICTIMS` for none, as in nearly every `Place`.
     """
 
     job: JobId
     indices: Int32s
     machines: Int32s
+    victims: Victims = NO_VICTIMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

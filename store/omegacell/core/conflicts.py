@@ -99,7 +99,36 @@ def _is_all_granted(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base)
     return bool(overlay.fits_in_order(spec, rows).all())
 
 
+class Standing(NamedTuple):
+    """Claims as far as they are judged without asking whether there is room: columns of the claims' length.
+
+    Attributes:
+        reasons: the first that holds of those that come before room, uint8.
+        rows: their machines, 0 for one that is not there, int64.
+        changed: when their machines last changed, int64. taken_at: see `Refusals`.
+        job_row: whose claims.
+    """
+
+    reasons: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    changed: NDArray[np.int64]
+    taken_at: NDArray[np.int64]
+    job_row: int
+
+    def take(self, places: NDArray[np.integer]) -> "Standing":
+        """Return some of the claims."""
+        reasons, rows, changed, taken_at, job_row = self
+        return Standing(reasons[places], rows[places], changed[places], taken_at[places], job_row)
+
+
 def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+    standing = judge_standing(cell, overlay, place, job_row=job_row, base=base)
+    lacks = _judge_room(overlay, cell.jobs.spec_of(job_row), standing.rows, standing.reasons)
+    return conclude(cell, overlay, standing, lacks, base=base)
+
+
+def judge_standing(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Standing:
+    """Judge the claims of one `Place` of a known job, but for room, and for what collides with another claim."""
     jobs, machines = cell.jobs, cell.machines
     spec = jobs.spec_of(job_row)
     count = len(place.indices)
@@ -123,12 +152,26 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
     reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     if jobs.stopping[job_row]:
         reasons[:] = Reason.JOB_STOPPING.value
-    dimensions, shortages = _judge_room(overlay, spec, rows, reasons)
+    return Standing(reasons, rows, changed, taken_at, job_row)
+
+
+def conclude(
+    cell: Cell,
+    overlay: Overlay,
+    standing: Standing,
+    lacks: tuple[NDArray[np.int32], NDArray[np.int64]],
+    *,
+    base: Base,
+) -> Judged:
+    """Say of claims whose reasons are all found which refusals are conflicts; ``lacks``: dimensions and shortages."""
+    reasons, _, changed, taken_at, job_row = standing
+    dimensions, shortages = lacks
     is_job_reason = np.isin(
         reasons, (Reason.JOB_STOPPING.value, Reason.UNKNOWN_TASK.value, Reason.TASK_NOT_PENDING.value)
     )
-    is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
+    is_job_changed = cell.jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
     is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE.value)
+    spec = cell.jobs.spec_of(job_row)
     if overlay.is_crowded(spec):
         crowded = (Reason.NEIGHBOUR.value, Reason.TOO_MANY_ON_MACHINE.value, Reason.SPREAD_SKEWED.value)
         is_conflict |= np.isin(reasons, crowded) & (is_job_changed or _is_crowd_changed(cell, spec, base))

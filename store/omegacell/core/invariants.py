@@ -11,6 +11,7 @@ from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, StopCause, TaskState
 from omegacell.core.machines import MachineState
+from omegacell.core.preemption import MAX_CASCADE
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
 
@@ -26,6 +27,8 @@ def check(cell: Cell) -> None:
     _check_allocs(cell)
     _check_quotas(cell)
     _check_caps(cell)
+    _check_waits(cell)
+    _check_preempted(cell)
 
 
 def _require(is_true: bool, what: str) -> None:
@@ -157,11 +160,57 @@ def _check_machines(cell: Cell) -> None:
 
 
 def find_overcommitted(cell: Cell) -> list[str]:
-    """Return the machines that hold more than their capacity; only a machine that shrank when registering may."""
-    machines = cell.machines
+    """Return the machines of which more is held, or promised, than they have; only one that shrank may.
+
+    Held is what was begun there and has not ended; promised is what goes on there, and what waits for room.
+    """
+    machines, arena, jobs = cell.machines, cell.tasks, cell.jobs
+    held = [[0] * RESOURCE_COUNT for _ in range(machines.count)]
+    promised = [[0] * RESOURCE_COUNT for _ in range(machines.count)]
+    for task in range(arena.count):
+        if arena.job[task] < 0 or arena.machine[task] < 0:
+            continue
+        sums = [] if task in arena.waits else [held]
+        sums += [] if arena.stopping[task] else [promised]
+        for each in sums:
+            for dimension, amount in enumerate(jobs.spec_of(int(arena.job[task])).resources):
+                each[int(arena.machine[task])][dimension] += amount
     return [
-        machines.names[row] for row in range(machines.count) if any(free < 0 for free in machines.free[row].tolist())
+        machines.names[row]
+        for row in range(machines.count)
+        if any(
+            max(held[row][dimension], promised[row][dimension]) > int(machines.capacity[row, dimension])
+            for dimension in range(RESOURCE_COUNT)
+        )
     ]
+
+
+def _check_waits(cell: Cell) -> None:
+    arena, jobs = cell.tasks, cell.jobs
+    for task, keys in arena.waits.items():
+        _require(arena.state[task] == TaskState.PLACED, f"task row {task} waits for room and is not placed")
+        _require(arena.stopping[task] == 0, f"task row {task} waits for room, and should have ended at once")
+        _require(len(dict.fromkeys(keys)) == len(keys) > 0, f"task row {task} waits for {keys}")
+        for job, index, attempt in keys:
+            row = jobs.row_of(job)
+            _require(row is not None, f"task row {task} waits for job {job}, which is gone")
+            other = int(jobs.offset[row]) + index
+            is_same = int(arena.attempt[other]) == attempt and arena.machine[other] == arena.machine[task]
+            _require(is_same, f"task row {task} waits for attempt {attempt} of {job}/{index}, which is not there")
+            _require(arena.stopping[other] != 0, f"task row {task} waits for {job}/{index}, which is not ending")
+            _require(other not in arena.waits, f"task row {task} waits for {job}/{index}, which was not begun")
+
+
+def _check_preempted(cell: Cell) -> None:
+    arena = cell.tasks
+    for task, known in arena.preempted.items():
+        _require(arena.job[task] >= 0, f"task row {task} of no job was displaced")
+        _require(1 <= known.depth <= MAX_CASCADE, f"task row {task} was displaced {known.depth} deep")
+        _require(known.attempt <= arena.attempt[task], f"task row {task} was displaced in attempt {known.attempt}")
+        is_begun = arena.state[task] == TaskState.RUNNING and arena.attempt[task] != known.attempt
+        _require(not is_begun, f"task row {task} runs again and was displaced")
+        if arena.machine[task] >= 0 and arena.attempt[task] == known.attempt:
+            _require(arena.stopping[task] != 0, f"task row {task} was displaced and goes on")
 
 
 def _check_ports(cell: Cell) -> None:

@@ -17,6 +17,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.waits import find_waiting, forget_displaced, forget_earlier, note_ends
 
 Rows = NDArray[np.int64]
 
@@ -141,28 +142,42 @@ def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: 
     """Mark placed tasks as running since ``at_us``."""
     move_tasks(cell, tasks, TaskState.RUNNING)
     cell.tasks.started_at_us[tasks] = at_us
+    if cell.tasks.preempted:
+        forget_earlier(cell, tasks)
     touch_jobs(cell, np.unique(cell.tasks.job[tasks]), stamp=stamp)
     if cell.jobs.has_alloc_sets:
         _touch_machines_of(cell, find_allocs(cell, tasks), stamp=stamp)
 
 
-def tell_to_end(cell: Cell, tasks: Rows, asked: Stopping, *, stamp: Stamp) -> None:
-    """Mark placed or running tasks as told to end; the caller marks their jobs as changed.
+def ask_to_end(cell: Cell, tasks: Rows, how: Stopping, *, stamp: Stamp) -> None:
+    """Ask placed or running tasks to end; those that wait for room end at once, because no machine knows of them.
 
-    What runs inside an alloc that is told is evicted, and its machine has less to offer.
+    What runs inside an alloc that is asked is evicted, and its machine has less to offer. The caller marks the jobs of
+    the tasks as changed, and keeps what they count for under quotas.
     """
     arena = cell.tasks
-    arena.stopping[tasks] = asked.value
-    cell.touched.tasks.append(tasks)
     if cell.jobs.has_alloc_sets:
-        allocs = find_allocs(cell, tasks)
-        _touch_machines_of(cell, allocs, stamp=stamp)
-        inside = np.array(arena.allocs.find_inside(allocs.tolist()), np.int64)
-        inside = inside[arena.stopping[inside] == _NOT_STOPPING]
-        if len(inside):
-            arena.stopping[inside] = Stopping.EVICT.value
-            cell.touched.tasks.append(inside)
-            touch_jobs(cell, np.unique(arena.job[inside]), stamp=stamp)
+        _empty_allocs(cell, find_allocs(cell, tasks), stamp=stamp)
+    is_waiting = find_waiting(cell, tasks)
+    waiting, tasks = tasks[is_waiting], tasks[~is_waiting]
+    arena.stopping[tasks] = how.value
+    cell.touched.tasks.append(tasks)
+    if len(waiting):
+        state = TaskState.STOPPED if how is Stopping.STOP else TaskState.EVICTED
+        ends = end_all_as(state, len(waiting), at_us=stamp.at_us)
+        end_attempts(cell, waiting, ends, stamp=stamp, is_in_quota=False)
+
+
+def _empty_allocs(cell: Cell, allocs: Rows, *, stamp: Stamp) -> None:
+    """Evict what runs inside allocs that are asked to end."""
+    arena = cell.tasks
+    _touch_machines_of(cell, allocs, stamp=stamp)
+    inside = np.array(arena.allocs.find_inside(allocs.tolist()), np.int64)
+    inside = inside[arena.stopping[inside] == _NOT_STOPPING]
+    if len(inside):
+        arena.stopping[inside] = Stopping.EVICT.value
+        cell.touched.tasks.append(inside)
+        touch_jobs(cell, np.unique(arena.job[inside]), stamp=stamp)
 
 
 def find_allocs(cell: Cell, tasks: Rows) -> Rows:
@@ -179,10 +194,11 @@ def _touch_machines_of(cell: Cell, allocs: Rows, *, stamp: Stamp) -> None:
         cell.touched.machines.append(machines)
 
 
-def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
+def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp, is_in_quota: bool = True) -> None:
     """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next.
 
-    What is still inside an alloc that ends is lost with it.
+    What is still inside an alloc that ends is lost with it. Without ``is_in_quota`` the caller keeps what the jobs
+    count for under quotas.
     """
     arena, jobs = cell.tasks, cell.jobs
     if arena.allocs.inside:
@@ -199,6 +215,8 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     arena.ended_elapsed[tasks] = cell.elapsed
     nexts, restarts = _find_nexts(cell, tasks, ends.states)
     move_tasks(cell, tasks, ends.states)
+    if arena.preempted:
+        forget_displaced(cell, tasks, ends.states)
     _remember(cell, tasks[nexts == TaskState.PENDING.value])
     move_tasks(cell, tasks, nexts)
     arena.restarts[tasks] = restarts
@@ -209,7 +227,9 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     if cell.caps.rows or cell.quotas.rows:
         rows, counts = np.unique(job_rows, return_counts=True)
         for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-            give_back(cell, row, count, stamp=stamp)
+            give_back(cell, row, count, stamp=stamp, is_in_quota=is_in_quota)
+    if arena.waits:
+        note_ends(cell, tasks)
 
 
 def _lose_inside(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
@@ -226,7 +246,7 @@ def _lose_inside(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
         end_attempts(cell, rows, replace(ending, at_us=at), stamp=stamp)
 
 
-def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
+def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp, is_in_quota: bool = True) -> None:
     """Count the ended attempts of a job out of its scheduler's cap, and the job out of its quota once it rests."""
     jobs = cell.jobs
     spec = jobs.spec_of(job_row)
@@ -234,7 +254,7 @@ def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
     if cap is not None:
         cap.touch(revision=stamp.revision, floor=stamp.floor)
         cell.touched.uncapped[spec.scheduler] = None
-    if not jobs.stopping[job_row] and not jobs.is_active(job_row):
+    if is_in_quota and not jobs.stopping[job_row] and not jobs.is_active(job_row):
         wanted = int(jobs.count_wanted[job_row])
         cell.quotas.charge(spec, -wanted, revision=stamp.revision, floor=stamp.floor)
 

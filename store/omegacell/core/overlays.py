@@ -6,6 +6,7 @@ feasibility asks it before, `apply` asks it when judging, and there is no second
 a claim that does not fit a conflict is in `conflicts`.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,33 @@ from omegacell.core.placement import NO_RULES
 from omegacell.core.units import MAX_TASKS_PER_JOB
 
 
+class Evictions:
+    """Tasks that give way to claims on an overlay, by machine; each holds its room until it has ended."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with none."""
+        self._cell = cell
+        self._tasks: dict[int, dict[int, None]] = {}
+
+    def add(self, task_row: int) -> None:
+        """Note that a task gives way. Mutates."""
+        self._tasks.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
+
+    def all(self) -> tuple[int, ...]:
+        """Return the task rows that give way."""
+        return tuple([task for tasks in self._tasks.values() for task in tasks])
+
+    def on(self, row: int) -> tuple[int, ...]:
+        """Return the task rows on a machine that give way, in the order in which they were noted."""
+        return tuple(self._tasks.get(row, ()))
+
+    def fork(self) -> "Evictions":
+        """Return independent ones with the same tasks."""
+        other = Evictions(self._cell)
+        other._tasks = {row: dict(tasks) for row, tasks in self._tasks.items()}
+        return other
+
+
 class Overlay:
     """A cell after tentative claims; the cell itself is never written. Valid until the cell changes."""
 
@@ -36,6 +64,7 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self.evictions = Evictions(cell)
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
         self._allocs: AllocLedger | None = None
@@ -46,8 +75,7 @@ class Overlay:
     @property
     def gangs(self) -> GangUse:
         """How short the groups of gangs are after the tentative claims."""
-        if self._gangs is None:
-            self._gangs = GangUse(self._cell)
+        self._gangs = self._gangs or GangUse(self._cell)
         return self._gangs
 
     @property
@@ -158,7 +186,7 @@ class Overlay:
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
-        self._make_private()
+        self._own()
         self._claims.setdefault(spec.name, []).append(rows)
         for dimension, amount in enumerate(spec.charged):
             if amount:
@@ -177,14 +205,13 @@ class Overlay:
 
     def close_allocs(self, tasks: NDArray[np.integer]) -> None:
         """Count allocs as told to end, so that they take no more tasks. Mutates the overlay."""
-        self._make_private()
+        self._own()
         self.allocs.close(tasks)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
-        self._free = self._free - amounts
-        self._port_free = self._port_free.copy()
-        self._is_private = True
+        self._own()
+        self._free -= amounts
 
     def reasons(
         self, spec: JobSpec, rows: NDArray[np.integer] | None = None
@@ -215,7 +242,10 @@ class Overlay:
         if spec.ports:
             open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
-                reasons[place] = self._port_reason(spec, int(every[place]))
+                row = int(every[place])
+                reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
+                is_short = self._port_free[row] < sum(port.number == 0 for port in spec.ports)
+                reasons[place] = Reason.PORTS_EXHAUSTED if reason is Reason.NONE and is_short else reason
         if spec.devices:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
@@ -267,6 +297,7 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other.evictions = self.evictions.fork()
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
         other._allocs = None if self._allocs is None else self._allocs.fork()
@@ -287,8 +318,13 @@ class Overlay:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
-    def _make_private(self) -> None:
-        """Take copies of the columns that claims change, before the first of them. Mutates."""
+    def give_back(self, row: int, amounts: Sequence[int]) -> None:
+        """Count resources ``(resources,)`` of a machine as free, as of a task that ends at once. Mutates."""
+        self._own()
+        self._free[row] += np.array(amounts, np.int64)
+
+    def _own(self) -> None:
+        """Begin to write on copies of the columns. Mutates."""
         if not self._is_private:
             self._free = self._free.copy()
             self._port_free = self._port_free.copy()
@@ -304,8 +340,8 @@ class Overlay:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         reasons = _find_standing(self._cell, spec, rows)
         if spec.alloc:
-            is_later = (reasons == Reason.NONE.value) | (reasons > Reason.NO_ALLOC.value)
-            reasons[is_later & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
+            is_first = (reasons != Reason.NONE.value) & (reasons < Reason.NO_ALLOC.value)
+            reasons[~is_first & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -318,13 +354,6 @@ class Overlay:
             blocked = [find(row, taken=self._static.get(row, {})) is not Reason.NONE for row in rows.tolist()]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
-
-    def _port_reason(self, spec: JobSpec, row: int) -> Reason:
-        reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
-        if reason is not Reason.NONE:
-            return reason
-        dynamic = sum(port.number == 0 for port in spec.ports)
-        return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
 
 
 def _find_static_reason(cell: Cell, spec: JobSpec, row: int, *, taken: dict[int, None]) -> Reason:

@@ -28,6 +28,7 @@ from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
+from omegacell.core.preemption import Preempted
 from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
 from omegacell.core.snapshots_templates import read_parameters, read_schedule
@@ -290,6 +291,8 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
         "devices": [[row, arena.devices[row]] for row in sorted(arena.devices)],
         "allocs": sorted(arena.allocs.of.items()),
         "past": past,
+        "waits": [[row, arena.waits[row]] for row in sorted(arena.waits)],
+        "preempted": [[row, arena.preempted[row]] for row in sorted(arena.preempted)],
         "free_extents": arena.free_extents,
     }
 
@@ -301,6 +304,8 @@ def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     arena.allocs.restore((task_row, alloc_row) for task_row, alloc_row in head["allocs"])
     for row, attempts in head["past"]:
         arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
+    arena.waits = {row: tuple((job, index, attempt) for job, index, attempt in keys) for row, keys in head["waits"]}
+    arena.preempted = {row: Preempted(*values) for row, values in head["preempted"]}
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]
 
 

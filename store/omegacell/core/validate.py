@@ -44,6 +44,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import REASON_COUNT
+from omegacell.core.preemption import NO_VICTIMS
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
@@ -69,6 +70,7 @@ from omegacell.core.validate_machines import (
     check_tick,
 )
 from omegacell.core.validate_placement import check_alloc, check_gang, check_placement
+from omegacell.core.validate_preemption import check_victims
 from omegacell.core.validate_templates import check_spawn, check_template
 from omegacell.core.validate_values import (
     check_after,
@@ -145,6 +147,8 @@ def _check_place(command: Place) -> None:
         check_rows("machines", command.machines, MAX_MACHINES)
         check_equal(command.indices, command.machines)
     check_range("job", command.job, 1, _MAX_ID)
+    if command.victims is not NO_VICTIMS:
+        check_victims(command)
 
 
 def _check_evict(command: Evict) -> None:

@@ -14,6 +14,7 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.jobs import StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.store.codec_columns import (
@@ -186,11 +187,32 @@ def _write_place(message: pb.Command, command: core.Place) -> None:
     place.job = command.job
     place.indices = column_bytes(command.indices, INT32)
     place.machines = column_bytes(command.machines, INT32)
+    if command.victims is not NO_VICTIMS:
+        victims = place.victims
+        victims.SetInParent()
+        victims.claims = column_bytes(command.victims.claims, INT32)
+        victims.jobs = column_bytes(command.victims.jobs, INT64)
+        victims.indices = column_bytes(command.victims.indices, INT32)
+        victims.attempts = column_bytes(command.victims.attempts, INT32)
 
 
 def _read_place(message: pb.Command) -> core.Place:
     place = message.place
-    return core.Place(job=JobId(place.job), indices=read_int32s(place.indices), machines=read_int32s(place.machines))
+    return core.Place(
+        job=JobId(place.job),
+        indices=read_int32s(place.indices),
+        machines=read_int32s(place.machines),
+        victims=_read_victims(place.victims) if place.HasField("victims") else NO_VICTIMS,
+    )
+
+
+def _read_victims(victims: pb.Victims) -> Victims:
+    return Victims(
+        claims=read_int32s(victims.claims),
+        jobs=read_int64s(victims.jobs),
+        indices=read_int32s(victims.indices),
+        attempts=read_int32s(victims.attempts),
+    )
 
 
 def _write_evict(message: pb.Command, command: core.Evict) -> None:

@@ -169,7 +169,10 @@ class FittingChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOrigin:
-    """Where an attempt comes from; ``author`` is empty when the log does not reach back to it."""
+    """Where an attempt comes from; ``author`` is empty when the log does not reach back to it.
+
+    ``preempted_by`` is the job to which it gave way, empty when it did not.
+    """
 
     attempt: int
     machine: str
@@ -178,6 +181,8 @@ class AttemptOrigin:
     revision: int
     seen: int
     placed_at_us: int
+    preempted_by: str = ""
+    preempted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +227,8 @@ class Explanation:
         is_cut_off: time was over before every change was tried.
         planned_on: the machine that its scheduler would take now, planned by ``planned_by``.
         evicted: what would give way then.
+        preemption: why nobody gives way to a task that waits; empty when somebody does, or nobody has to.
+        waits_for: tasks that must end before the placed one begins.
         attempts: the newest first.
         then: when the attempt that runs was decided; None when it is not known, and ``then_unknown`` says why.
         now: the same now; None for a task that is on no machine.
@@ -256,3 +263,5 @@ class Explanation:
     oldest_revision: int
     machines: Mapping[str, int]
     held: HeldReason | None = None
+    preemption: str = ""
+    waits_for: tuple[str, ...] = ()

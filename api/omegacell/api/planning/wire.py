@@ -53,6 +53,8 @@ def read_explanation(message: pb.ExplainTaskResponse) -> records.Explanation:
         oldest_revision=message.oldest_revision,
         machines={share.machine: share.task_count for share in message.machines},
         held=read_held(message.held) if message.HasField("held") else None,
+        preemption=message.preemption,
+        waits_for=tuple(message.waits_for),
     )
 
 
@@ -126,6 +128,8 @@ def _read_attempt(message: pb.AttemptOrigin) -> records.AttemptOrigin:
         revision=message.revision,
         seen=message.seen,
         placed_at_us=message.placed_at_us,
+        preempted_by=message.preempted_by,
+        preempted_at=message.preempted_at,
     )
 
 

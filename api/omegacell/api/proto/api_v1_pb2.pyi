@@ -741,7 +741,7 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
-    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "template", "allocs", "contents")
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "displaced", "waits", "template", "allocs", "contents")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -750,6 +750,8 @@ class GetJobResponse(_message.Message):
     PORTS_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    DISPLACED_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     ALLOCS_FIELD_NUMBER: _ClassVar[int]
     CONTENTS_FIELD_NUMBER: _ClassVar[int]
@@ -761,10 +763,12 @@ class GetJobResponse(_message.Message):
     ports: _containers.RepeatedCompositeFieldContainer[TaskPorts]
     messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevices]
+    displaced: _containers.RepeatedCompositeFieldContainer[Displacement]
+    waits: _containers.RepeatedCompositeFieldContainer[TaskWaits]
     template: TemplateStatus
     allocs: _containers.RepeatedCompositeFieldContainer[TaskAlloc]
     contents: _containers.RepeatedCompositeFieldContainer[AllocContents]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ..., allocs: _Optional[_Iterable[_Union[TaskAlloc, _Mapping]]] = ..., contents: _Optional[_Iterable[_Union[AllocContents, _Mapping]]] = ...) -> None: ...
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., displaced: _Optional[_Iterable[_Union[Displacement, _Mapping]]] = ..., waits: _Optional[_Iterable[_Union[TaskWaits, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ..., allocs: _Optional[_Iterable[_Union[TaskAlloc, _Mapping]]] = ..., contents: _Optional[_Iterable[_Union[AllocContents, _Mapping]]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("stale", "name_prefix", "active_only")
@@ -775,6 +779,28 @@ class ListJobsRequest(_message.Message):
     name_prefix: str
     active_only: bool
     def __init__(self, stale: _Optional[bool] = ..., name_prefix: _Optional[str] = ..., active_only: _Optional[bool] = ...) -> None: ...
+
+class Displacement(_message.Message):
+    __slots__ = ("index", "attempt", "job", "job_id", "revision")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    attempt: int
+    job: str
+    job_id: int
+    revision: int
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class TaskWaits(_message.Message):
+    __slots__ = ("index", "tasks")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("at", "jobs")
@@ -989,7 +1015,7 @@ class FittingChange(_message.Message):
     def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
 
 class AttemptOrigin(_message.Message):
-    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us")
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -997,6 +1023,8 @@ class AttemptOrigin(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTED_AT_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     machine: str
     state: TaskState
@@ -1004,7 +1032,9 @@ class AttemptOrigin(_message.Message):
     revision: int
     seen: int
     placed_at_us: int
-    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ...) -> None: ...
+    preempted_by: str
+    preempted_at: int
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ...) -> None: ...
 
 class MachineChoice(_message.Message):
     __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")
@@ -1039,7 +1069,7 @@ class MachineShare(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held")
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held", "preemption", "waits_for")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1065,6 +1095,8 @@ class ExplainTaskResponse(_message.Message):
     PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTION_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: str
     job_id: int
@@ -1090,7 +1122,9 @@ class ExplainTaskResponse(_message.Message):
     planned_by: str
     is_cut_off: bool
     held: HeldReason
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+    preemption: str
+    waits_for: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., preemption: _Optional[str] = ..., waits_for: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")

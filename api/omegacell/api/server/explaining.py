@@ -19,6 +19,7 @@ from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
@@ -201,6 +202,8 @@ def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: Sy
         answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
     evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
     answer.evicted.extend(view_evicted(cell, evicted))
+    if not evicted and not answer.fitting_count:
+        answer.preemption = word_preemption(cell, question.row, question.index)
 
 
 # --- why it is where it is
@@ -231,6 +234,8 @@ def _view_attempts(question: Question) -> Iterable[pb.AttemptOrigin]:
             revision=grant.revision if grant is not None else 0,
             seen=grant.seen if grant is not None else 0,
             placed_at_us=attempt.placed_at_us,
+            preempted_by=name_of_job(cell, JobId(attempt.preempted_by)) if attempt.preempted_by else "",
+            preempted_at=attempt.preempted_at,
         )
 
 
@@ -238,6 +243,7 @@ def _explain_place(answer: pb.ExplainTaskResponse, question: Question, store: St
     cell, spec, task = question.cell, question.spec, question.task
     assert task is not None, "a place is a task's"
     machine = int(cell.tasks.machine[task])
+    answer.waits_for.extend(name_keys(cell, cell.tasks.waits.get(task, ())))
     answer.now.CopyFrom(_view_choice(cell, find_choice(_without(cell, task), spec, machine)))
     grant = question.grants[0] if question.grants else None
     if grant is None or grant.machine_of(question.index or 0) != machine:
@@ -300,12 +306,20 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     assert origin is not None, "a task that holds a machine has an attempt"
     if not origin.author:
         return f"on {origin.machine}; the log does not reach back to when it was placed"
+    return _word_place(answer, origin)
+
+
+def _word_place(answer: pb.ExplainTaskResponse, origin: pb.AttemptOrigin) -> str:
+    """Return who placed an attempt, and among which machines."""
     seen = f"{origin.author} placed it on {origin.machine} at revision {origin.revision}, having seen {origin.seen}"
+    if answer.waits_for:
+        return f"{seen}; it begins when {count_of(len(answer.waits_for), 'task')} there have ended"
     if not answer.HasField("then"):
         return seen
     then = answer.then
-    if then.fitting_count == 1:
-        return f"{seen}: the only one of {then.machine_count} machines that had room"
+    if then.fitting_count <= 1:
+        words = ("none of {} machines had room, others gave way to it", "the only one of {} machines that had room")
+        return f"{seen}: {words[then.fitting_count].format(then.machine_count)}"
     rank = "the least loaded" if not then.lighter_count else f"{then.lighter_count} of them less loaded"
     return f"{seen}: {then.fitting_count} of {then.machine_count} machines had room, {rank}"
 

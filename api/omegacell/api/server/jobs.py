@@ -11,6 +11,7 @@ from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.alloc_views import view_allocs, view_contents
+from omegacell.api.server.displacements import view_displaced, view_waits
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
@@ -163,6 +164,8 @@ class JobCalls:
             devices=view_devices(cell, row, rows),
             allocs=view_allocs(cell, row, rows),
             contents=view_contents(cell, row, rows),
+            displaced=view_displaced(cell, row, rows),
+            waits=view_waits(cell, row, rows),
         )
         if cell.jobs.template[row]:
             answer.template.CopyFrom(self._templates.view(cell, row))

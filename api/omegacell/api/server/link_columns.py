@@ -18,6 +18,7 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote, Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.units import Revision
+from omegacell.core.waits import find_waiting
 
 Rows = NDArray[np.int64]
 
@@ -183,7 +184,8 @@ def find_changes(cell: Cell, tasks: Rows, is_linked: NDArray[np.bool_], *, with_
     """Split task rows into those whose machines are to start them and those that are to end.
 
     A task that was placed and asked to stop before its machine heard of it is in both: only a machine that was told
-    to start it will report that it ended.
+    to start it will report that it ended. A task that waits for room is in neither: its machine hears of it when it
+    waits no more.
 
     Args:
         cell: What is wanted.
@@ -195,6 +197,8 @@ def find_changes(cell: Cell, tasks: Rows, is_linked: NDArray[np.bool_], *, with_
     is_placed = state == TaskState.PLACED
     is_running = state == TaskState.RUNNING
     is_here = (is_placed | is_running) & is_linked[cell.tasks.machine[tasks]]
+    if cell.tasks.waits:
+        is_here &= ~find_waiting(cell, tasks)
     is_asked_to_stop = cell.tasks.stopping[tasks] != Stopping.NO
     is_start = is_placed | (is_running & ~is_asked_to_stop) if with_running else is_placed
     return Changes(starts=tasks[is_here & is_start], stops=tasks[is_here & is_asked_to_stop])

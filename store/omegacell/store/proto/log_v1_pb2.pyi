@@ -615,14 +615,28 @@ class SetCaps(_message.Message):
     def __init__(self, scheduler: _Optional[str] = ..., amounts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Place(_message.Message):
-    __slots__ = ("job", "indices", "machines")
+    __slots__ = ("job", "indices", "machines", "victims")
     JOB_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
+    VICTIMS_FIELD_NUMBER: _ClassVar[int]
     job: int
     indices: bytes
     machines: bytes
-    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ...) -> None: ...
+    victims: Victims
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ..., victims: _Optional[_Union[Victims, _Mapping]] = ...) -> None: ...
+
+class Victims(_message.Message):
+    __slots__ = ("claims", "jobs", "indices", "attempts")
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    claims: bytes
+    jobs: bytes
+    indices: bytes
+    attempts: bytes
+    def __init__(self, claims: _Optional[bytes] = ..., jobs: _Optional[bytes] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ...) -> None: ...
 
 class Evict(_message.Message):
     __slots__ = ("job", "indices", "attempts", "cause")

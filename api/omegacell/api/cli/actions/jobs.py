@@ -235,13 +235,14 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
     for task in tasks:
         for past in task.past:
             rows.append(
-                (str(task.index), str(past.attempt), past.state.name.lower(), *describe_run(past), past.message)
+                (str(task.index), str(past.attempt), past.state.name.lower(), *describe_run(past), _end_note(past))
             )
         if task.last is None:
             where = task.own_machine or "-"
             rows.append((str(task.index), "-", task.state.name.lower(), where, "-", "-", "-", task.mismatch))
             continue
-        rows.append((str(task.index), str(task.last.attempt), _state(task), *describe_run(task.last), _note(task)))
+        run = (task.last.machine, "-", "-", "-") if task.waits_for else describe_run(task.last)
+        rows.append((str(task.index), str(task.last.attempt), _state(task), *run, _note(task)))
     title = "" if len(tasks) == total else f"{len(tasks)} of {total} tasks (--tasks N shows more)"
     return Table(
         columns=columns,
@@ -254,6 +255,8 @@ def _attempts(tasks: Sequence[Task], total: int) -> Table:
 
 
 def _state(task: Task) -> str:
+    if task.waits_for and task.state is TaskState.PLACED:
+        return "waiting"
     if task.stopping is not Stopping.NO and task.state in (TaskState.PLACED, TaskState.RUNNING):
         return "stopping"
     if task.health is not Health.UNKNOWN and task.state is TaskState.RUNNING:
@@ -284,9 +287,18 @@ def describe_exit(attempt: Attempt) -> str:
     return note.strip() or "-"
 
 
+def _end_note(attempt: Attempt) -> str:
+    """Return what is known of an attempt's end: to whom it gave way, and its own last words."""
+    gave_way = f"gave way to {attempt.preempted_by} at {attempt.preempted_at}" if attempt.preempted_by else ""
+    return ", ".join(words for words in (gave_way, attempt.message) if words)
+
+
 def _note(task: Task) -> str:
     words = [f"in {task.alloc}"] if task.alloc else []
-    words += [] if task.last is None or not task.last.message else [task.last.message]
+    words += [] if task.last is None or not _end_note(task.last) else [_end_note(task.last)]
+    if task.waits_for:
+        more = f" and {len(task.waits_for) - 2} more" if len(task.waits_for) > 2 else ""
+        words.append(f"until {', '.join(task.waits_for[:2])}{more} ended")
     if task.devices:
         words.append(" ".join(f"{name}:{','.join(map(str, held))}" for name, held in task.devices.items()))
     if task.state is TaskState.RUNNING and task.ports:

@@ -138,6 +138,6 @@ def _sign(before: str, after: str) -> str:
 
 
 def _task_row(job: PlannedJob, task: PlannedTask) -> tuple[str, ...]:
-    note = "once the tasks that are replaced have ended" if task.waits else ""
+    note = "once the tasks that make room have ended" if task.waits else ""
     name = f"{job.name}/{task.index}"
     return SIGNS[task.action], name, task.action.name.lower(), task.before or "-", task.after or "-", note
