@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,11 +11,17 @@ from hypothesis import strategies as st
 from omegacell.core.jobs import Port, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.costs import cost_of_stranding
+from omegacell.schedulers.firstfit import FirstFitScheduler
 from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.leastloaded import LeastLoadedScheduler
+from omegacell.schedulers.lots import REVISIONS, Lot
+from omegacell.schedulers.pricing import price_all
 from omegacell.schedulers.service import ServiceScheduler
-from omegacell.schedulers.testing import TestCell, check_conformance
+from omegacell.schedulers.testing import TestCell, check_conformance, make_group
+from omegacell.schedulers.view import Tentative
 
-BUILTINS = (BatchScheduler, ServiceScheduler)
+BUILTINS = (BatchScheduler, ServiceScheduler, FirstFitScheduler, LeastLoadedScheduler)
 PORTS = ((), (Port(name="any"),), (Port(name="web", number=80),), (Port(name="any"), Port(name="web", number=80)))
 
 machine_sizes = st.lists(st.integers(0, 9), min_size=1, max_size=30)
@@ -96,11 +103,69 @@ def test_service_is_as_even_as_room_allows(machines: list[tuple[int, int]], coun
     assert test.placed(job) == min(count, sum(some + more for some, more in machines))
 
 
-def test_service_takes_the_least_loaded_machines() -> None:
+def test_service_strands_nothing_where_it_can() -> None:
+    """Beside a task that needs CPU goes one that needs memory, and not on an empty machine."""
+    test = TestCell(machines=4, cpu_milli=1_000, memory_bytes=1_000)
+    test.submit("load", count=1, cpu_milli=900, memory_bytes=100)
+    test.run(ServiceScheduler())
+    [loaded] = machines_of(test)
+    test.submit("web", count=1, cpu_milli=100, memory_bytes=900)
+    test.go()
+    assert machines_of(test) == [loaded, loaded]
+
+
+def test_lots_part_the_machines_and_change_hands() -> None:
+    """Every machine is in one lot at a time; after some revisions each lot is another instance's."""
+    names = ("batch-0", "batch-1", "batch-2")
+    for revision in (1, REVISIONS, 5 * REVISIONS + 3):
+        lots = [Lot.at(revision, instance=name, instances=names) for name in names]
+        assert sorted(lot.number for lot in lots) == [0, 1, 2]
+        own = np.array([~lot.find_others(3_000) for lot in lots]).sum(axis=0)
+        assert set(own.tolist()) == {1}
+        assert all(800 < int((~lot.find_others(3_000)).sum()) < 1_200 for lot in lots)
+    before, after = (Lot.at(revision, instance="batch-0", instances=names) for revision in (0, REVISIONS))
+    assert before != after
+
+
+def test_two_instances_keep_to_their_lots() -> None:
+    """On equal empty machines two instances of one scheduler that decide at once want none of the same."""
+    test = TestCell(machines=60, cpu_milli=1_000)
+    instances = [test.join(BatchScheduler()) for _ in range(2)]
+    test.go()
+    jobs = [test.submit(f"sums-{number}", count=2, cpu_milli=1_000) for number in range(6)]
+    test.go()
+    assert sum(test.placed(job) for job in jobs) == 12
+    assert all(each.statistics.claims for each in instances)
+    assert sum(each.statistics.conflicts for each in instances) == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=14))
+@settings(max_examples=40)
+def test_remembered_prices_are_those_of_a_fresh_look(steps: list[tuple[int, int, int]]) -> None:
+    """Whatever was placed, ended and claimed in between, prices are what asking every machine says."""
+    test = TestCell(machines=5, cpu_milli=1_000)
+    test.run(BatchScheduler())
+    for number, (count, size, what) in enumerate(steps):
+        job = test.submit(f"job-{number}", count=count, cpu_milli=100 * size)
+        test.go()
+        if what == 1 and test.placed(job):
+            test.end(job)
+        cell = test.operator.cell
+        shared, group = Tentative(cell), make_group(cpu_milli=200)
+        for claimed in range(what + 1):
+            view = shared.view()
+            fresh = price_all(shared.overlay, group.spec, cost_of_stranding, cell=cell)
+            assert view.costs(group, cost_of_stranding).tolist() == fresh.tolist()
+            assert view.costs(group, cost_of_stranding).tolist() == fresh.tolist()
+            rows = view.fits(group).nonzero()[0][claimed : claimed + 1]
+            shared.take(group.spec, rows)
+
+
+def test_least_loaded_takes_the_least_loaded_machines() -> None:
     """With room everywhere the emptier machines are taken."""
     test = TestCell(machines=4, cpu_milli=1_000)
     test.submit("load", count=2, cpu_milli=600)
-    test.run(ServiceScheduler())
+    test.run(LeastLoadedScheduler())
     loaded = set(machines_of(test))
     test.submit("web", count=2, cpu_milli=100)
     test.go()

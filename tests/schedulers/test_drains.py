@@ -333,7 +333,7 @@ def test_unavailable_tasks_are_counted_by_what_they_are_at() -> None:
 
 def test_a_drain_of_everything_never_proposes_what_is_refused() -> None:
     """Many jobs of all kinds on several draining machines, over many rounds: each proposal is granted as it stands."""
-    world = World(machines=6, cpu_milli=8_000)
+    world = World(machines=6, cpu_milli=10_000)
     world.test.join(BatchScheduler(), queue="batch")
     jobs = [
         world.service(f"web-{number}", count=5 + number, max_unavailable=number % 3 - 1 or 2) for number in range(4)

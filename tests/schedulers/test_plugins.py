@@ -341,7 +341,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path: Path, text: str, s
         ("os:path", "is not a class"),
         ("./mine.py:Mine:Extra", r"expected an installed name, module:Class or file\.py:Class"),
         (".mine:Mine", r"expected an installed name, module:Class or file\.py:Class"),
-        ("", r"no such name is installed \(there are: batch, service, system\)"),
+        ("", r"no such name is installed \(there are: batch, first-fit, least-loaded, service, system\)"),
     ],
 )
 def test_what_is_not_there_is_named(target: str, words: str) -> None:
@@ -354,7 +354,7 @@ def test_installed_schedulers_are_listed_with_their_summary() -> None:
     """What `omega scheduler list` shows."""
     listed = {each.name: each for each in installed()}
     assert listed["batch"].target == "omegacell.schedulers.batch:BatchScheduler"
-    assert listed["service"].summary.startswith("Spreads over all machines")
+    assert listed["service"].summary.startswith("Spreads a job over all machines")
     assert {each.problem for each in listed.values()} == {""}
     assert listed["batch"].distribution == "omegacell"
 

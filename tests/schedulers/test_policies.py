@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.placement import Affinity, PlacementRules
-from omegacell.schedulers import policies
-from omegacell.schedulers.filling import BLOCK, Candidates, Cost, Floats, fill, shares_of
+from omegacell.schedulers import costs
+from omegacell.schedulers.costs import PVM_BASE
+from omegacell.schedulers.filling import DEPTH, Candidates, Cost, Floats, fill, shares_of
 from omegacell.schedulers.interface import Context, TaskGroup
 from omegacell.schedulers.policies import (
-    PVM_BASE,
     BestFit,
     DotProduct,
     EnhancedPvm,
@@ -37,12 +37,12 @@ ALL: list[type[RandomFirstFit]] = [
     SampledHybrid,
 ]
 COSTS: list[Cost] = [
-    policies.cost_of_nothing,
-    policies.cost_of_load,
-    policies.cost_of_room_left,
-    policies.cost_of_angle,
-    policies.cost_of_opportunity,
-    policies.cost_of_stranding,
+    costs.cost_of_nothing,
+    costs.cost_of_load,
+    costs.cost_of_room_left,
+    costs.cost_of_angle,
+    costs.cost_of_opportunity,
+    costs.cost_of_stranding,
 ]
 
 # what is left of three resources, what is asked for of each, and the six costs in the order of COSTS
@@ -93,7 +93,7 @@ machine_rows = st.lists(
 @settings(max_examples=80)
 def test_filling_is_the_loop(cost: Cost, rows: list[tuple[float, float, int, int, int]], count: int, seed: int) -> None:
     """Machines, their order and their ties are those of a loop that places one task after the other."""
-    if cost is policies.cost_of_opportunity:
+    if cost is costs.cost_of_opportunity:
         rows = [(left, right, cpu, memory, min(room, 1)) for left, right, cpu, memory, room in rows]
     columns = np.array(rows, np.float64)
     machines = Candidates(
@@ -103,7 +103,7 @@ def test_filling_is_the_loop(cost: Cost, rows: list[tuple[float, float, int, int
         ties=np.random.default_rng(seed).permutation(len(rows)).astype(np.float64),
         handicap=np.zeros(len(rows)) if seed % 2 else columns[::-1, 0] / 4,
     )
-    if cost is policies.cost_of_stranding:
+    if cost is costs.cost_of_stranding:
         cost = strand_exactly
     assert fill(cost, machines, count).tolist() == fill_by_loop(cost, machines, count)
 
@@ -115,9 +115,10 @@ def strand_exactly(left: Floats, ask: Floats) -> Floats:
     return total
 
 
-def test_filling_goes_on_where_a_block_ends() -> None:
-    """More tasks than are filled in at once are placed as by the loop."""
-    count = 2 * BLOCK + 7
+def test_filling_goes_on_where_a_table_ends() -> None:
+    """More tasks than are tabled for a machine at first are placed as by the loop."""
+    count = 519
+    assert count > 3 * DEPTH * 12
     rng = np.random.default_rng(5)
     machines = Candidates(
         left=rng.integers(512, 1_024, (12, 2)) / 1_024,
@@ -127,7 +128,7 @@ def test_filling_goes_on_where_a_block_ends() -> None:
         handicap=np.zeros(12),
     )
     assert int(machines.room.sum()) > count
-    assert fill(policies.cost_of_load, machines, count).tolist() == fill_by_loop(policies.cost_of_load, machines, count)
+    assert fill(costs.cost_of_load, machines, count).tolist() == fill_by_loop(costs.cost_of_load, machines, count)
 
 
 @pytest.mark.parametrize("make", ALL)

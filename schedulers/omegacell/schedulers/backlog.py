@@ -88,7 +88,7 @@ def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
 
 
 def _is_mine(backlog: "Backlog", spec: JobSpec) -> bool:
-    return owner_of(spec.name, backlog._instances) == backlog.instance
+    return owner_of(spec.name, backlog.instances) == backlog.instance
 
 
 class Backlog:
@@ -100,7 +100,7 @@ class Backlog:
         self.instance = instance
         self._preempts = preempts
         self._entries: dict[JobId, Entry] = {}
-        self._instances: tuple[str, ...] = (instance,)
+        self.instances: tuple[str, ...] = (instance,)
         self._by_order: list[Item] = []
         self._by_age: list[tuple[int, int]] = []
         self._timers: list[tuple[int, int, int]] = []
@@ -135,7 +135,7 @@ class Backlog:
     def of(cls, cell: Cell, *, scheduler: str, instance: str, preempts: bool = False) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
         backlog = cls(scheduler=scheduler, instance=instance, preempts=preempts)
-        backlog._instances = _live(cell, backlog)
+        backlog.instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
@@ -165,9 +165,9 @@ class Backlog:
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
         instances = _live(cell, self)
-        if instances == self._instances:
+        if instances == self.instances:
             return
-        self._instances = instances
+        self.instances = instances
         for entry in list(self._entries.values()):
             is_mine = _is_mine(self, entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):

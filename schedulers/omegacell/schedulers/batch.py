@@ -1,73 +1,77 @@
-"""The batch scheduler: quick, randomised, happy with the first machines that have room.
+"""The batch scheduler, the default: packs so that little is stranded, and keeps out of other schedulers' way.
 
-It looks at a random sample of machines and not at all of them. That makes it fast, and it makes two batch schedulers
-seldom want the same machine: with randomised first fit a probe of four schedulers saw a conflict fraction of 0.006,
-with a deterministic best fit over all machines 0.052 (see also Borg, section 3.4, relaxed randomisation).
+Each task goes to the machine where it strands the least and fills the most, with noise and a charge for machines in the
+lots of other instances (`leaning`), and a small one for tasks of the same job that the machine has before it. Packing
+and conflicts pull apart: whoever always takes the best machine meets all others there. What each part does to both, and
+why this is the default, is in ``docs/packing.md`` and ``docs/decisions/0020-the-default-policy.md``.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
 from omegacell.core.placement import NO_RULES
-from omegacell.schedulers.choosing import choose, is_indifferent
+from omegacell.schedulers.choosing import choose
+from omegacell.schedulers.costs import cost_of_stranding
+from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_on
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.leaning import Leaning, find_first
 from omegacell.schedulers.pressing import place_pressing
-from omegacell.schedulers.sampling import sample_rows
-from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
 
-SPARE = 24
-"""Machines sampled beyond twice the number of tasks."""
+STEP: Final = 0.02
+"""What a machine costs more for each task of the job that was put there before: small tasks spread a little."""
 
 
 class BatchScheduler:
-    """Randomised first fit over a sample; the whole cell only when the sample has too little room.
+    """Packs tasks where they strand the least, at random among machines about as good, and in lots of its own.
 
     What finds no room lets less important tasks give way, if there are any.
     """
 
     preempts: ClassVar[bool] = True
+    _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
-        """Put as many tasks as fit on random machines, one on each before a second on any.
+        """Put tasks one after the other where the next one costs least; all of a gang, or none.
 
-        Cost: O(tasks) when there is room, O(machines) when there is little, or the job has rules that rank machines.
+        Cost: O(machines), a few passes over a column.
         """
         [group] = pending
-        is_plain = group.spec.placement is NO_RULES and not cell.is_crowded(group)
-        if group.spec.alloc and is_plain:
-            machines = choose_inside(cell, group, ctx.rng)
-        elif is_plain:
-            machines = self._first_fit(group, cell, ctx.rng)
-        else:
-            machines = self._fit_by_rules(group, cell, ctx.rng)
-        placement = place_pressing(group, cell, machines, ctx.rng)
+        placement = place_pressing(group, cell, self._choose(group, cell, ctx), ctx.rng)
         if len(placement) < group.least:
             if group.spec.is_gang:
                 ctx.explain(group, group.word_lack(len(placement)))
             return NOTHING
         return placement
 
-    def _fit_by_rules(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
-        """Fit a job with placement rules: when none of them ranks machines, a sample will do here too."""
-        wanted = 2 * group.count + SPARE
-        if wanted < cell.machine_count and is_indifferent(cell, group):
-            sample = sample_rows(cell.machine_count, wanted, rng)
-            room = cell.room(group, sample) * cell.is_welcome(group).take(sample)
-            if np.count_nonzero(room) >= group.count:
-                return waves(sample, room, group.count)
-        return choose(cell, group, room=cell.room(group), first=rng.random(cell.machine_count))
+    def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
+        rules, is_crowded = group.spec.placement, cell.is_crowded(group)
+        if group.spec.alloc and rules is NO_RULES and not is_crowded:
+            return choose_inside(cell, group, ctx.rng)
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
+        keys = self._leaning.keys(group, cell, ctx)
+        if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
+            return choose(cell, group, room=cell.room(group), first=keys)
+        keys -= cell.wishes(group)  # of taints that ask to place elsewhere
+        return _fill(group, cell, keys)
 
-    def _first_fit(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
-        wanted = 2 * group.count + SPARE
-        if wanted < cell.machine_count:
-            sample = sample_rows(cell.machine_count, wanted, rng)
-            machines = waves(sample, cell.room(group, sample), group.count)
-            if len(machines) == group.count:
-                return machines
-        room = cell.room(group)
-        order = rng.permutation(np.flatnonzero(room))
-        return waves(order, room[order], group.count)
+
+def _fill(group: TaskGroup, cell: CellView, keys: Floats) -> Rows:
+    """Put tasks one after the other where the next one costs least: only the first ``count`` machines can get any."""
+    rows = find_first(keys, group.count)
+    if group.count == 1:
+        return rows
+    left, ask = shares_on(rows, capacity=cell.capacity, free=cell.free(), amounts=group.spec.resources)
+    machines = Candidates(
+        left=left,
+        ask=ask,
+        room=cell.room(group, rows),
+        ties=np.arange(len(rows), dtype=np.float64),
+        handicap=keys.take(rows) - cost_of_stranding(left, ask),
+        step=STEP,
+    )
+    return rows[fill(cost_of_stranding, machines, group.count)]

@@ -18,6 +18,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import MAX_WEIGHT, NO_RULES, Affinity, Effect, PlacementRules, Toleration
+from omegacell.schedulers.filling import Cost, shares_on
 
 KEPT_BYTES: Final = 64 << 20
 """What is remembered of one cell; beyond, all is forgotten and asked again."""
@@ -28,7 +29,11 @@ STALE_PART: Final = 4
 UNWELCOME: Final = -2.0 * MAX_WEIGHT
 """What a taint that asks to place elsewhere counts: more than any one wish."""
 
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.integer]
 Asked: TypeAlias = tuple[object, ...]
+"""What a machine must know to say how many tasks of a class it takes."""
+
 Wishes: TypeAlias = tuple[tuple[Affinity, ...], tuple[Toleration, ...]]
 
 
@@ -39,12 +44,19 @@ class _Room:
     room: NDArray[np.int64]
 
 
+@dataclass(slots=True)
+class _Costs:
+    revision: int
+    costs: Floats
+
+
 class Classes:
     """What is remembered of one cell."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._rooms: dict[Asked, _Room] = {}
+        self._costs: dict[tuple[Cost, Asked], _Costs] = {}
         self._scores: dict[Wishes, tuple[int, int, NDArray[np.float64]]] = {}
 
     def room(self, cell: Cell, spec: JobSpec) -> NDArray[np.int64]:
@@ -52,7 +64,7 @@ class Classes:
 
         Cost: O(machines) the first time, then O(machines that changed) and a comparison of all of them.
         """
-        asked = _ask(spec)
+        asked = ask(spec)
         known = self._rooms.get(asked)
         count = cell.machines.count
         if known is None or len(known.room) != count or known.revision > cell.revision:
@@ -89,11 +101,43 @@ class Classes:
         self._scores[wishes] = (cell.topology_at, count, scores)
         return scores
 
+    def costs(self, cell: Cell, spec: JobSpec, cost: Cost) -> Floats:
+        """Return what a task of a class costs on each machine, infinity where none fits: ``(machines,)`` float64.
+
+        Read-only, and written to when the cell has changed and the same is asked again. Cost: as `room`.
+        """
+        asked = (cost, ask(spec))
+        known = self._costs.get(asked)
+        machines = cell.machines
+        if known is None or len(known.costs) != machines.count or known.revision > cell.revision:
+            self._make_room(8 * machines.count)
+            known = self._costs[asked] = _Costs(cell.revision, price(cell, Overlay(cell), spec, cost))
+        elif known.revision != cell.revision:
+            stale = np.flatnonzero(machines.changed_at > known.revision)
+            if len(stale) * STALE_PART > machines.count:
+                known.costs = price(cell, Overlay(cell), spec, cost)
+            elif len(stale):
+                known.costs[stale] = price(cell, Overlay(cell), spec, cost, rows=stale)
+            known.revision = cell.revision
+        view = known.costs.view()
+        view.flags.writeable = False
+        return view
+
     def _make_room(self, size: int) -> None:
         """Forget all when there is too much to remember one answer more."""
-        if (len(self._rooms) + len(self._scores) + 1) * size > KEPT_BYTES:
+        if (len(self._rooms) + len(self._scores) + len(self._costs) + 1) * size > KEPT_BYTES:
             self._rooms.clear()
             self._scores.clear()
+            self._costs.clear()
+
+
+def price(cell: Cell, overlay: Overlay, spec: JobSpec, cost: Cost, *, rows: Rows | None = None) -> Floats:
+    """Return what a task costs on machines after an overlay's claims, infinity where none fits: ``(rows,)`` float64."""
+    left, asked = shares_on(rows, capacity=cell.machines.capacity, free=overlay.free, amounts=spec.resources)
+    costs = cost(left, asked)
+    alone = _alone(spec) if overlay.is_crowded(spec) else spec
+    costs[overlay.room(alone, rows) == 0] = np.inf
+    return costs
 
 
 _OF_CELL: WeakKeyDictionary[Cell, Classes] = WeakKeyDictionary()
@@ -107,7 +151,7 @@ def classes_of(cell: Cell) -> Classes:
     return known
 
 
-def _ask(spec: JobSpec) -> Asked:
+def ask(spec: JobSpec) -> Asked:
     """Return what a machine must know to say how many tasks it takes: the class of a spec."""
     rules = spec.placement
     asked: Asked = (spec.driver, spec.resources, spec.ports, spec.devices, spec.alloc)

@@ -6,9 +6,9 @@ one that is no higher than a cost before it on the same machine comes straight a
 cost up to each task gives the same answer (`fill` is held to the loop by a property), without a loop over tasks.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ Cost: TypeAlias = Callable[[Floats, Floats], Floats]
 ``left`` is free before the task is placed, ``ask`` is what it asks for. Returns ``(...)``; lower is better.
 """
 
-BLOCK: Final = 256
-"""Tasks filled in at once: bounds the table of costs, machines x tasks on each."""
+DEPTH: Final = 4
+"""Tasks on each machine for which costs are tabled at first."""
 
 
 def shares_of(amounts: NDArray[np.int64], capacity: NDArray[np.int64]) -> Floats:
@@ -37,6 +37,34 @@ def shares_of(amounts: NDArray[np.int64], capacity: NDArray[np.int64]) -> Floats
     return shares
 
 
+def shares_on(
+    rows: NDArray[np.integer] | None, *, capacity: NDArray[np.int64], free: NDArray[np.int64], amounts: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """Return what machines have left and what one task asks for, as shares of each, of the resources that any has.
+
+    Args:
+        rows: which machines; all of them when None.
+        capacity: of all machines, ``(machines, resources)``.
+        free: of all machines, likewise.
+        amounts: what the task asks for, of the first resources.
+
+    Returns:
+        Two columns ``(rows, resources that any machine has)``.
+
+    >>> left, ask = shares_on(None, capacity=np.array([[1_000, 0]]), free=np.array([[250, 0]]), amounts=(500,))
+    >>> left.tolist(), ask.tolist()
+    ([[0.25]], [[0.5]])
+    """
+    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()] or [0]
+    wanted = np.zeros(capacity.shape[1], np.int64)
+    wanted[: len(amounts)] = amounts
+    own = capacity if rows is None else capacity.take(rows, axis=0)
+    left = free if rows is None else free.take(rows, axis=0)
+    if len(there) < capacity.shape[1]:
+        own, left, wanted = own[:, there], left[:, there], wanted[there]
+    return shares_of(left, own), shares_of(wanted, own)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidates:
     """Machines that a job may go to, as columns of equal length.
@@ -47,6 +75,7 @@ class Candidates:
         room: how many tasks each takes, ``(machines,)`` int64.
         ties: a number for each, all different; the smallest first among equal costs.
         handicap: what each costs beside the policy's cost, the same for every task.
+        step: what a task costs more for each of these tasks that its machine has before it.
     """
 
     left: Floats
@@ -54,6 +83,7 @@ class Candidates:
     room: Rows
     ties: Floats
     handicap: Floats
+    step: float = 0.0
 
     def __len__(self) -> int:
         return len(self.room)
@@ -64,7 +94,7 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
 
     Returns:
         A place in the columns for each task that found room, in the order in which they were put.
-        Cost: O(machines + count x the most tasks that one machine takes), for each `BLOCK` tasks.
+        Cost: O(machines + count log(count)), once more each time the most tasks on one machine double.
 
     >>> emptiest = lambda left, ask: -left.sum(axis=-1)
     >>> two = Candidates(
@@ -74,33 +104,66 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
     >>> fill(emptiest, two, 4).tolist()
     [1, 1, 0, 1]
     """
-    room = np.minimum(machines.room, count)
-    count = min(count, int(room.sum()))
-    machines = replace(machines, room=room)
-    placed: list[Rows] = []
-    while count:
-        where = _fill_block(cost, machines, min(count, BLOCK))
-        placed.append(where)
-        count -= len(where)
-        if count:
-            taken = np.bincount(where, minlength=len(machines))
-            left = machines.left - taken[:, None] * machines.ask
-            machines = replace(machines, left=left, room=machines.room - taken)
-    return np.concatenate(placed) if placed else np.empty(0, np.int64)
-
-
-def _fill_block(cost: Cost, machines: Candidates, count: int) -> Rows:
-    best = find_cheapest(cost(machines.left, machines.ask) + machines.handicap, machines, count)
-    if count == 1:
+    costs = cost(machines.left, machines.ask) + machines.handicap
+    best = find_cheapest(costs, machines, count)
+    if count <= 1 or not len(best):
         return best
-    limit = np.minimum(machines.room[best], count)
-    levels = np.arange(int(limit.max()))
-    left, ask = machines.left[best, None, :], machines.ask[best, None, :]
-    costs = cost(left - levels[:, None] * ask, ask) + machines.handicap[best, None]
-    highest = np.maximum.accumulate(costs, axis=1)
-    places, depths = np.nonzero(levels < limit[:, None])
-    order = np.lexsort((depths, machines.ties[best][places], highest[places, depths]))[:count]
-    return best[places[order]]
+    limits = np.minimum(machines.room.take(best), count)
+    growing, highest = np.arange(len(best)), np.full(len(best), -np.inf)
+    chosen = _Entries.none()
+    low, high = 0, DEPTH
+    while len(growing):  # each machine here has all its tasks so far among the chosen: there are at most count / low
+        table = _table(cost, machines, best.take(growing), np.arange(low, min(high, int(limits.take(growing).max()))))
+        table[:, 0] = np.maximum(table[:, 0], highest)
+        np.maximum.accumulate(table, axis=1, out=table)
+        places, depths = np.nonzero(np.arange(low, low + table.shape[1]) < limits.take(growing)[:, None])
+        added = _Entries(growing.take(places), depths + low, table[places, depths])
+        chosen = chosen.plus(added).first(count, ties=machines.ties.take(best))
+        # what comes after a task that was not chosen will not be chosen either
+        at_edge = chosen.places[chosen.depths == high - 1]
+        at_edge = at_edge[limits.take(at_edge) > high]
+        highest = table[np.searchsorted(growing, np.sort(at_edge)), -1]
+        growing = np.sort(at_edge)
+        low, high = high, 2 * high
+    return best.take(chosen.places)
+
+
+def _table(cost: Cost, machines: Candidates, rows: Rows, levels: Rows) -> Floats:
+    """Return what a task costs on machines that have so many of these tasks before it: ``(rows, levels)``."""
+    ask = machines.ask.take(rows, axis=0)[:, None, :]
+    left = machines.left.take(rows, axis=0)[:, None, :] - levels[:, None] * ask
+    costs: Floats = cost(left, ask) + (machines.handicap.take(rows)[:, None] + machines.step * levels)
+    return costs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entries:
+    """Tasks on machines, as columns: the place of the machine, the tasks before it there, the highest cost so far."""
+
+    places: Rows
+    depths: Rows
+    costs: Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty(0))
+
+    def plus(self, others: Self) -> Self:
+        return type(self)(
+            np.concatenate([self.places, others.places]),
+            np.concatenate([self.depths, others.depths]),
+            np.concatenate([self.costs, others.costs]),
+        )
+
+    def first(self, count: int, *, ties: Floats) -> Self:
+        """Return the ``count`` cheapest, the cheapest first; those of one machine one after the other."""
+        places, depths, costs = self.places, self.depths, self.costs
+        if len(costs) > count:
+            near = np.flatnonzero(costs <= np.partition(costs, count - 1)[count - 1])
+            places, depths, costs = places.take(near), depths.take(near), costs.take(near)
+        order = np.lexsort((depths, ties.take(places), costs))[:count]
+        return type(self)(places.take(order), depths.take(order), costs.take(order))
 
 
 def find_cheapest(costs: Floats, machines: Candidates, count: int) -> Rows:

@@ -37,6 +37,7 @@ from omegacell.schedulers.deciding import Decider, Decision, describe_oversize, 
 from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.grouping import Asked, find_groups
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits, atomicity_of
+from omegacell.schedulers.lots import lot_of
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
 from omegacell.schedulers.view import Tentative, fork_caps
@@ -235,7 +236,7 @@ class Loop:
             chosen = self._choose(now_us, tentative, room=limits.claims - claims, is_first=not said)
             if chosen is None:
                 break
-            tentative = tentative or Tentative(self.cell)
+            tentative = tentative or Tentative(self.cell, lot=lot_of(self._backlog, self.cell.revision))
             for decision in self._decide_on(chosen, tentative, deadline_us=deadline_us):
                 self.statistics.count_decision(decision)
                 if decision.commands:

@@ -1,73 +1,61 @@
-"""The service scheduler: careful, looks at every machine, and spreads a job over as many of them as it can.
+"""The service scheduler: a job over as many machines as it can, and among machines where its tasks strand the least.
 
-A service lives long and should survive the loss of a machine, so its tasks go one to a machine before any machine gets
-a second, to the least loaded machines first. Loads that are nearly equal are taken in random order, because two
-schedulers that agree on the one best machine conflict on it.
+A service lives long and should survive the loss of a machine, so its tasks lie on as many as they can. Which of them is
+decided as for batch jobs (`leaning`). The least loaded, as it was before, is worst fit: it leaves a little room
+everywhere and none for a large task (Borg, section 3.2, left E-PVM for this). ``least-loaded`` still does so.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.leaning import Leaning, find_first
 from omegacell.schedulers.pressing import place_pressing
-from omegacell.schedulers.scoring import Floats, level_out, load_after
+from omegacell.schedulers.scoring import Rows, level_out
 from omegacell.schedulers.view import CellView
 
-LOAD_STEPS = 32
-"""Loads are compared in steps of this fraction of a machine."""
+HELD: Final = 10.0
+"""What each task of the job that a machine has counts in the order: more than all else together."""
 
 
 class ServiceScheduler:
-    """Spreads over all machines by the job's own tasks there, then by load; of a gang enough are placed, or none.
+    """Spreads a job over all machines, first to where it strands the least; of a gang enough, or none.
 
     What finds no room lets less important tasks give way, if there are any.
     """
 
     preempts: ClassVar[bool] = True
+    _leaning: Leaning | None = None
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
-        """Put tasks where the job has fewest, and among those on the least loaded machines. Cost: O(machines)."""
+        """Put tasks where the job has fewest, and among those where they strand the least. Cost: O(machines)."""
         [group] = pending
-        room = cell.room(group)
-        candidates = np.flatnonzero(room)
-        is_plain = not cell.is_crowded(group)  # else room says what a machine takes alone, not after the others
-        fitting = int(np.minimum(room, group.count).sum())
-        if group.spec.is_gang and is_plain and fitting < group.least and not cell.outranks(group):
-            ctx.explain(group, group.word_lack(int(room.sum())))
-            return NOTHING
-        held = np.bincount(cell.machines_of(group), minlength=cell.machine_count)[candidates]
-        if group.spec.alloc and is_plain and group.spec.placement is NO_RULES:
-            return Placement.of(group, choose_inside(cell, group, ctx.rng))
-        if group.spec.placement is not NO_RULES or not is_plain:
-            loads = np.floor(load_after(cell, group) * LOAD_STEPS) + ctx.rng.random(cell.machine_count)
-            loads[candidates] += held * (LOAD_STEPS + 2)
-            return self._answer(group, cell, choose(cell, group, room=room, first=loads), ctx)
-        first = self._first(load_after(cell, group)[candidates], held, group.count, ctx.rng)
-        order = candidates[first]
-        return self._answer(group, cell, level_out(order, room[order], group.count, held=held[first]), ctx)
-
-    def _answer(self, group: TaskGroup, cell: CellView, machines: NDArray[np.int64], ctx: Context) -> Placement:
-        """Claim the machines that were chosen, or press for others; too little of a gang is not placed."""
-        placement = place_pressing(group, cell, machines, ctx.rng)
-        if group.spec.is_gang and len(placement) < group.least:
-            that = " that keep its rules" if group.spec.placement is not NO_RULES else ""
-            ctx.explain(group, group.word_lack(len(placement), that=that))
+        placement = place_pressing(group, cell, self._choose(group, cell, ctx), ctx.rng)
+        if len(placement) < group.least:
+            if group.spec.is_gang:
+                that = " that keep its rules" if group.spec.placement is not NO_RULES else ""
+                ctx.explain(group, group.word_lack(len(placement), that=that))
             return NOTHING
         return placement
 
-    def _first(self, loads: Floats, held: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the ``count`` places that come first by tasks held, then by load, in this order.
-
-        No other can get a task: each before it takes at least one. Cost: O(places), without sorting them all.
-        """
-        keys = held * (LOAD_STEPS + 2) + np.floor(loads * LOAD_STEPS) + rng.random(len(loads))
-        if len(keys) <= count:
-            return np.argsort(keys, kind="stable")
-        first = np.argpartition(keys, count - 1)[:count]
-        return first[np.argsort(keys[first], kind="stable")]
+    def _choose(self, group: TaskGroup, cell: CellView, ctx: Context) -> Rows:
+        rules, is_crowded = group.spec.placement, cell.is_crowded(group)
+        if group.spec.alloc and rules is NO_RULES and not is_crowded:
+            return choose_inside(cell, group, ctx.rng)
+        if self._leaning is None:  # and not in __init__, which a subclass may have one of its own of
+            self._leaning = Leaning()
+        keys = self._leaning.keys(group, cell, ctx)
+        placed = cell.machines_of(group)
+        held = np.bincount(placed, minlength=cell.machine_count)
+        if len(placed):
+            keys += HELD * held
+        if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
+            return choose(cell, group, room=cell.room(group), first=keys)
+        keys -= cell.wishes(group)  # of taints that ask to place elsewhere
+        rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
+        return level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))

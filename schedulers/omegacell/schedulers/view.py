@@ -25,7 +25,10 @@ from omegacell.core.units import Band, JobId
 from omegacell.core.waits import keys_of
 from omegacell.schedulers.classes import classes_of
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
+from omegacell.schedulers.filling import Cost
+from omegacell.schedulers.lots import WHOLE, Lot
 from omegacell.schedulers.preempting import Found, find_held, find_room_by_preemption, is_too_deep, outranks_any
+from omegacell.schedulers.pricing import Prices, price_all
 
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -60,14 +63,27 @@ class CellView:
     ``omegacell.core.units.RESOURCE_NAMES``.
     """
 
-    __slots__ = ("_cell", "_is_own", "_overlay", "_rooms")
+    __slots__ = ("_cell", "_is_own", "_overlay", "_prices", "_rooms", "lot")
 
-    def __init__(self, cell: Cell, overlay: Overlay, rooms: dict[Shape, NDArray[np.int64]] | None = None) -> None:
-        """Look at a cell through an overlay of it; ``rooms`` is what is already known of it, and is added to."""
+    def __init__(
+        self,
+        cell: Cell,
+        overlay: Overlay,
+        rooms: dict[Shape, NDArray[np.int64]] | None = None,
+        *,
+        prices: Prices | None = None,
+        lot: Lot = WHOLE,
+    ) -> None:
+        """Look at a cell through an overlay of it; ``rooms`` and ``prices`` are what is known of it, and are added to.
+
+        ``lot`` says which machines the scheduler that looks had better take.
+        """
         self._cell = cell
         self._overlay = overlay
         self._is_own = False
         self._rooms = {} if rooms is None else rooms
+        self._prices = prices
+        self.lot = lot
 
     @property
     def revision(self) -> int:
@@ -207,6 +223,24 @@ class CellView:
         fits: NDArray[np.bool_] = self.room(group, rows) > 0
         return fits
 
+    def costs(self, group: Shaped, cost: Cost) -> NDArray[np.float64]:
+        """Return what a policy says that one task of a group costs on each machine, infinity where none fits.
+
+        Rules about where other tasks are do not count here: ask `room` too where `is_crowded`.
+
+        Args:
+            group: whose shape.
+            cost: a pure function of what a machine has left and what a task asks for, as shares of the machine
+                (`omegacell.schedulers.costs`). Its answers are remembered, so it must be the same object each time.
+
+        Returns:
+            ``(machines,)`` float64, read-only, and good for this decision only. Cost: O(machines) the first time; then
+            only machines are asked about that changed since.
+        """
+        if self._prices is None or self._is_own:
+            return _frozen(price_all(self._overlay, group.spec, cost, cell=self._cell))
+        return _frozen(self._prices.of(self._overlay, group.spec, cost))
+
     def outranks(self, group: Shaped) -> bool:
         """Tell whether any task on any machine would give way to a group's: else nothing is to be had by preemption."""
         return outranks_any(self._cell, group.spec)
@@ -241,7 +275,7 @@ class CellView:
 
     def tentative(self) -> "CellView":
         """Return an independent view on which `try_claim` changes nothing here. Cost: O(1)."""
-        view = CellView(self._cell, self._overlay, self._rooms)
+        view = CellView(self._cell, self._overlay, self._rooms, prices=self._prices, lot=self.lot)
         if self._is_own:
             view._own()
         return view
@@ -253,7 +287,7 @@ class CellView:
         """
         overlay = self._overlay.fork()
         overlay.withhold(amounts)
-        view = CellView(self._cell, overlay)
+        view = CellView(self._cell, overlay, lot=self.lot)
         view._is_own = True
         return view
 
@@ -283,9 +317,11 @@ class Tentative:
     copies no columns.
     """
 
-    def __init__(self, cell: Cell) -> None:
-        """Begin with no claims. Cost: O(1)."""
+    def __init__(self, cell: Cell, *, lot: Lot = WHOLE) -> None:
+        """Begin with no claims, for a scheduler that prefers the machines of a lot. Cost: O(1)."""
         self._cell = cell
+        self._prices = Prices(cell)
+        self.lot = lot
         self._overlay = Overlay(cell)
         self._waiting: list[tuple[JobSpec, NDArray[np.integer], tuple[int, ...]]] = []
         self._rooms: dict[Shape, NDArray[np.int64]] = {}
@@ -296,6 +332,7 @@ class Tentative:
         """The overlay with all claims taken; not to be changed by the caller."""
         for spec, rows, evicted in self._waiting:
             self._overlay.take(spec, rows)
+            self._prices.note(rows)  # victims are on the machines of their claims
             for task in evicted:
                 evict_on(self._cell, self._overlay, task)
         if self._waiting:
@@ -306,7 +343,7 @@ class Tentative:
     def view(self) -> CellView:
         """Return a view for one decision; nothing done to it reaches this."""
         overlay = self.overlay
-        return CellView(self._cell, overlay, self._rooms)
+        return CellView(self._cell, overlay, self._rooms, prices=self._prices, lot=self.lot)
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer], evicted: tuple[int, ...] = ()) -> None:
         """Count in claims of one task each on machines, and the tasks that give way to them."""

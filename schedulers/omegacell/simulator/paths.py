@@ -1,7 +1,7 @@
 """Which of two paths a simulation takes, and what it cost.
 
 *production*: the real judge, the real loop and any scheduler, object by object (`simulation`). *compiled*: the same
-decisions, draws and outcomes inside of compiled code (`compiled`), for the built-in schedulers. Both yield the same
+decisions, draws and outcomes inside of compiled code (`compiled`), for the lab's own policies. Both yield the same
 metrics to the last digit, so the choice is one of time only.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from omegacell.core.errors import UsageError
 from omegacell.core.units import MAX_MACHINES, MAX_QUANTITY, MAX_TASKS_PER_JOB, Atomicity
-from omegacell.schedulers.batch import BatchScheduler
-from omegacell.schedulers.service import ServiceScheduler
+from omegacell.schedulers.firstfit import FirstFitScheduler
+from omegacell.schedulers.leastloaded import LeastLoadedScheduler
 from omegacell.simulator.metrics import Metrics
 from omegacell.simulator.settings import Architecture, Setup
 from omegacell.simulator.simulation import Simulation
@@ -91,8 +91,8 @@ def find_unknown(setup: Setup, workload: Workload, prefill: Workload) -> str:
     """Say in a clause what the compiled path does not know of a run, with or without a compiler."""
     if setup.architecture is Architecture.TWO_LEVEL:
         return "it does not know offers (two_level)"
-    if (setup.plugins[Kind.BATCH], setup.plugins[Kind.SERVICE]) != (BatchScheduler, ServiceScheduler):
-        return "it knows the built-in schedulers only"
+    if (setup.plugins[Kind.BATCH], setup.plugins[Kind.SERVICE]) != (FirstFitScheduler, LeastLoadedScheduler):
+        return "it knows the policies first-fit and least-loaded only"
     kinds = np.unique(workload.kinds).tolist(), np.unique(prefill.kinds).tolist()
     if KINDS.index(Kind.PREFILL) in kinds[0] or kinds[1] not in ([], [KINDS.index(Kind.PREFILL)]):
         return "prefill stands among the jobs, or jobs in the prefill"

@@ -6,9 +6,9 @@ from enum import Enum
 
 from omegacell.core.errors import UsageError
 from omegacell.core.units import Atomicity, Detection
-from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.firstfit import FirstFitScheduler
 from omegacell.schedulers.interface import Scheduler
-from omegacell.schedulers.service import ServiceScheduler
+from omegacell.schedulers.leastloaded import LeastLoadedScheduler
 from omegacell.simulator.workloads import Kind
 
 
@@ -68,7 +68,7 @@ def _paper_times() -> dict[Kind, DecisionTime]:
 
 
 def _own_schedulers() -> dict[Kind, Callable[[], Scheduler]]:
-    return {Kind.BATCH: BatchScheduler, Kind.SERVICE: ServiceScheduler}
+    return {Kind.BATCH: FirstFitScheduler, Kind.SERVICE: LeastLoadedScheduler}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,8 @@ POLICIES: Final[dict[str, str]] = {
     "hybrid": f"{_OWN}Hybrid",
     "hybrid-noisy": f"{_OWN}NoisyHybrid",
     "hybrid-sampled": f"{_OWN}SampledHybrid",
+    "first-fit": "first-fit",
+    "least-loaded": "least-loaded",
     "batch": "batch",
     "service": "service",
 }

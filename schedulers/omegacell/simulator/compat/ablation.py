@@ -9,7 +9,7 @@ from math import isclose
 from typing import Final
 
 from omegacell.core.units import Atomicity, Detection
-from omegacell.schedulers.batch import BatchScheduler
+from omegacell.schedulers.firstfit import FirstFitScheduler
 from omegacell.simulator.compat.faults import Fault
 from omegacell.simulator.compat.loaded import ROUNDING, measure
 from omegacell.simulator.compat.running import Run
@@ -180,7 +180,7 @@ def run_product(configuration: Configuration, load: Load) -> dict[str, float]:
         shape=load.shape,
         decision=configuration.decision,
         schedulers={Kind.BATCH: configuration.batch_count, Kind.SERVICE: 1},
-        plugins={Kind.BATCH: BatchScheduler, Kind.SERVICE: BatchScheduler},
+        plugins={Kind.BATCH: FirstFitScheduler, Kind.SERVICE: FirstFitScheduler},
         detection=Detection.FINE if is_fine else Detection.COARSE,
         atomicity=Atomicity.INCREMENTAL if is_incremental else Atomicity.ALL_OR_NOTHING,
         run_s=load.run_s,

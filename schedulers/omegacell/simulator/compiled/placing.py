@@ -1,4 +1,4 @@
-"""The two built-in schedulers as kernels: the machines that `BatchScheduler` and `ServiceScheduler` choose.
+"""The lab's two policies as kernels: the machines that `FirstFitScheduler` and `LeastLoadedScheduler` choose.
 
 Each returns how many tasks it placed, their machines in the order of the tasks in ``rows``. They draw what their models
 draw, in the same order. Equal keys of the service scheduler are taken by row; its model leaves open which of them
@@ -17,7 +17,7 @@ LOAD_STEPS = 32
 
 @part
 def place_batch(world: World, number: Whole, row: Whole, count: Whole, rows: Records) -> Whole:
-    """Do as `BatchScheduler` does: first fit on a random walk over some machines, on all when that was too little."""
+    """Do as `FirstFitScheduler` does: first fit on a random walk over some machines, on all if that was too little."""
     machines = world.cell[0].machines
     draws = world.draws[2 * number]
     amounts, free = world.amounts[row], world.free
@@ -40,7 +40,7 @@ def place_batch(world: World, number: Whole, row: Whole, count: Whole, rows: Rec
 
 @part
 def place_service(world: World, number: Whole, row: Whole, count: Whole, rows: Records) -> Whole:
-    """Do as `ServiceScheduler` does: where the job has fewest tasks, then on the least loaded, in steps, at random."""
+    """Do as `LeastLoadedScheduler` does: where the job has fewest tasks, then by load in steps, then at random."""
     machines = world.cell[0].machines
     draws = world.draws[2 * number]
     amounts, free = world.amounts[row], world.free

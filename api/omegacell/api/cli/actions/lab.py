@@ -13,6 +13,7 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn, write
 from omegacell.core.errors import UsageError
 from omegacell.core.units import Atomicity, Detection
+from omegacell.schedulers.registry import load_class
 from omegacell.simulator.cells import CellName, SyntheticCell, make_cell
 from omegacell.simulator.compat.ablation import Effect, Load, Move, compare_product, find_effects
 from omegacell.simulator.compat.golden import compare_file
@@ -154,7 +155,8 @@ class Source:
 class RunOptions:
     """Options of `omega lab run`; ``*_s`` are seconds for a job and for each of its tasks.
 
-    ``shape`` is machines (None for as many as the source's cell has), CPUs and GB of memory.
+    ``shape`` is machines (None for as many as the source's cell has), CPUs and GB of memory; ``policies`` are the
+    schedulers of batch jobs and of services, as a person names them.
     """
 
     source: Source
@@ -162,6 +164,7 @@ class RunOptions:
     shape: tuple[int | None, float, float]
     architecture: str
     schedulers: tuple[int, int]
+    policies: tuple[str, str]
     batch_s: tuple[float, float]
     service_s: tuple[float, float]
     is_coarse: bool
@@ -174,6 +177,7 @@ class RunOptions:
 
         Raises:
             UsageError: there is no such architecture.
+            PluginError: there is no such scheduler.
         """
         return Setup(
             architecture=_choose(Architecture, self.architecture, "--architecture"),
@@ -183,6 +187,7 @@ class RunOptions:
                 Kind.SERVICE: DecisionTime(job_s=self.service_s[0], task_s=self.service_s[1]),
             },
             schedulers={Kind.BATCH: self.schedulers[0], Kind.SERVICE: self.schedulers[1]},
+            plugins={Kind.BATCH: load_class(self.policies[0]), Kind.SERVICE: load_class(self.policies[1])},
             detection=Detection.COARSE if self.is_coarse else Detection.FINE,
             atomicity=Atomicity.ALL_OR_NOTHING if self.is_gang else Atomicity.INCREMENTAL,
             seed=self.seed,
@@ -199,7 +204,10 @@ def simulate(options: RunOptions, form: Format) -> None:
     path = _choose(RunPath, options.path, "--path")
     given = options.source.read(seconds=options.seconds, seed=options.seed)
     measured = run_simulation(options.setup(given.shape.machines), given.jobs, given.prefill, path=path)
-    show(_run_facts(measured), form, *_metrics_tables(measured))
+    batch, service = options.policies
+    facts = _run_facts(measured) | {"batch_policy": batch, "service_policy": service}
+    ran = Table(columns=("POLICY", ""), rows=[("batch jobs", batch), ("services", service)])
+    show(facts, form, *_metrics_tables(measured), ran)
 
 
 def faults(

@@ -173,8 +173,8 @@ def packing(
         typer.Option(
             "--policy",
             help="Which policy: random-first-fit, worst-fit, best-fit, dot-product, e-pvm, hybrid, hybrid-noisy,"
-            " hybrid-sampled, batch, service, or module:Class of a plug-in. May be given several times; by default all"
-            " of these.",
+            " hybrid-sampled, first-fit, least-loaded, batch, service, or module:Class of a plug-in. May be given"
+            " several times; by default all of these.",
             metavar="NAME",
         ),
     ] = None,

@@ -26,6 +26,19 @@ MemoryOption: TypeAlias = Annotated[
 SecondsOption: TypeAlias = Annotated[
     float, typer.Option("--seconds", help="How long to simulate.", min=1.0, metavar="SECONDS")
 ]
+BatchCountOption: TypeAlias = Annotated[
+    int, typer.Option("--batch-schedulers", help="Instances for batch jobs.", min=1, max=64, metavar="N")
+]
+ServiceCountOption: TypeAlias = Annotated[
+    int, typer.Option("--service-schedulers", help="Instances for service jobs.", min=1, max=64, metavar="N")
+]
+BatchPolicyOption: TypeAlias = Annotated[
+    str,
+    typer.Option("--batch-policy", help="What places batch jobs: a scheduler, module:Class or file.", metavar="NAME"),
+]
+ServicePolicyOption: TypeAlias = Annotated[
+    str, typer.Option("--service-policy", help="And what places services.", metavar="NAME")
+]
 PrefillOption: TypeAlias = Annotated[
     Path | None, typer.Option("--prefill", help="What stands in the cell before, as CSV.", metavar="FILE")
 ]
@@ -67,6 +80,7 @@ def golden(
         "omega lab run --workload JOBS.csv.gz --machines 300 --seconds 7200 --batch-schedulers 4",
         "omega lab run --cell c --seconds 86400 --batch-schedulers 3",
         "omega lab run --workload JOBS.csv --architecture two_level --t-job-service 10 -o json",
+        "omega lab run --cell c --seconds 600 --batch-schedulers 4 --batch-policy batch --service-policy service",
     ),
 )
 def run(
@@ -89,12 +103,10 @@ def run(
     cpus: CpusOption = 4.0,
     memory_gb: MemoryOption = 16.0,
     seconds: SecondsOption = 86_400.0,
-    batch_schedulers: Annotated[
-        int, typer.Option("--batch-schedulers", help="Instances for batch jobs.", min=1, max=64, metavar="N")
-    ] = 1,
-    service_schedulers: Annotated[
-        int, typer.Option("--service-schedulers", help="Instances for service jobs.", min=1, max=64, metavar="N")
-    ] = 1,
+    batch_schedulers: BatchCountOption = 1,
+    service_schedulers: ServiceCountOption = 1,
+    batch_policy: BatchPolicyOption = "first-fit",
+    service_policy: ServicePolicyOption = "least-loaded",
     t_job_batch: Annotated[
         float, typer.Option("--t-job-batch", help="Seconds for a batch job.", min=0.0, metavar="SECONDS")
     ] = 0.1,
@@ -128,6 +140,7 @@ def run(
         shape=(machines, cpus, memory_gb),
         architecture=architecture,
         schedulers=(batch_schedulers, service_schedulers),
+        policies=(batch_policy, service_policy),
         batch_s=(t_job_batch, t_task_batch),
         service_s=(t_job_service, t_task_service),
         is_coarse=coarse,

@@ -1,0 +1,72 @@
+"""What the default schedulers order machines by: what a task strands there, and what keeps instances apart.
+
+    stranding (`costs.cost_of_stranding`)  +  noise  +  a charge for machines in the lots of other instances (`lots`)
+
+Stranding alone packs well and herds: everybody agrees on the one best machine. The noise is a table drawn once and read
+from another place in each decision, because drawing a number for each machine would cost more than all the rest.
+Figures of packing and of conflicts, and what the weights trade, are in ``docs/packing.md``.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from omegacell.schedulers.costs import cost_of_stranding
+from omegacell.schedulers.filling import Floats, Rows
+from omegacell.schedulers.interface import Context, TaskGroup
+from omegacell.schedulers.lots import WHOLE, Lot
+from omegacell.schedulers.view import CellView
+
+NOISE: Final = 0.2
+"""Up to so much is added at random to what a machine costs."""
+
+CHARGE: Final = 0.4
+"""What a machine in the lot of another instance costs more."""
+
+
+class Leaning:
+    """Keys of machines for one scheduler, lower first; remembers its table of noise and its lot."""
+
+    def __init__(self, *, noise: float = NOISE, charge: float = CHARGE) -> None:
+        """Begin with nothing drawn."""
+        self._noise = noise
+        self._charge = charge
+        self._table: Floats = np.empty(0)
+        self._lot: tuple[Lot, int] = (WHOLE, 0)
+        self._charges: Floats = np.empty(0)
+
+    def keys(self, group: TaskGroup, cell: CellView, ctx: Context) -> Floats:
+        """Return a key for each machine, infinity where no task fits, other tasks apart: ``(machines,)``, the caller's.
+
+        Cost: O(machines), a few additions.
+        """
+        count = cell.machine_count
+        keys: Floats = cell.costs(group, cost_of_stranding) + self._noises(count, ctx.rng)
+        if cell.lot.of > 1:
+            if self._lot != (cell.lot, count):
+                self._lot, self._charges = (cell.lot, count), np.where(cell.lot.find_others(count), self._charge, 0.0)
+            keys += self._charges
+        return keys
+
+    def _noises(self, count: int, rng: np.random.Generator) -> Floats:
+        if len(self._table) != 2 * count:
+            self._table = rng.random(2 * count) * self._noise
+        start = int(rng.integers(count + 1))
+        return self._table[start : start + count]
+
+
+def find_first(keys: Floats, count: int) -> Rows:
+    """Return the rows of the ``count`` lowest keys, those of infinity left out, the lowest first.
+
+    Cost: O(rows + count log(count)).
+
+    >>> find_first(np.array([3.0, np.inf, 1.0, 2.0]), 2).tolist(), find_first(np.array([np.inf]), 2).tolist()
+    ([2, 3], [])
+    """
+    if count == 1 and len(keys):
+        best = int(keys.argmin())
+        return np.array([best] if keys[best] < np.inf else [], np.int64)
+    rows = np.argpartition(keys, count - 1)[:count] if count < len(keys) else np.arange(len(keys))
+    found = keys.take(rows)
+    rows = rows[np.argsort(found, kind="stable")]
+    return rows[: int(np.count_nonzero(found < np.inf))]
