@@ -37,4 +37,5 @@ def test_every_promised_transcript_is_there() -> None:
     assert names == {
         "after", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle", "lost_machine",
         "once_wrong", "placement", "poison", "ports", "quotas", "reports", "restarts", "sessions", "suspension", "time",
+        "updates",
     }  # fmt: skip

@@ -65,6 +65,7 @@ def judge_release(state: State, transaction: Transaction, command: ReleaseTasks)
     for at, refused in enumerate(judged):
         if refused is None:
             job.tasks[int(command.indices[at])].state = TaskState.PENDING
+    job.progressed = state.elapsed
     touch(job.changes, state.revision)
     settle(state, job)
     return Verdict(state.revision, Status.PARTIAL if rows else Status.COMMITTED, granted=count, rows=tuple(rows))
@@ -91,4 +92,7 @@ def find_refusal(state: State, transaction: Transaction, command: ReleaseTasks, 
         others = [predecessor(state, each.job) for each in job.spec.after]
         is_conflict = was_forgotten or has_changed(job) or any(has_changed(each) for each in others)
         return (at, Reason.STILL_HELD, is_conflict, -1, 0, 0)
+    olds = state.olds(job)
+    if any(index < len(old.tasks) and old.tasks[index].state in ALIVE for old in olds):
+        return (at, Reason.STILL_HELD, any(has_changed(each) for each in (job, *olds)), -1, 0, 0)
     return None

@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
+from omegacell.core.updates import Updating
 from tests.support.oracle_holds import find_circle, has_unmet, predecessor
 from tests.support.oracle_limits import find_quota_refusal, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
-from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job
+from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job, stop_task, touch
+from tests.support.oracle_updates import succeed
+
+ADJUSTABLE = ("count", "max_unavailable", "max_restarts", "restart_delay_us", "update")
 
 
 def refuse(state: State, reason: Reason, *, is_conflict: bool = False) -> Verdict:
@@ -27,17 +31,25 @@ def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
     return refuse(state, Reason.UNKNOWN_JOB, is_conflict=was_forgotten)
 
 
-def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
-    """Create, scale, adjust, replace or leave alone."""
+def judge_submit(  # noqa: PLR0911 -- one return each
+    state: State, transaction: Transaction, command: SubmitJob
+) -> Verdict:
+    """Create, scale, adjust, replace, update or leave alone."""
     spec = command.spec
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
-    since = state.revision - 1 - transaction.position
-    excess = find_quota_refusal(state, spec, job, seen=transaction.seen, since=since)
+    group = [] if job is None else [job, *state.olds(job)]
+    excess = find_quota_refusal(state, transaction, spec, group, [])
     excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
         return excess or create(state, command, Change.CREATED)
-    is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
-    if command.replace and (not is_same or job.is_stopping or is_ended(job)):
+    is_same = adjusted(job.spec, spec) == spec
+    is_gone = job.is_stopping or is_ended(job)
+    is_ours = job.spec.owner == spec.owner and job.spec.kind == spec.kind == Kind.SERVICE
+    if command.update and not is_same and is_ours and not is_gone:
+        excess = find_quota_refusal(state, transaction, spec, group, group)
+        return excess or find_cycle_refusal(state, transaction, spec) or update(state, command, group)
+    is_anew = command.replace or (command.update and not is_same and is_ours)
+    if is_anew and (not is_same or is_gone):
         if excess:
             return excess
         stop_job(state, job, state.revision)
@@ -45,16 +57,23 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         return create(state, command, Change.REPLACED)
     if not is_same:
         return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
-    if (spec.count, spec.max_unavailable) == (job.count, job.spec.max_unavailable):
+    if spec == job.spec:
         return granted(state, job.id, Change.UNCHANGED)
     if job.is_stopping:
         return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
-    if spec.count > job.count and excess and excess.reason == Reason.QUOTA_EXCEEDED:
+    excess = find_quota_refusal(state, transaction, spec, group, group[1:])
+    if spec.count > job.count and excess:
         return excess
     change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
-    job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
+    job.spec = replace(adjusted(job.spec, spec), count=job.count)
     scale_job(state, job, spec.count, state.revision)
     return granted(state, job.id, change)
+
+
+def adjusted(before: JobSpec, after: JobSpec) -> JobSpec:
+    """Take over from another spec what can change without touching a task."""
+    values = {name: getattr(after, name) for name in ADJUSTABLE}
+    return replace(before, **values)
 
 
 def find_cycle_refusal(state: State, transaction: Transaction, spec: JobSpec) -> Verdict | None:
@@ -89,6 +108,23 @@ def create(state: State, command: SubmitJob, change: Change) -> Verdict:
     return granted(state, job.id, change)
 
 
+def update(state: State, command: SubmitJob, group: list[Job]) -> Verdict:
+    """Bring a new job in that takes the place of others, all its tasks held."""
+    verdict = create(state, command, Change.UPDATED)
+    job = state.jobs[verdict.value]
+    for task in job.tasks:
+        task.state = TaskState.HELD
+    succeed(state, job, group, Updating.FORWARD)
+    for old in group:
+        for task in old.tasks:
+            if task.state == TaskState.HELD:
+                stop_task(task)
+        touch(old.changes, state.revision)
+        settle(state, old)
+    settle(state, job)
+    return verdict
+
+
 def judge_stop(state: State, transaction: Transaction, command: StopJob) -> Verdict:
     """Stop a job."""
     job = state.jobs.get(command.job)
@@ -103,11 +139,17 @@ def judge_forget(state: State, transaction: Transaction, command: ForgetJob) -> 
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
-    if job.ended_elapsed is None:
-        return refuse(state, Reason.JOB_ACTIVE, is_conflict=has_changed(state, transaction, job.changes))
+    partners = [each for each in state.olds(job) if job.updating or not is_ended(each)]
+    if job.successor is not None and state.jobs[job.successor].updating:
+        partners = [state.jobs[job.successor]]
+    if job.ended_elapsed is None or partners:
+        is_conflict = any(has_changed(state, transaction, each.changes) for each in (job, *partners))
+        return refuse(state, Reason.JOB_ACTIVE, is_conflict=is_conflict)
     assert state.genesis is not None
     if state.elapsed < job.ended_elapsed + state.genesis.forget_after_us:
         return refuse(state, Reason.NOT_DUE)
+    for old in state.olds(job):
+        old.successor = None
     del state.jobs[job.id]
     if state.names.get(job.spec.name) == job.id:
         del state.names[job.spec.name]

@@ -3,6 +3,7 @@
 A limit notes a change whenever what is used of it is another sum than when it was last looked at (`note_use`).
 """
 
+from omegacell.core.commands import Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
@@ -16,13 +17,25 @@ NO_LIMIT = -1
 def quota_use(state: State, owner: str, band: int) -> list[int]:
     """Sum up what an owner's jobs ask for in a band: each whole, until it rests or is asked to stop."""
     jobs = [job for job in state.jobs.values() if (job.spec.owner, int(job.spec.band)) == (owner, band)]
-    return [sum(share(job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
+    return [sum(share(state, job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
 
 
-def share(job: Job) -> list[int]:
+def share(state: State, job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
-    counted = 0 if job.is_stopping or is_ended(job) else job.count
-    return [demand * counted for demand in job.spec.resources]
+    if job.is_stopping or is_ended(job):
+        return [0] * RESOURCE_COUNT
+    if job.successor is not None:
+        return beyond(job.spec, state.jobs[job.successor].spec)
+    return [demand * job.count for demand in job.spec.resources]
+
+
+def beyond(old: JobSpec, new: JobSpec) -> list[int]:
+    """Give what an old job asks for above a new one, task by task; all of it in another band."""
+    asked = [
+        [new.resources[dimension] if index < new.count and old.band == new.band else 0 for index in range(old.count)]
+        for dimension in range(RESOURCE_COUNT)
+    ]
+    return [sum(max(0, old.resources[at] - each) for each in asked[at]) for at in range(RESOURCE_COUNT)]
 
 
 def cap_use(state: State, scheduler: str) -> list[int]:
@@ -86,19 +99,26 @@ def change(limit: Limit, amounts: tuple[int, ...], revision: int) -> None:
         touch(limit.changes, revision)
 
 
-def find_quota_refusal(state: State, spec: JobSpec, old: Job | None, *, seen: int, since: int) -> Verdict | None:
-    """Say whether a spec, in the place of an old job or of none, takes its owner above a quota."""
+def find_quota_refusal(
+    state: State, transaction: Transaction, spec: JobSpec, now: list[Job], then: list[Job]
+) -> Verdict | None:
+    """Say whether a spec takes its owner above a quota.
+
+    ``now`` are the jobs of its name that count today, ``then`` those that it would be the successor of.
+    """
+    since = state.revision - 1 - transaction.position
     quota = state.quotas.get((spec.owner, int(spec.band)))
     if quota is None:
         return None
-    back = [0] * RESOURCE_COUNT
-    if old is not None and (old.spec.owner, old.spec.band) == (spec.owner, spec.band):
-        back = share(old)
+    mine = [job for job in now if (job.spec.owner, job.spec.band) == (spec.owner, spec.band)]
+    going = [job for job in then if job.spec.band == spec.band and not job.is_stopping and not is_ended(job)]
+    back = [sum(share(state, job)[at] for job in mine) for at in range(RESOURCE_COUNT)]
+    more = [sum(beyond(job.spec, spec)[at] for job in going) for at in range(RESOURCE_COUNT)]
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
-        after = use[dimension] - back[dimension] + spec.resources[dimension] * spec.count
+        after = use[dimension] - back[dimension] + spec.resources[dimension] * spec.count + more[dimension]
         if limit != NO_LIMIT and after > limit and after > use[dimension]:
-            is_conflict = changed_before(quota.changes, since) > seen
+            is_conflict = changed_before(quota.changes, since) > transaction.seen
             return Verdict(
                 state.revision,
                 Status.REFUSED,

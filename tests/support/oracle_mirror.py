@@ -100,7 +100,7 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
     ended = -1 if job.ended_elapsed is None else job.ended_elapsed
     picture[f"job {job.id}"] = (
         job.spec.name, job.spec, job.count, len(job.tasks), job.is_stopping, job.submitted_at_us, job.changes[-1],
-        ended, job.was_decided, job.why,
+        ended, job.was_decided, job.why, job.successor or 0, int(job.updating), job.progressed,
     )  # fmt: skip
     for index, task in enumerate(job.tasks):
         picture[f"task {job.id}/{index}"] = (
@@ -194,6 +194,7 @@ def _add_job(picture: Picture, cell: Cell, row: int) -> None:
         spec.name, spec, int(jobs.count_wanted[row]), int(jobs.extent[row]), bool(jobs.stopping[row]),
         int(jobs.submitted_at_us[row]), int(jobs.changed_at[row]), int(jobs.ended_elapsed[row]),
         bool(jobs.first_decided_at_us[row]), None if why is None else (why.task_count, why.lacks, why.note),
+        int(jobs.successor[row]), int(jobs.updating[row]), int(jobs.progressed_elapsed[row]),
     )  # fmt: skip
     columns = (
         arena.state, arena.machine, arena.last_machine, arena.stopping, arena.health, arena.attempt, arena.restarts,

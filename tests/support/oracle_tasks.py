@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.updates import Updating
 from tests.support.oracle_state import NOWHERE, Job, State, Task
 
 ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
@@ -67,16 +68,21 @@ def stop_job(state: State, job: Job, revision: int) -> None:
     """Stop all tasks of a job; stopping twice changes nothing."""
     if job.is_stopping:
         return
-    job.is_stopping = True
-    for task in job.tasks:
-        stop_task(task)
-    touch(job.changes, revision)
-    settle(state, job)
+    job.updating = Updating.NO
+    for each in (job, *state.olds(job)):
+        if each.is_stopping:
+            continue
+        each.is_stopping = True
+        for task in each.tasks:
+            stop_task(task)
+        touch(each.changes, revision)
+        settle(state, each)
 
 
 def scale_job(state: State, job: Job, count: int, revision: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
-    fresh = TaskState.HELD if any(task.state == TaskState.HELD for task in job.tasks) else TaskState.PENDING
+    is_held = job.updating or any(task.state == TaskState.HELD for task in job.tasks)
+    fresh = TaskState.HELD if is_held else TaskState.PENDING
     for index, task in enumerate(job.tasks):
         if job.count <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
@@ -132,21 +138,22 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
         task.placed_at_us, task.started_at_us, ending.at_us,
     )  # fmt: skip
+    was_stopped = task.stopping == Stopping.STOP
     task.machine = NOWHERE
     task.ports, task.devices = [], []
     task.stopping = Stopping.NO
     task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
     task.ended_at_us = ending.at_us
     task.ended_elapsed = state.elapsed
-    task.state = next_state(job, index, ending.state)
+    task.state = next_state(job, index, ending.state, was_stopped=was_stopped)
     if task.state == TaskState.PENDING:
         task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
 
 
-def next_state(job: Job, index: int, end: TaskState) -> TaskState:
+def next_state(job: Job, index: int, end: TaskState, *, was_stopped: bool) -> TaskState:
     """Say where a task goes whose attempt ended; count the restart when it goes back to PENDING by itself."""
     task, spec = job.tasks[index], job.spec
-    if index >= job.count or job.is_stopping:
+    if index >= job.count or job.is_stopping or (job.successor is not None and was_stopped):
         return TaskState.STOPPED if end in (TaskState.LOST, TaskState.EVICTED) else end
     if end in (TaskState.LOST, TaskState.EVICTED, TaskState.STOPPED):
         return TaskState.PENDING
@@ -156,3 +163,8 @@ def next_state(job: Job, index: int, end: TaskState) -> TaskState:
         task.restarts += 1
         return TaskState.PENDING
     return end
+
+
+def covers(state: State, job: Job, index: int) -> bool:
+    """Say whether a task of an index is available: the job's own, or one that it takes the place of."""
+    return any(serves(each, index) for each in (job, *state.olds(job)) if index < len(each.tasks))

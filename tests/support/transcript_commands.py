@@ -47,8 +47,10 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from tests.support.transcript_holds import read_after, read_release, write_after, write_release
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
+from tests.support.transcript_updates import UPDATE_READERS, read_policy, write_policy, write_step
 
 Words = list[str]
 Options = dict[str, str]
@@ -117,8 +119,11 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
         after=read_after(options.get("after", "")),
+        update=read_policy(options.get("policy", "")),
     )
-    return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
+    return SubmitJob(
+        spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words, update="update" in words
+    )
 
 
 def read_devices(text: str) -> list[tuple[str, int, tuple[tuple[str, str], ...]]]:
@@ -292,6 +297,7 @@ READERS: dict[str, Reader] = {
     "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
+    **UPDATE_READERS,
     "place": read_place,
     "evict": read_evict,
     "quota": read_quota,
@@ -348,13 +354,13 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
-        flags += " checked" * spec.is_health_checked
+        flags += " checked" * spec.is_health_checked + " update" * command.update
         return (
             f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
-            f"{write_placement(spec.placement)}{write_after(spec.after)}"
+            f"{write_placement(spec.placement)}{write_after(spec.after)}{write_policy(spec.update)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -377,6 +383,8 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
             return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
         case ReleaseTasks():
             return write_release(command)
+        case StopTasks() | RevertUpdate() | FinishUpdate():
+            return write_step(command)
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")

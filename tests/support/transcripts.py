@@ -16,6 +16,7 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Change, Outcome, Reason, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
+from omegacell.core.updates import Updating
 from omegacell.store.codec import decode_entry, encode_entry
 from tests.support.oracle_mirror import picture_of_cell, verdict_of
 from tests.support.transcript_commands import read_command, write_command
@@ -172,8 +173,12 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why = picture[f"job {number}"]
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, successor, updating, _ = picture[
+                    f"job {number}"
+                ]
                 mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                mark += f" replaced by {successor}" if successor else ""
+                mark += f" updating {Updating(updating).name}" if updating else ""
                 yield f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}{' why' if why else ''}"
         case ["machines"]:
             for row in range(cell.machines.count):

@@ -44,6 +44,7 @@ from omegacell.core.apply_sessions import (
     open_session,
 )
 from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_updates import judge_finish, judge_revert, judge_stop_tasks, judge_update
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
@@ -81,6 +82,7 @@ from omegacell.core.machine_commands import (
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Revision
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -195,13 +197,20 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
         case Report():
             return judge_report(cell, command, base=base, stamp=stamp)
         case SubmitJob():
-            return judge_submit(cell, command, stamp=stamp, seen=base.seen)
+            judge = judge_update if command.update else judge_submit
+            return judge(cell, command, stamp=stamp, seen=base.seen)
         case Unplaced():
             return judge_unplaced(cell, command, base=base)
         case StopJob():
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ReleaseTasks():
             return judge_release(cell, command, base=base, stamp=stamp)
+        case StopTasks():
+            return judge_stop_tasks(cell, command, base=base, stamp=stamp)
+        case RevertUpdate():
+            return judge_revert(cell, command, stamp=stamp, seen=base.seen)
+        case FinishUpdate():
+            return judge_finish(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
         case SetQuota():

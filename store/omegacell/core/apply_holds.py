@@ -8,10 +8,11 @@ from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Base, Judged
 from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.holds import find_predecessor, find_unmet
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.holds import find_unmet, is_dependency_changed
+from omegacell.core.jobs import TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Reason
+from omegacell.core.rollouts import find_followed
 from omegacell.core.verdicts import Verdict, refuse_all_rows, refuse_rows
 
 
@@ -32,8 +33,13 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
     is_changed = jobs.effective_changed_at(row, floor=base.floor) > base.seen
     conflicts = np.full(asked, is_changed, np.uint8)
     if (reasons == Reason.NONE).any() and find_unmet(cell, spec):
-        conflicts[reasons == Reason.NONE] = is_changed or _is_predecessor_changed(cell, spec, base)
+        conflicts[reasons == Reason.NONE] = is_changed or is_dependency_changed(cell, spec, base)
         reasons[reasons == Reason.NONE] = Reason.STILL_HELD
+    if jobs.has_updates:
+        followed = (reasons == Reason.NONE) & find_followed(cell, row, np.where(is_known, command.indices, 0))
+        olds = [jobs.effective_changed_at(each, floor=base.floor) for each in jobs.predecessors_of(row)]
+        conflicts[followed] = is_changed or any(at > base.seen for at in olds)
+        reasons[followed] = Reason.STILL_HELD
     granted = tasks[reasons == Reason.NONE]
     fresh = np.unique(granted)
     write = partial(_write_release, cell, fresh, job_row=row, stamp=stamp) if len(fresh) else None
@@ -41,15 +47,7 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
     return Verdict(asked=asked, granted=len(granted), refusals=refuse_rows(judged), write=write)
 
 
-def _is_predecessor_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
-    """Whether any job that this one waits for changed after the base, or may have left the cell since."""
-    if cell.forgotten_at > base.seen:
-        return True
-    rows = [find_predecessor(cell, each) for each in spec.after]
-    changed = cell.jobs.effective_changed_at
-    return any(row is not None and changed(row, floor=base.floor) > base.seen for row in rows)
-
-
 def _write_release(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None:
     move_tasks(cell, tasks, TaskState.PENDING)
+    cell.jobs.progressed_elapsed[job_row] = cell.elapsed
     touch_job(cell, job_row, stamp=stamp)

@@ -3,22 +3,23 @@
 Each ``judge_...`` is pure and returns a `Verdict`; the private ``_write_...`` beside it performs it.
 """
 
-from dataclasses import replace
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 
-from omegacell.core.apply_limits import find_quota_refusal
+from omegacell.core.apply_limits import Swap, find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Stopping, TaskState, is_same_job
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Change, Reason
-from omegacell.core.quotas import count_share
-from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.quotas import QuotaKey, find_share
+from omegacell.core.units import PAST_ATTEMPTS_KEPT, RESOURCE_COUNT
+from omegacell.core.updates import Updating
 from omegacell.core.verdicts import Verdict, refuse
 
 MAX_TASK_ROWS = 50_000_000
@@ -32,18 +33,18 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if job is None:
         write = partial(_write_create, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=None, stamp=stamp, seen=seen)
-        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, Swap(), stamp=stamp, seen=seen)
+        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
-    is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
+    is_same, group = is_same_job(jobs.spec_of(row), spec), [row, *jobs.predecessors_of(row)]
     is_over = bool(jobs.stopping[row]) or not jobs.is_active(row)
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
-        excess = excess or _find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, Swap(now=group), stamp=stamp, seen=seen)
+        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
         return refuse(Reason.LIMIT) if is_too_many else excess or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if not is_same:
@@ -56,12 +57,12 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
-        excess = find_quota_refusal(cell, spec, job_row=row, stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, Swap(now=group, then=group[1:]), stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
 
 
-def _find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
+def find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
     """Return the refusal of a job that would wait for itself by way of others; None when it would not."""
     if not spec.after:
         return None
@@ -90,12 +91,22 @@ def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> 
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
     assert cell.genesis is not None, "commands are judged after genesis"
-    if jobs.is_active(row):
-        is_conflict = jobs.effective_changed_at(row, floor=stamp.floor) > seen
-        return refuse(Reason.JOB_ACTIVE, is_conflict=is_conflict)
+    partners = _find_partners(cell, row)
+    if jobs.is_active(row) or partners:
+        changed = [jobs.effective_changed_at(each, floor=stamp.floor) for each in (row, *partners)]
+        return refuse(Reason.JOB_ACTIVE, is_conflict=any(at > seen for at in changed))
     if cell.elapsed < int(jobs.ended_elapsed[row]) + cell.genesis.forget_after_us:
         return refuse(Reason.NOT_DUE)
     return Verdict(write=partial(_write_forget, cell, row, stamp=stamp))
+
+
+def _find_partners(cell: Cell, row: int) -> list[int]:
+    """Return the rows of jobs that an update or its revert may still need a job for, itself left out."""
+    jobs = cell.jobs
+    current = jobs.current_of(row)
+    if current != row:
+        return [current] if jobs.updating[current] else []
+    return [each for each in jobs.predecessors_of(row) if jobs.updating[row] or jobs.is_active(each)]
 
 
 def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
@@ -104,6 +115,12 @@ def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
 
 
 def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
+    row = create_job(cell, command, is_held=bool(find_unmet(cell, command.spec)), stamp=stamp)
+    reshape(cell, [row], asked={}, stamp=stamp)
+
+
+def create_job(cell: Cell, command: SubmitJob, *, is_held: bool, stamp: Stamp) -> int:
+    """Bring a job in and return its row; its quota is not charged yet. Mutates."""
     jobs, spec = cell.jobs, command.spec
     offset = cell.tasks.allocate(spec.count)
     row = jobs.add(spec)
@@ -111,12 +128,12 @@ def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
     jobs.extent[row] = spec.count
     jobs.submitted_at_us[row] = command.submitted_at_us
     jobs.created_at[row] = stamp.revision
-    state = TaskState.HELD if find_unmet(cell, spec) else TaskState.PENDING
+    state = TaskState.HELD if is_held else TaskState.PENDING
     jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
     if state is not TaskState.PENDING:
         cell.tasks.state[offset : offset + spec.count] = state
-    _reshape(cell, row, share=0, stamp=stamp)
+    return row
 
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
@@ -126,12 +143,16 @@ def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) ->
 
 
 def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
-    share = count_share(cell.jobs, row)
-    cell.jobs.stopping[row] = 1
-    first = int(cell.jobs.offset[row])
-    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64))
-    cell.jobs.why[row] = None
-    _reshape(cell, row, share=share, stamp=stamp)
+    jobs = cell.jobs
+    group = [each for each in (row, *jobs.predecessors_of(row)) if not jobs.stopping[each]]
+    asked = note_asked(cell, group)
+    jobs.updating[row] = Updating.NO
+    for each in group:
+        jobs.stopping[each] = 1
+        jobs.why[each] = None
+        first = int(jobs.offset[each])
+        stop_tasks(cell, np.arange(first, first + int(jobs.extent[each]), dtype=np.int64))
+    reshape(cell, group, asked=asked, stamp=stamp)
 
 
 def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
@@ -146,26 +167,33 @@ def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
 
 def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
     jobs, arena = cell.jobs, cell.tasks
-    before, share = int(jobs.count_wanted[row]), count_share(jobs, row)
+    before, group = int(jobs.count_wanted[row]), [row, *jobs.predecessors_of(row)]
+    asked = note_asked(cell, group)
     jobs.count_wanted[row] = spec.count
+    jobs.max_restarts[row] = spec.max_restarts
     jobs.specs[row] = spec
     if spec.count > int(jobs.extent[row]):
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        _stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+        stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
-        is_held = bool(jobs.counts[row, TaskState.HELD])
-        again = added[arena.state[added] == TaskState.STOPPED]
-        for task in again[arena.attempt[again] > 0].tolist():
-            arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
-        move_tasks(cell, again, TaskState.PENDING)
-        if is_held:  # what is added waits with the others
+        is_held = bool(jobs.counts[row, TaskState.HELD] or jobs.updating[row])
+        begin_again(cell, added[arena.state[added] == TaskState.STOPPED], TaskState.PENDING)
+        if is_held:  # what is added waits with the others, or for the task that it follows
             move_tasks(cell, added[arena.state[added] == TaskState.PENDING], TaskState.HELD)
     if not jobs.counts[row, TaskState.PENDING]:
         jobs.why[row] = None
-    _reshape(cell, row, share=share, stamp=stamp)
+    reshape(cell, [row], asked=asked, stamp=stamp)
+
+
+def begin_again(cell: Cell, tasks: Rows, state: TaskState) -> None:
+    """Let stopped tasks wait again, in a state; what they rested on is remembered. Mutates."""
+    arena = cell.tasks
+    for task in tasks[arena.attempt[tasks] > 0].tolist():
+        arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
+    move_tasks(cell, tasks, state)
 
 
 def _enlarge(cell: Cell, row: int, count: int) -> None:
@@ -197,7 +225,8 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
 
 
-def _stop_tasks(cell: Cell, tasks: Rows) -> None:
+def stop_tasks(cell: Cell, tasks: Rows) -> None:
+    """Stop tasks: waiting ones at once, the others when their machine says that they ended. Mutates."""
     arena = cell.tasks
     is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
     move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
@@ -206,10 +235,28 @@ def _stop_tasks(cell: Cell, tasks: Rows) -> None:
     cell.touched.tasks.append(tasks[is_active])
 
 
-def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:
-    """Mark a job as changed in shape; ``share`` is the number of tasks with which it counted before."""
-    touch_job(cell, row, stamp=stamp)
-    cell.touched.reshaped[int(cell.jobs.id[row])] = None
-    if cell.quotas.rows:
-        more = count_share(cell.jobs, row) - share
-        cell.quotas.charge(cell.jobs.spec_of(row), more, revision=stamp.revision, floor=stamp.floor)
+def note_asked(cell: Cell, rows: Iterable[int]) -> dict[int, list[int]]:
+    """Return what jobs count for under quotas, by row, for `reshape`; nothing where there are none."""
+    return {row: find_share(cell.jobs, row) for row in rows} if cell.quotas.rows else {}
+
+
+def reshape(cell: Cell, rows: Iterable[int], *, asked: dict[int, list[int]], stamp: Stamp) -> None:
+    """Mark jobs as changed in shape, and charge what all jobs that were noted or changed count for now. Mutates.
+
+    ``asked`` is what they counted for before; nothing for those that are not in it.
+    """
+    more: dict[QuotaKey, list[int]] = {}
+    jobs = cell.jobs
+    for row in rows:
+        touch_job(cell, row, stamp=stamp)
+        cell.touched.reshaped[int(jobs.id[row])] = None
+    if not cell.quotas.rows:
+        return
+    nothing = [0] * RESOURCE_COUNT
+    for row in dict.fromkeys([*asked, *rows]):
+        spec = jobs.spec_of(row)
+        key = (spec.owner, int(spec.band))
+        pairs = zip(more.get(key, nothing), find_share(jobs, row), asked.get(row, nothing), strict=True)
+        more[key] = [sum_ + now - before for sum_, now, before in pairs]
+    for key, amounts in more.items():
+        cell.quotas.charge(key, amounts, revision=stamp.revision, floor=stamp.floor)

@@ -16,6 +16,7 @@ from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +95,17 @@ class ExpireSession:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitJob:
-    """Bring a job in, scale it, or (``replace``) put another spec in its place.
+    """Bring a job in, scale it, or put another spec in its place, at once (``replace``) or step by step (``update``).
 
-    The same spec again changes nothing; another count scales, another ``max_unavailable`` counts from now on; anything
-    else is refused unless ``replace``, which stops the old job's tasks and begins a new job under the same name.
+    The same spec again changes nothing; another count scales, what touches no task (`jobs.is_same_job`) counts from now
+    on; anything else is refused unless ``replace``, which stops the old job's tasks and begins a new job under the same
+    name, or ``update``, which makes a new service the successor of the one that runs (see `updates`). Not both.
     """
 
     spec: JobSpec
     submitted_at_us: int
     replace: bool = False
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,9 @@ Command: TypeAlias = (
     | StopJob
     | ForgetJob
     | ReleaseTasks
+    | StopTasks
+    | RevertUpdate
+    | FinishUpdate
     | SetQuota
     | SetCaps
     | Place

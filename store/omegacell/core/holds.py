@@ -6,6 +6,7 @@ Once released a task stays released, whatever becomes of what held it.
 
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
+from omegacell.core.conflicts import Base
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.jobs import JobSpec, TaskState
 
@@ -33,6 +34,15 @@ def find_predecessor(cell: Cell, dependency: Dependency) -> int | None:
 def find_unmet(cell: Cell, spec: JobSpec) -> tuple[Dependency, ...]:
     """Return what a job of this spec still waits for."""
     return tuple(each for each in spec.after if not is_met(cell, each)) if spec.after else ()
+
+
+def is_dependency_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
+    """Tell whether any job that one of this spec waits for changed after the base, or may have left the cell since."""
+    if cell.forgotten_at > base.seen:
+        return True
+    rows = [find_predecessor(cell, each) for each in spec.after]
+    changed = cell.jobs.effective_changed_at
+    return any(row is not None and changed(row, floor=base.floor) > base.seen for row in rows)
 
 
 def find_cycle(cell: Cell, spec: JobSpec) -> tuple[str, ...]:

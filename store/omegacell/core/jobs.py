@@ -5,7 +5,7 @@ payload: it stands beside the log under a salted hash, and nothing here looks in
 of each task are in `arena`, those of each job in `jobtable`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -14,6 +14,7 @@ from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
 from omegacell.core.units import Band
+from omegacell.core.updates import UpdatePolicy
 
 
 class Kind(IntEnum):
@@ -110,7 +111,7 @@ class Port:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What the core must know of a job; equal specs but for ``count`` and ``max_unavailable`` are one job.
+    """What the core must know of a job; specs that differ only in what touches no task are one job (`is_same_job`).
 
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
@@ -135,6 +136,7 @@ class JobSpec:
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
         after: the jobs that its tasks wait for, names in ascending order, each once.
+        update: how it is updated while it runs; None for `updates.DEFAULT_POLICY`.
     """
 
     name: str
@@ -158,3 +160,22 @@ class JobSpec:
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
     after: tuple[Dependency, ...] = ()
+    update: UpdatePolicy | None = None
+
+
+def is_same_job(before: JobSpec, after: JobSpec) -> bool:
+    """Tell whether two specs of one name are one job: what differs then is adjusted in place, and touches no task.
+
+    That is how many tasks there are, and what is only read when something happens to one: budgets, restarts, updates.
+    """
+    return (
+        replace(
+            before,
+            count=after.count,
+            max_unavailable=after.max_unavailable,
+            max_restarts=after.max_restarts,
+            restart_delay_us=after.restart_delay_us,
+            update=after.update,
+        )
+        == after
+    )

@@ -51,42 +51,44 @@ class Reason(IntEnum):
     JOB_EXISTS = 11
     JOB_STOPPING = 12
     JOB_ACTIVE = 13
-    UNKNOWN_MACHINE = 14
-    STALE_EPOCH = 15
-    MACHINE_ELSEWHERE = 16
-    MACHINE_HEARD = 17
-    TOO_MANY_LOST = 18
-    LIMIT = 19
-    QUOTA_EXCEEDED = 20
-    DEPENDENCY_CYCLE = 21
+    NOT_UPDATING = 14
+    UPDATE_GOES_ON = 15
+    UNKNOWN_MACHINE = 16
+    STALE_EPOCH = 17
+    MACHINE_ELSEWHERE = 18
+    MACHINE_HEARD = 19
+    TOO_MANY_LOST = 20
+    LIMIT = 21
+    QUOTA_EXCEEDED = 22
+    DEPENDENCY_CYCLE = 23
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 22
-    TASK_NOT_PENDING = 23
-    TASK_NOT_HELD = 24
-    STILL_HELD = 25
-    STALE_ATTEMPT = 26
-    NOT_DRAINING = 27
-    JOB_DISRUPTED = 28
-    CLAIMED_TWICE = 29
-    CAP_EXCEEDED = 30
-    MACHINE_CHANGED = 31
-    MACHINE_NOT_UP = 32
-    DRIVER_MISSING = 33
-    MACHINE_CORDONED = 34
-    CONSTRAINT = 35
-    TAINTED = 36
-    NEIGHBOUR = 37
-    TOO_MANY_ON_MACHINE = 38
-    SPREAD_SKEWED = 39
-    DEVICE_MISSING = 40
-    PORT_IN_RANGE = 41
-    PORT_TAKEN = 42
-    PORTS_EXHAUSTED = 43
-    DEVICES_EXHAUSTED = 44
-    RESOURCES = 45
-    GANG_PARTNER = 46
+    UNKNOWN_TASK = 24
+    TASK_NOT_PENDING = 25
+    TASK_NOT_HELD = 26
+    STILL_HELD = 27
+    STALE_ATTEMPT = 28
+    NOT_DRAINING = 29
+    JOB_DISRUPTED = 30
+    CLAIMED_TWICE = 31
+    CAP_EXCEEDED = 32
+    MACHINE_CHANGED = 33
+    MACHINE_NOT_UP = 34
+    DRIVER_MISSING = 35
+    MACHINE_CORDONED = 36
+    CONSTRAINT = 37
+    TAINTED = 38
+    NEIGHBOUR = 39
+    TOO_MANY_ON_MACHINE = 40
+    SPREAD_SKEWED = 41
+    DEVICE_MISSING = 42
+    PORT_IN_RANGE = 43
+    PORT_TAKEN = 44
+    PORTS_EXHAUSTED = 45
+    DEVICES_EXHAUSTED = 46
+    RESOURCES = 47
+    GANG_PARTNER = 48
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 47
+    PLUGIN_FAILED = 49
 
 
 REASON_COUNT = len(Reason)
@@ -118,7 +120,9 @@ class Change(IntEnum):
     SCALED = 3
     REPLACED = 4
     ADJUSTED = 5
-    """Nothing that concerns its tasks: its ``max_unavailable``."""
+    """Nothing that touches its tasks (see `jobs.is_same_job`)."""
+    UPDATED = 6
+    """A new job takes the place of the one that runs, step by step."""
 
 
 @quick

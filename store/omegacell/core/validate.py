@@ -62,6 +62,7 @@ from omegacell.core.units import (
     UNLIMITED,
     Band,
 )
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.core.validate_placement import check_placement, check_taints
 from omegacell.core.validate_values import (
     check_after,
@@ -71,6 +72,7 @@ from omegacell.core.validate_values import (
     check_name,
     check_range,
     check_text,
+    check_update,
     check_vector,
 )
 
@@ -146,7 +148,7 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_release(command: ReleaseTasks) -> None:
+def _check_tasks(command: ReleaseTasks | StopTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
     check_range("job", command.job, 1, _MAX_ID)
 
@@ -154,9 +156,11 @@ def _check_release(command: ReleaseTasks) -> None:
 def _check_submit(command: SubmitJob) -> None:
     check_spec(command.spec)
     check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
+    if command.replace and command.update:
+        raise MalformedError("a submit either replaces or updates")
 
 
-def _check_job(command: StopJob | ForgetJob) -> None:
+def _check_job(command: StopJob | ForgetJob | RevertUpdate | FinishUpdate) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
@@ -205,6 +209,8 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.update is not None:
+        check_update(spec.update)
 
 
 def _check_numbers(spec: JobSpec) -> None:
@@ -367,7 +373,10 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
-    ReleaseTasks: _check_release,
+    ReleaseTasks: _check_tasks,
+    StopTasks: _check_tasks,
+    RevertUpdate: _check_job,
+    FinishUpdate: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: _check_machine,

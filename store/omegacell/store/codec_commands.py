@@ -14,6 +14,7 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.units import JobId, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.store.codec_columns import (
     INT32,
     INT64,
@@ -38,6 +39,14 @@ from omegacell.store.codec_machines import (
     write_set_eligibility,
 )
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
+from omegacell.store.codec_updates import (
+    read_finish,
+    read_revert,
+    read_stop_tasks,
+    write_finish,
+    write_revert,
+    write_stop_tasks,
+)
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
@@ -144,13 +153,19 @@ def _write_submit_job(message: pb.Command, command: core.SubmitJob) -> None:
     write_spec(submit.spec, command.spec)
     submit.submitted_at_us = command.submitted_at_us
     submit.replace = command.replace
+    submit.update = command.update
 
 
 def _read_submit_job(message: pb.Command) -> core.SubmitJob:
     submit = message.submit_job
     if not submit.HasField("spec"):
         raise MalformedError("a submit without a job spec")
-    return core.SubmitJob(spec=read_spec(submit.spec), submitted_at_us=submit.submitted_at_us, replace=submit.replace)
+    return core.SubmitJob(
+        spec=read_spec(submit.spec),
+        submitted_at_us=submit.submitted_at_us,
+        replace=submit.replace,
+        update=submit.update,
+    )
 
 
 def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
@@ -300,6 +315,9 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
     ReleaseTasks: write_release,
+    StopTasks: write_stop_tasks,
+    RevertUpdate: write_revert,
+    FinishUpdate: write_finish,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -327,6 +345,9 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
     "release_tasks": read_release,
+    "stop_tasks": read_stop_tasks,
+    "revert_update": read_revert,
+    "finish_update": read_finish,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,
