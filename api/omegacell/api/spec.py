@@ -24,13 +24,14 @@ from omegacell.agent.payload import (
 )
 from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
-from omegacell.api.spec_model import ExecPart, JobFile, json_schema
+from omegacell.api.spec_model import ExecPart, JobFile, UpdatePart, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
+from omegacell.core.updates import OnFailure, UpdatePolicy
 
 __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", "salted_hash", "translate"]
 
@@ -114,8 +115,18 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         ),
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
+        update=None if job.update is None else _policy_of(job.update),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
+
+
+def _policy_of(update: UpdatePart) -> UpdatePolicy:
+    return UpdatePolicy(
+        max_parallel=update.max_parallel,
+        min_healthy_us=update.min_healthy,
+        deadline_us=update.deadline,
+        on_failure=OnFailure[update.on_failure.upper()],
+    )
 
 
 def salted_hash(salt: bytes, payload: bytes) -> bytes:

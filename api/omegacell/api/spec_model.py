@@ -36,6 +36,7 @@ from omegacell.core.units import (
     MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
 )
+from omegacell.core.updates import DEFAULT_POLICY
 from omegacell.core.validate_placement import MAX_RULES
 
 DEVICE_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
@@ -232,6 +233,28 @@ class TaskPart(_Part):
         return self
 
 
+class UpdatePart(_Part):
+    """How a running service is updated, an index at a time or several."""
+
+    max_parallel: int = Field(
+        default=DEFAULT_POLICY.max_parallel, ge=1, le=MAX_TASKS_PER_JOB, description="tasks replaced at a time"
+    )
+    min_healthy: Duration = Field(
+        default=DEFAULT_POLICY.min_healthy_us,
+        description="how long a new task is available before the next",
+    )
+    deadline: Duration = Field(
+        default=DEFAULT_POLICY.deadline_us, ge=1, description="without a step for so long, the update is stuck"
+    )
+    on_failure: Literal["pause", "revert"] = Field(default="pause", description="what becomes of it then")
+
+    @model_validator(mode="after")
+    def _check_deadline(self) -> Self:
+        if self.deadline <= self.min_healthy:
+            raise ValueError("update.deadline: expected more than update.min_healthy: no update could be in time")
+        return self
+
+
 class JobFile(_Part):
     """A job: tasks submitted together, of one owner, one priority and one spec."""
 
@@ -273,11 +296,18 @@ class JobFile(_Part):
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
         ' service: 1 unless given; batch: "unlimited"',
     )
+    update: UpdatePart | None = Field(default=None, description="how a running service is replaced by another spec")
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
     )
     task: TaskPart
+
+    @model_validator(mode="after")
+    def _check_update(self) -> Self:
+        if self.update is not None and self.kind != "service":
+            raise ValueError("update: expected only in a service; a batch job is begun anew with --replace")
+        return self
 
     @model_validator(mode="after")
     def _check_constraints(self) -> Self:

@@ -9,6 +9,7 @@ from typing import cast
 from omegacell.api import records, records_machines
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.api.wire_updates import read_policy, read_progress, write_policy
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
 from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
@@ -59,6 +60,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        update=None if spec.update is None else write_policy(spec.update),
     )
 
 
@@ -90,6 +92,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        update=read_policy(message.update) if message.HasField("update") else None,
     )
 
 
@@ -129,6 +132,8 @@ def read_job(message: pb.Job) -> records.Job:
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
         stopping_count=message.stopping_count,
+        update=read_progress(message.update) if message.HasField("update") else None,
+        successor=message.successor,
     )
 
 

@@ -10,6 +10,7 @@ from omegacell.controllers.losses import find_losses
 from omegacell.controllers.sessions import find_expired
 from omegacell.controllers.ticks import Ticker
 from omegacell.controllers.unhealthy import find_unhealthy
+from omegacell.controllers.updates import Updater
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command
 from omegacell.core.units import SECOND_US, SessionId
@@ -31,6 +32,7 @@ class Keeper:
         self._own_boot_id = own_boot_id
         self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
         self.waiting_for_operator: tuple[int, ...] = ()
+        self._updater = Updater()
         self._kept_at_tick = -1
 
     def step(self, cell: Cell, *, session: SessionId, now_us: int) -> list[Command]:
@@ -44,6 +46,7 @@ class Keeper:
             commands += find_expired(cell, own=session)
             commands += find_unhealthy(cell)
             commands += find_drains(cell)
+            commands += self._updater.step(cell)
             commands += find_forgettable(cell)
         tick = self.ticker.step(cell, session=session, now_us=now_us)
         return [*commands, tick] if tick is not None else commands

@@ -128,27 +128,42 @@ class Fork:
         row = self.cell.jobs.row_of(job)
         return 0 if row is None else int(self.cell.jobs.counts[row, TaskState.PENDING])
 
+    def start_tasks(self, job: JobId) -> None:
+        """Let all placed tasks of a job start and be healthy, as their machines would report it."""
+        row = self.cell.jobs.row_of(job)
+        assert row is not None, f"job {job} is not on the fork"
+        first, tasks = int(self.cell.jobs.offset[row]), self.cell.tasks
+        states = tasks.state[first : first + int(self.cell.jobs.extent[row])]
+        rows = first + np.flatnonzero(states == TaskState.PLACED)
+        for kind in (ReportKind.STARTED, ReportKind.HEALTHY) if len(rows) else ():
+            self.do(self._report(rows, kind))
+
     def end_tasks(self, task_rows: Rows) -> None:
         """Let placed and running tasks end by a signal, as their machines would report it."""
         if not len(task_rows):
             return
+        count = len(task_rows)
+        outcome = self.do(self._report(task_rows, ReportKind.EXITED))
+        if outcome.granted != count:
+            raise InvariantError(f"{count} tasks were to end on a fork, {outcome.granted} did")
+
+    def _report(self, task_rows: Rows, kind: ReportKind) -> Report:
+        """Return what machines report of tasks that are on them: one thing of all; an end is by a signal."""
         tasks, jobs, count = self.cell.tasks, self.cell.jobs, len(task_rows)
         job_rows, machines = tasks.job[task_rows], tasks.machine[task_rows]
-        report = Report(
+        signal = SIGKILL if kind is ReportKind.EXITED else 0
+        return Report(
             machines=machines.astype(np.int32),
             epochs=self.cell.machines.epoch[machines].astype(np.int32),
             jobs=jobs.id[job_rows].astype(np.int64),
             indices=(task_rows - jobs.offset[job_rows]).astype(np.int32),
             attempts=tasks.attempt[task_rows].astype(np.int32),
-            kinds=np.full(count, ReportKind.EXITED, np.uint8),
+            kinds=np.full(count, kind, np.uint8),
             exit_codes=np.full(count, -1, np.int32),
-            signals=np.full(count, SIGKILL, np.uint8),
+            signals=np.full(count, signal, np.uint8),
             notes=np.zeros(count, np.uint8),
             at_us=np.full(count, self._clock.wall_us(), np.int64),
         )
-        outcome = self.do(report)
-        if outcome.granted != count:
-            raise InvariantError(f"{count} tasks were to end on a fork, {outcome.granted} did")
 
     def end_job(self, job: JobId) -> None:
         """Let a job end: what it waits for is dropped, and what it holds is given back."""

@@ -14,6 +14,7 @@ from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import RESOURCE_NAMES
+from omegacell.core.updates import UpdatePolicy
 
 TEXT_LENGTH: Final = 200
 
@@ -108,6 +109,14 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _update(_: str, policy: UpdatePolicy | None) -> Iterator[tuple[str, str]]:
+    if policy is not None:
+        yield "update.max_parallel", str(policy.max_parallel)
+        yield "update.min_healthy", span(policy.min_healthy_us)
+        yield "update.deadline", span(policy.deadline_us)
+        yield "update.on_failure", policy.on_failure.name.lower()
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -124,6 +133,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "payload": _nothing,
+    "update": _update,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""
 

@@ -48,6 +48,8 @@ class CellStub:
     SubmitJobs: _grpc.StreamStreamMultiCallable[_api_v1_pb2.SubmitJobsRequest, _api_v1_pb2.SubmitJobsResponse]
     """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable."""
     StopJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]
+    RevertJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]
+    """Brings the job back that the one of this name took the place of in an update."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.GetJobRequest, _api_v1_pb2.GetJobResponse]
     ListJobs: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.ListJobsRequest, _api_v1_pb2.ListJobsResponse]
     WatchJobs: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.WatchJobsRequest, _api_v1_pb2.WatchJobsResponse]
@@ -86,6 +88,8 @@ class CellAsyncStub(CellStub):
     SubmitJobs: _aio.StreamStreamMultiCallable[_api_v1_pb2.SubmitJobsRequest, _api_v1_pb2.SubmitJobsResponse]  # type: ignore[assignment]
     """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable."""
     StopJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]  # type: ignore[assignment]
+    RevertJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]  # type: ignore[assignment]
+    """Brings the job back that the one of this name took the place of in an update."""
     GetJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.GetJobRequest, _api_v1_pb2.GetJobResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryStreamMultiCallable[_api_v1_pb2.ListJobsRequest, _api_v1_pb2.ListJobsResponse]  # type: ignore[assignment]
     WatchJobs: _aio.UnaryStreamMultiCallable[_api_v1_pb2.WatchJobsRequest, _api_v1_pb2.WatchJobsResponse]  # type: ignore[assignment]
@@ -139,6 +143,14 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.StopJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.StopJobResponse, _abc.Awaitable[_api_v1_pb2.StopJobResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RevertJob(
+        self,
+        request: _api_v1_pb2.RevertJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.RevertJobResponse, _abc.Awaitable[_api_v1_pb2.RevertJobResponse]]:
+        """Brings the job back that the one of this name took the place of in an update."""
 
     @_abc_1.abstractmethod
     def GetJob(

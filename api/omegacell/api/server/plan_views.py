@@ -13,6 +13,7 @@ from omegacell.api.server.views import find_job, name_of_job
 from omegacell.api.server.warnings import find_warnings
 from omegacell.core.cell import Cell
 from omegacell.core.outcomes import Change, Reason
+from omegacell.core.rollouts import policy_of
 from omegacell.core.units import JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
 
@@ -38,6 +39,7 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
         ),
         is_cut_off=plan.is_cut_off,
         warnings=find_warnings(cell, plan.spec),
+        max_parallel=policy_of(plan.spec).max_parallel if plan.change is Change.UPDATED else 0,
     )
     is_over = plan.outcome.reason is Reason.QUOTA_EXCEEDED
     details = word_quota(cell, plan.spec, plan.outcome) if is_over else ""

@@ -108,6 +108,7 @@ def _head(job: Job) -> Table:
             f"{cpu_milli / 1000:g} cpu, {size(memory_bytes)} memory, {size(disk_bytes)} disk"
             f"{describe_devices(spec)}, driver {spec.driver}",
         ),
+        *([("update", job.update.describe())] if job.update is not None else []),
         *placement_rows(spec.placement),
         ("scheduler", spec.scheduler),
         ("owner", spec.owner or "-"),

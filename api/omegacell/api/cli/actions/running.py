@@ -106,6 +106,8 @@ def _wait(
         try:
             for job in _changes(client, tuple(ids), deadline):
                 if job.job_id < ids[job.name]:
+                    if job.update is not None and job.update.is_revert:
+                        raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
                     continue
                 found[job.name] = job
                 progress.update(job)
