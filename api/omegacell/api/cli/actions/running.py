@@ -106,8 +106,7 @@ def _wait(
         try:
             for job in _changes(client, tuple(ids), deadline):
                 if job.job_id < ids[job.name]:
-                    if job.update is not None and job.update.is_revert:
-                        raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
+                    _check_not_reverted(job)
                     continue
                 found[job.name] = job
                 progress.update(job)
@@ -123,6 +122,12 @@ def _wait(
             why = f"the time is over; {reason}" if reason else "the time is over"
             raise CommandError(_farewell(found, ids, why), code=ExitCode.FAILED)
     return [found[name] for name in ids]
+
+
+def _check_not_reverted(job: Job) -> None:
+    """Raise when an older job takes the place back of the one that is waited for."""
+    if job.update is not None and job.update.is_revert:
+        raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
 
 
 def _farewell(found: Mapping[str, Job], ids: Mapping[str, Any], why: str) -> str:
