@@ -20,6 +20,7 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
+from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
@@ -30,6 +31,7 @@ from omegacell.core.machine_commands import (
     SetTaints,
     Tick,
 )
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
 KINDS: Final = {
     "Genesis": "genesis",
@@ -42,6 +44,10 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "ReleaseTasks": "release",
+    "StopTasks": "stop-tasks",
+    "RevertUpdate": "revert",
+    "FinishUpdate": "finish",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
@@ -75,8 +81,11 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case SubmitJob():
                 jobs[command.spec.name] = None
                 words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
-            case StopJob() | ForgetJob():
+            case StopJob() | ForgetJob() | RevertUpdate() | FinishUpdate():
                 jobs[name_of_job(cell, command.job)] = None
+            case ReleaseTasks() | StopTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(count_of(len(command.indices), "task"))
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None
