@@ -3,6 +3,9 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from omegacell.agent.drivers.simulated import Fleet
 from omegacell.agent.messages import (
@@ -204,6 +207,28 @@ def test_a_lease_that_runs_out_ends_fenced_tasks() -> None:
     fleet.on_time(5, 100 + SECOND_US)
     assert fleet.running_count == 0
     assert "FENCED" in kinds_of(register(fleet, fleet.on_open(), 2))
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "max_run_us", "expected"),
+    [
+        (-1, 50_000, [(ReportKind.TIME_LIMIT, 15, "ran into its time limit of 50ms")]),
+        (80, 50_000, [(ReportKind.TIME_LIMIT, 15, "ran into its time limit of 50ms")]),
+        (50, 50_000, [(ReportKind.EXITED, 0, "")]),
+        (20, 50_000, [(ReportKind.EXITED, 0, "")]),
+        (-1, 0, []),
+    ],
+)
+def test_a_simulated_task_keeps_to_its_time_limit(
+    duration_ms: int, max_run_us: int, expected: list[tuple[ReportKind, int, str]]
+) -> None:
+    """It ends at its limit unless it has ended before, and says why."""
+    fleet = opened()
+    shape = replace(shape_of(duration_ms=duration_ms), max_run_us=max_run_us)
+    fleet.on_message(wanted(2, [(1, A1)], shape=shape), 0)
+    reports = rows_of([each for at_us in (49_000, 70_000, 200_000) for each in fleet.on_time(at_us, 0)])
+    assert [(each.kind, each.code, each.message) for each in reports] == expected
+    assert fleet.running_count == (not expected)
 
 
 def test_a_payload_that_cannot_be_read_fails_to_start() -> None:

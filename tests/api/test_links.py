@@ -432,6 +432,8 @@ REPORTS = [
     (agent.ReportKind.SIGNALED, 15, ReportKind.EXITED, -1, 15, ExitNote.NONE),
     (agent.ReportKind.OUT_OF_MEMORY, 0, ReportKind.EXITED, -1, 9, ExitNote.OUT_OF_MEMORY),
     (agent.ReportKind.FENCED, 0, ReportKind.EXITED, -1, 0, ExitNote.FENCED),
+    (agent.ReportKind.TIME_LIMIT, 15, ReportKind.EXITED, -1, 15, ExitNote.TIME_LIMIT),
+    (agent.ReportKind.TIME_LIMIT, 0, ReportKind.EXITED, -1, 0, ExitNote.TIME_LIMIT),
     (agent.ReportKind.UNKNOWN, 0, ReportKind.EXITED, -1, 0, ExitNote.UNKNOWN),
     (agent.ReportKind.START_FAILED, 2, ReportKind.EXITED, -1, 0, ExitNote.START_FAILED),
     (agent.ReportKind.HEALTHY, 0, ReportKind.HEALTHY, -1, 0, ExitNote.NONE),

@@ -346,7 +346,7 @@ def test_what_is_not_there_names_what_is_similar(client: Client) -> None:
 def test_a_spec_differs_in_every_field_by_name() -> None:
     """Every field of a spec shows as a difference, under the name that job files have for it where there is one."""
     from omegacell.api.planning.fielddiff import find_differences
-    from omegacell.core.jobs import Kind, OnPartition, Port
+    from omegacell.core.jobs import WHOLE_JOB, Kind, OnPartition, Port
     from omegacell.core.units import Band
 
     before = job("a").spec
@@ -361,7 +361,7 @@ def test_a_spec_differs_in_every_field_by_name() -> None:
         resources=(1, 2, 3),
         driver="simulated",
         ports=(Port(name="http", number=80), Port(name="any")),
-        is_gang=True,
+        gang=WHOLE_JOB,
         max_restarts=-1,
         restart_delay_us=2_000_000,
         grace_us=1_500_000,

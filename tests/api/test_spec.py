@@ -10,7 +10,7 @@ from omegacell.api.spec import JobFileError, json_schema, load_jobs, parse_jobs,
 from omegacell.api.spec_model import ExecPart, HealthPart, JobFile, LogsPart, SimulatedPart
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -30,7 +30,13 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ncount: 1.5\n" + TASK, 2, 8, "count", "expected a whole number", "1.5"),
     ("name: a\ncuont: 3\n" + TASK, 2, 1, "cuont", "did you mean 'count'?", ""),
     ("name: a\nzzz: 3\n" + TASK, 2, 1, "zzz", "expected one of name, owner, kind", ""),
-    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'batch' or 'service'", "'cron'"),
+    ("name: a\nkind: cron\n" + TASK, 2, 7, "kind", "'service', 'system' or 'alloc'", "'cron'"),
+    ("name: a\nkind: system\ncount: 1\n" + TASK, 1, 1, "", "count: expected none with `kind: system`", ""),
+    ("name: a\nkind: system\ngang: true\n" + TASK, 1, 1, "", "gang: expected none with `kind: system`", ""),
+    ("name: a\nkind: system\nmax_per_machine: 1\n" + TASK, 1, 1, "", "max_per_machine: expected none", ""),
+    ("name: a\nkind: system\nnear: [{job: b}]\n" + TASK, 1, 1, "", "near: expected none", ""),
+    ("name: a\nkind: system\nspread: [{over: zone}]\n" + TASK, 1, 1, "", "spread: expected none", ""),
+    ("name: a\nkind: system\nprefer: [{constraint: zone = a, weight: 3}]\n" + TASK, 1, 1, "", "prefer: expected", ""),
     ("name: a\npriority: high\n" + TASK, 2, 11, "priority", "'production'", "'high'"),
     ("name: a\npriority: {band: batch, number: -1}\n" + TASK, 2, 33, "priority.number", "at least 0", "-1"),
     ("name: a\nconstraints: [zone like a]\n" + TASK, 2, 15, "constraints.0", "ATTRIBUTE and one of", "'zone like a'"),
@@ -73,6 +79,10 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ngrace: soon\n" + TASK, 2, 8, "grace", '"30s"', "'soon'"),
     ("name: a\nrestarts: {max: -5}\n" + TASK, 2, 17, "restarts.max", "at least 0, or", "-5"),
     ("name: a\ngang: maybe\n" + TASK, 2, 7, "gang", "true or false", "'maybe'"),
+    ("name: a\ngang: {size: 1}\n" + TASK, 2, 14, "gang.size", "at least 2", "1"),
+    ("name: a\ngang: {sise: 4}\n" + TASK, 2, 8, "gang.sise", "did you mean 'size'?", ""),
+    ("name: a\ngang: {size: 4, min: 5}\n" + TASK, 2, 7, "gang", "a min of at most its size (4)", ""),
+    ("name: a\ncount: 3\ngang: {min: 4}\n" + TASK, 1, 1, "", "gang.min: expected at most count (3)", ""),
     ("name: a\ntask: 4\n", 2, 7, "task", "mapping of fields", "4"),
     ("name: a\ntask:\n  exec:\n    comand: x\n", 4, 5, "task.exec.comand", "did you mean 'command'?", ""),
     ("name: a\ntask: {exec: {}}\n", 2, 14, "task.exec", "exactly one of command and script", ""),
@@ -187,6 +197,23 @@ task:
 """
 
 
+@pytest.mark.parametrize(
+    ("text", "gang"),
+    [
+        ("false", None),
+        ("true", Gang()),
+        ("{}", Gang()),
+        ("{size: 4}", Gang(size=4)),
+        ("{min: 3}", Gang(least=3)),
+        ("{size: 4, min: 3}", Gang(size=4, least=3)),
+    ],
+)
+def test_a_gang_is_the_whole_job_or_groups_of_it(text: str, gang: Gang | None) -> None:
+    """What is left out means all of it."""
+    [submission] = parse_jobs("job.yaml", f"name: a\ncount: 8\ngang: {text}\n{TASK}".encode())
+    assert submission.spec.gang == gang
+
+
 def test_every_field_arrives() -> None:
     """A job file with every field becomes the core's spec and the agent's payload, quantities as exact integers."""
     [submission] = parse_jobs("job.yaml", WHOLE.encode())
@@ -201,7 +228,7 @@ def test_every_field_arrives() -> None:
         resources=(500, 256 << 20, 1 << 30),
         driver="exec",
         ports=(Port(name="http"), Port(name="admin", number=9000)),
-        is_gang=True,
+        gang=WHOLE_JOB,
         max_restarts=4,
         restart_delay_us=2_000_000,
         grace_us=60_000_000,
@@ -275,7 +302,8 @@ def test_the_schema_names_every_field() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {field.alias or name for name, field in JobFile.model_fields.items()}
     assert schema["additionalProperties"] is False
-    assert schema["required"] == ["name", "task"]
+    assert schema["required"] == ["name"]
+    assert schema["anyOf"][0] == {"required": ["task"]}  # or it is an alloc set
 
 
 def test_devices_limits_and_class_become_what_is_judged_and_what_is_run() -> None:
@@ -322,7 +350,7 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 5
+    assert len(blocks) == 10
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
     for field in json_schema()["properties"]:

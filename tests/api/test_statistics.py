@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -147,3 +148,4 @@ def test_reading_needs_a_store(tmp_path: Path) -> None:
 def test_every_kind_of_command_can_be_asked_for() -> None:
     """The kinds that a filter takes are those that rows have."""
     assert sorted(KINDS) == sorted([*history_words.KINDS.values(), "malformed"])
+    assert set(history_words.KINDS) == {command.__name__ for command in get_args(Command)}

@@ -42,12 +42,12 @@ def test_schedule(omega: Omega) -> None:
     facts = json.loads(said.out)
     cases = facts["cases"]
     kinds = {(case["scheduler"], case["tasks"], case["rules"]) for case in cases}
-    rules = ("plain", "constraints", "all rules")
+    rules = ("plain", "constraints", "all rules", "pressing", "all rules, pressing")
     assert kinds == {(name, tasks, each) for name in ("batch", "service") for tasks in (1, 50) for each in rules}
     assert all(0 < case["place_p50_ms"] <= case["place_p99_ms"] for case in cases)
     assert all(case["step_p50_ms"] > 0 and case["judge_p50_ms"] > 0 and case["samples"] >= 5 for case in cases)
     assert {case["place_ratio"] for case in cases if case["rules"] == "plain"} == {1.0}
-    assert "none yet" in facts["preemption"]
+    assert "the cell is full" in facts["preemption"]
     assert "service: 50 at once, all rules" in said.err
 
 

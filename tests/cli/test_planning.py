@@ -112,7 +112,7 @@ def test_a_plan_in_words(world: World, omega: Omega) -> None:
     tasks = [line.split() for line in lines if " a/" in line]
     assert tasks[0] == ["~", "a/0", "moved", "m1", "m0"]
     assert tasks[1][:5] == ["+", "a/1", "added", "-", "m1"]
-    assert tasks[1][5:] == ["once", "the", "tasks", "that", "are", "replaced", "have", "ended"]
+    assert tasks[1][5:] == ["once", "the", "tasks", "that", "make", "room", "have", "ended"]
     assert tasks[2] == ["?", "a/2", "pending", "-", "-"]
     assert "1 would wait: 2 of 2 machines have too little cpu_milli free" in lines
     assert lines[-1].startswith("planned at revision ")
@@ -157,7 +157,7 @@ def test_the_shape_of_a_plan(world: World, omega: Omega) -> None:
     [job] = facts["jobs"]
     assert job["change"] == "created"
     assert job["counts"] == {
-        **dict.fromkeys(("kept", "moved", "restarted", "stopped", "evicted"), 0),
+        **dict.fromkeys(("kept", "moved", "restarted", "stopped", "evicted", "held"), 0),
         "added": 2,
         "pending": 1,
     }

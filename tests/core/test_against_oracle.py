@@ -55,7 +55,7 @@ def test_histories_reach_every_reason() -> None:
     """The histories are worth something: among them each status and each reason occurs, and most as a conflict too."""
     seen: set[tuple[Reason, bool]] = set()
     statuses: set[Status] = set()
-    for seed in range(1_500):
+    for seed in range(3_200):
         for verdict in verdicts_of(write_history(seed)):
             statuses.add(verdict.status)
             seen.add((verdict.reason, verdict.is_conflict))
@@ -63,7 +63,8 @@ def test_histories_reach_every_reason() -> None:
     unreached = {Reason.DEFECT, Reason.LIMIT, Reason.SUSPENDED, Reason.PLUGIN_FAILED}
     assert statuses == set(Status)
     assert {reason for reason, _ in seen} == set(Reason) - unreached
-    never = {Reason.CLAIMED_TWICE, Reason.UNKNOWN_MACHINE}
+    never = {Reason.CLAIMED_TWICE, Reason.UNKNOWN_MACHINE, Reason.NOT_ITS_MACHINE}
+    never |= {Reason.VICTIM_ELSEWHERE, Reason.VICTIM_PROTECTED}
     of_claims = {reason for reason in Reason if Reason.UNKNOWN_TASK <= reason <= Reason.GANG_PARTNER}
     assert {reason for reason, is_conflict in seen if is_conflict} >= of_claims - never
 

@@ -35,7 +35,8 @@ def test_every_promised_transcript_is_there() -> None:
     """The rules that people ask about most have a page to read."""
     names = {path.name.split(".")[0] for path in TRANSCRIPTS}
     assert names == {
-        "after", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle", "lost_machine",
-        "once_wrong", "placement", "poison", "ports", "quotas", "reports", "restarts", "sessions", "suspension", "time",
+        "after", "allocs", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle",
+        "lost_machine", "once_wrong", "placement", "poison", "ports", "preemption", "quotas", "reports", "restarts",
+        "schedules", "sessions", "suspension", "system", "time", "time_limits",
         "updates",
     }  # fmt: skip

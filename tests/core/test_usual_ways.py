@@ -52,7 +52,8 @@ def test_what_takes_each_has_room(chunk: int) -> None:
             rows = draw.permutation(cell.machines.count)[: draw.integers(1, 4)].astype(np.int32)
             overlay = Overlay(cell)
             assert overlay.takes_each(spec, rows) == takes_one_by_one(overlay, spec, rows)
-            overlay.take(spec, rows[:1])
+            if overlay.room(spec, rows[:1]).item() or not spec.alloc:  # what is inside an alloc, fits
+                overlay.take(spec, rows[:1])
             assert overlay.takes_each(spec, rows) == takes_one_by_one(overlay, spec, rows)
 
 
@@ -70,7 +71,7 @@ def takes_one_by_one(overlay: Overlay, spec: JobSpec, rows: NDArray[np.int32]) -
 def test_usual_reports_end_tasks_as_others_do(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job's tasks that end well together leave the same cell, outcome and notes, whichever way they are judged."""
     found = limited = 0
-    for seed in range(chunk, 2_000, 4):
+    for seed in range(chunk, 3_000, 4):
         cell = Cell()
         fold_entries(cell, write_history(seed))
         for report in reports_of(cell, np.random.default_rng(seed)):

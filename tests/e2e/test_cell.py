@@ -185,8 +185,8 @@ def test_examples_run(cell: EphemeralCell, path: Path) -> None:
     lasts = ("--detach",) if "duration: 10m" in path.read_text() else ("--timeout", "60")
     done = cell.command("run", str(path), *lasts)
     assert done.returncode == ExitCode.OK, done.stderr
-    name = yaml.safe_load(path.read_text())["name"]
-    assert cell.command("job", "stop", name).returncode == ExitCode.OK
+    names = [each["name"] for each in yaml.safe_load_all(path.read_text())]
+    assert cell.command("job", "stop", *names).returncode == ExitCode.OK
 
 
 def test_example_of_the_schema_runs(cell: EphemeralCell, job: str) -> None:

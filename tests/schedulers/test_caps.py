@@ -11,6 +11,7 @@ from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command, Place, Transaction
 from omegacell.core.drains import Eligibility
+from omegacell.core.jobs import Kind
 from omegacell.core.limit_commands import SetCaps
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.overlays import Overlay
@@ -251,7 +252,9 @@ def try_cap(cell: Cell, job: JobId, rng: random.Random) -> tuple[bool, int]:
     assert row is not None
     offset, wanted = int(cell.jobs.offset[row]), int(cell.jobs.count_wanted[row])
     pending = np.flatnonzero(cell.tasks.state[offset : offset + wanted] == 0)
-    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count:
+    # what is granted of a gang is not a question of the cap alone; a system job's tasks fit on no other machines
+    is_other = cell.jobs.spec_of(row).is_gang or cell.jobs.kind[row] == Kind.SYSTEM
+    if not len(pending) or not sessions or cell.jobs.stopping[row] or not cell.machines.count or is_other:
         return False, 0
     after = cell.clone()
     after.machines.free[:] = 1 << 40

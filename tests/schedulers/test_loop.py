@@ -355,6 +355,8 @@ def test_room_that_one_job_leaves_goes_to_the_next_of_its_shape() -> None:
     """A scheduler with a policy of its own does not want the job that was woken first; the other gets the room."""
 
     class Picky(BatchScheduler):
+        preempts = False
+
         def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
             return NOTHING if pending[0].spec.owner == "unloved" else super().place(pending, cell, ctx)
 
@@ -379,7 +381,7 @@ def test_a_job_parked_behind_claims_that_were_refused_looks_again() -> None:
     single = test.submit("single", cpu_milli=1_000, scheduler="late")
     test.turn(instance)
     assert isinstance(instance.action, Append)
-    thief = test.submit("thief", cpu_milli=1_000, scheduler="thief")
+    thief = test.submit("thief", cpu_milli=1_000, scheduler="thief", priority=9)
     test.join(First(), queue="thief")
     for _ in range(2):
         test.turn(test.instances[1])

@@ -341,7 +341,7 @@ def test_what_cannot_be_loaded_is_named_in_one_line(tmp_path: Path, text: str, s
         ("os:path", "is not a class"),
         ("./mine.py:Mine:Extra", r"expected an installed name, module:Class or file\.py:Class"),
         (".mine:Mine", r"expected an installed name, module:Class or file\.py:Class"),
-        ("", r"no such name is installed \(there are: batch, service\)"),
+        ("", r"no such name is installed \(there are: batch, service, system\)"),
     ],
 )
 def test_what_is_not_there_is_named(target: str, words: str) -> None:

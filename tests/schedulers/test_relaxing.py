@@ -124,6 +124,7 @@ WAYS: list[tuple[str, Callable[[], TestCell], dict[str, Any], list[tuple[tuple[A
         {"cpu_milli": 2_000, "count": 4, "is_gang": True},
         [
             (("LESS", "cpu_milli", 2_000, 1_500),),
+            (("LOWER_MINIMUM", "all", 4, 2),),
             (("FEWER_TASKS", "", 4, 2),),
             (("NO_GANG", "", 4, 0),),
             (("JOB_ENDS", "there", 2, 0),),
@@ -224,7 +225,7 @@ def worlds(draw: st.DrawFn) -> tuple[TestCell, JobId]:
             cpu_milli=draw(st.integers(0, 15)) * 100,
             memory_bytes=draw(st.integers(0, 8)) * GIB,
             ports=draw(ports),
-            kind=draw(st.sampled_from(Kind)),
+            kind=draw(st.sampled_from((Kind.BATCH, Kind.SERVICE))),
         )
     test.run(BatchScheduler())
     if draw(st.booleans()) and test.operator.cell.jobs.ids():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omegacell.schedulers.batch import sample_rows
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.scoring import level_out, waves
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import TaskState
 from omegacell.core.overlays import Overlay
-from omegacell.schedulers.batch import sample_rows
 from omegacell.schedulers.feasibility import are_fitting, find_fitting
 from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.shares import owner_of
 from tests.support.histories import write_history
 from tests.support.oracle_duel import fold_entries

@@ -146,7 +146,21 @@ def test_an_overlay_made_by_hand_will_do() -> None:
 
 def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
     """Whoever adds a field to a job's spec decides here whether machines are chosen by it."""
-    shape = {"driver", "resources", "ports", "devices", "placement"}
-    no_matter = {"name", "owner", "kind", "scheduler", "band", "priority", "count", "is_gang", "max_restarts"}
+    shape = {"driver", "resources", "ports", "devices", "placement", "alloc"}
+    no_matter = {
+        "name",
+        "owner",
+        "kind",
+        "scheduler",
+        "band",
+        "priority",
+        "after",
+        "max_run_us",
+        "deadline_us",
+        "count",
+        "gang",
+        "max_restarts",
+    }
     no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload", "max_unavailable", "is_health_checked"}
+    no_matter |= {"after", "schedule", "parameters"}
     assert {field.name for field in fields(JobSpec)} == shape | no_matter

@@ -12,10 +12,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from omegacell.core.commands import Command, OpenSession, Transaction
+import numpy as np
+
+from omegacell.core.commands import Command, OpenSession, Place, SubmitJob, Transaction
 from omegacell.core.errors import MalformedError
-from omegacell.core.units import Atomicity, Detection, Revision, Role, SessionId
+from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 from omegacell.store.codec import encode_entry
+from tests.support.history_allocs import draw_sets, find_machines
 from tests.support.history_broken import broken_commands
 from tests.support.history_commands import CommandWriter
 from tests.support.oracle import Oracle
@@ -122,8 +125,14 @@ class _HistoryWriter:
                 self._own(self.commands.inventory())
         for _ in range(self.rng.choice((1, 2))):
             self._own(self.commands.submit())
+        if self.rng.random() < 0.35:
+            self._set_up_allocs()
         if self.rng.random() < 0.4:
             self._busy()
+        if self.rng.random() < 0.4:
+            self._press()
+        if self.rng.random() < 0.05:
+            self._cascade()
         for _ in range(self.rng.choice(LENGTHS)):
             self._add_any()
         return self.entries
@@ -136,6 +145,38 @@ class _HistoryWriter:
             self._own(report)
         if self.rng.random() < 0.7:
             self._own(self.commands.set_eligibility())
+
+    def _set_up_allocs(self) -> None:
+        """Let an alloc set run, as far as there is room, and jobs inside it."""
+        for spec in draw_sets(self.rng, self.commands.spec):
+            self._own(SubmitJob(spec=spec, submitted_at_us=BASE_STAMP_US))
+            job = self.twin.state.names.get(spec.name)
+            for index in range(spec.count if job is not None else 0):
+                allocs = find_machines(self.twin.state, self.twin.state.jobs[JobId(job or 0)])
+                row = self.rng.choice(allocs) if allocs else 0 if self.rng.random() < 0.5 else self.commands.row()
+                indices, rows = np.array([index], np.int32), np.array([row], np.int32)
+                self._own(Place(job=JobId(job or 0), indices=indices, machines=rows))
+            for report in self.commands.starts():
+                self._own(report)
+
+    def _press(self) -> None:
+        """Let tasks run on few machines, and others push them away, some of these in turn."""
+        for _ in range(self.rng.choice((6, 12, 24))):
+            chance = self.rng.random()
+            if chance < 0.6:
+                self._own(self.commands.press())
+            elif chance < 0.85:
+                self._own(self.commands.place())
+            else:
+                for report in self.commands.starts():
+                    self._own(report)
+
+    def _cascade(self) -> None:
+        """Let a task push another away, that one the next, and so on; deeper than is allowed, if nothing interferes."""
+        for place, step in enumerate(self.commands.cascade()):
+            self._own(step)
+            if place > 20 and self.rng.random() < 0.05:
+                self._add_any()
 
     def _add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
         """Add an entry, and let the twin fold it."""

@@ -118,8 +118,9 @@ class MachineWriter(Draws):
         at_us = HAPPENED_AT_US + self.rng.randint(0, 9)
         if kind != ReportKind.EXITED:
             return (-1, 0, ExitNote.NONE, at_us)
-        ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
+        ends = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (-1, 9, 0), (-1, 0, ExitNote.UNKNOWN),
                 (-1, 9, ExitNote.OUT_OF_MEMORY), (-1, 0, ExitNote.START_FAILED), (-1, 9, ExitNote.FENCED),
+                (-1, 15, ExitNote.TIME_LIMIT), (0, 0, ExitNote.TIME_LIMIT),
                 (0, 9, 0), (0, 0, ExitNote.FENCED), (0, 0, ExitNote.UNHEALTHY))  # fmt: skip
         return (*self.rng.choice(ends), at_us)
 

@@ -24,7 +24,7 @@ from omegacell.core.commands import (
 )
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -35,13 +35,14 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason, Status
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import OUTCOMES_KEPT, RULES
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
 from tests.support.oracle_format import is_well_formed
-from tests.support.oracle_holds import judge_release
-from tests.support.oracle_jobs import judge_forget, judge_stop, judge_submit
+from tests.support.oracle_holds import judge_holds
+from tests.support.oracle_jobs import judge_forget, judge_grow, judge_stop, judge_submit
 from tests.support.oracle_limits import judge_set_caps, judge_set_quota, note_use
 from tests.support.oracle_machines import (
     drop_contact,
@@ -54,6 +55,7 @@ from tests.support.oracle_machines import (
     judge_tick,
 )
 from tests.support.oracle_state import Author, Session, State, Verdict
+from tests.support.oracle_templates import judge_spawn
 from tests.support.oracle_updates import judge_finish, judge_revert, judge_stop_tasks
 
 
@@ -174,8 +176,12 @@ class Oracle:
                 return judge_submit(state, transaction, command)
             case StopJob():
                 return judge_stop(state, transaction, command)
-            case ReleaseTasks():
-                return judge_release(state, transaction, command)
+            case ReleaseTasks() | HoldTasks():
+                return judge_holds(state, transaction, command)
+            case SpawnJob():
+                return judge_spawn(state, transaction, command)
+            case GrowSystemJob():
+                return judge_grow(state, transaction, command)
             case StopTasks():
                 return judge_stop_tasks(state, transaction, command)
             case RevertUpdate():

@@ -1,5 +1,6 @@
 """How the slow twin judges scheduling transactions: claim by claim, in order, on a copy of what is taken so far."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from omegacell.core.commands import Evict, Place, Scheduling, Transaction, Unplaced
@@ -8,12 +9,35 @@ from omegacell.core.drains import Eligibility, EvictCause
 from omegacell.core.jobs import Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_REFUSED_IN_A_ROW, RESOURCE_COUNT, SUSPENSION_US, Atomicity, Detection
+from tests.support.oracle_allocs import Alloc, Entered, choose, nearest_lack, open_allocs
 from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
-from tests.support.oracle_state import UP, Author, Job, Machine, Row, State, Verdict, changed_before
-from tests.support.oracle_tasks import ACTIVE, serves, settle, touch
+from tests.support.oracle_preemption import (
+    displace,
+    ending_on,
+    find_attempt,
+    find_victim_refusal,
+    total_of,
+    victims_of,
+)
+from tests.support.oracle_state import (
+    UP,
+    Author,
+    Displaced,
+    Job,
+    Key,
+    Machine,
+    Row,
+    State,
+    Verdict,
+    changed_before,
+    charged,
+)
+from tests.support.oracle_system import is_system
+from tests.support.oracle_tasks import ACTIVE, Ending, close_alloc, end_attempt, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
+NOTHING = [0] * RESOURCE_COUNT
 
 
 @dataclass(slots=True)
@@ -26,11 +50,12 @@ class Judging:
     is_coarse: bool
     taken: dict[int, list[int]] = field(default_factory=dict)
     ports: dict[int, list[int]] = field(default_factory=dict)
-    cursors: dict[int, int] = field(default_factory=dict)
     devices: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
     evicted: list[tuple[int, int]] = field(default_factory=list)
+    entered: Entered = field(default_factory=list)
+    displaced: list[Key] = field(default_factory=list)  # who gave way to claims of it
     granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
@@ -45,8 +70,10 @@ class Granted:
     job: Job
     index: int
     row: int
-    ports: list[int]
-    devices: list[list[int]]
+    victims: list[Key]
+    waits: list[Key]
+    command: Place
+    alloc: Alloc | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +82,7 @@ class Marked:
 
     job: Job
     index: int
+    command: Evict
 
 
 def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Scheduling, ...]) -> Verdict:
@@ -68,8 +96,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
     found: list[Granted | Marked | Row] = []
     for command in commands:
         if isinstance(command, Place):
-            for index, row in zip(command.indices.tolist(), command.machines.tolist(), strict=True):
-                found.append(judge_claim(judging, command.job, index, row, len(found)))
+            found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
                 found.append(judge_eviction(judging, command, index, attempt, len(found)))
@@ -83,17 +110,76 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
         granted = []
     if rows and not granted:
         return Verdict(state.revision, Status.REFUSED, rows=tuple(rows))
-    for each in granted:
-        if isinstance(each, Granted):
-            write_claim(state, each, transaction)
-        else:
-            write_eviction(state, each)
+    for command in commands:
+        write_granted(state, transaction, [each for each in granted if each.command is command])
     for command in commands:
         if isinstance(command, Unplaced) and command.job in state.jobs:
             job = state.jobs[command.job]
             job.why = (command.task_count, command.lacks, command.note)
             settle(state, job)
     return Verdict(state.revision, Status.PARTIAL if rows else Status.COMMITTED, granted=len(granted), rows=tuple(rows))
+
+
+def write_granted(state: State, transaction: Transaction, granted: list[Granted | Marked]) -> None:
+    """Write what one command was granted: the claims first, group by group, then who gives way to them."""
+    claims = [each for each in granted if isinstance(each, Granted)]
+    for claim in sorted(claims, key=lambda each: group_of(each.job, each.index)):
+        write_claim(state, claim, transaction)
+    for claim in claims:
+        write_displacement(state, claim, transaction)
+    for each in granted:
+        if isinstance(each, Marked):
+            write_eviction(state, each, transaction)
+
+
+def judge_place(judging: Judging, command: Place, first: int) -> list[Granted | Row]:
+    """Judge the claims of one `Place` in order, those of a gang group by group: too little of a group is refused.
+
+    ``first`` is the position of its first claim in the transaction.
+    """
+    indices = command.indices.tolist()
+    job = judging.state.jobs.get(command.job)
+    gang = None if job is None else job.spec.gang
+    if job is None or gang is None:
+        return [judge_claim(judging, command, at, first + at) for at in range(len(indices))]
+    size = gang.size or job.count
+    answers: dict[int, Granted | Row] = {}
+    for group in sorted({group_of(job, index) for index in indices}):
+        mine = [at for at, index in enumerate(indices) if group_of(job, index) == group]
+        before = deepcopy((judging.taken, judging.ports, judging.devices))
+        kept = list(judging.tasks), list(judging.claims), list(judging.evicted), list(judging.displaced)
+        granted, entered = list(judging.granted), list(judging.entered)
+        said = {at: judge_claim(judging, command, at, first + at) for at in mine}
+        members = range(group * size, min(job.count, (group + 1) * size))
+        placed = [
+            index
+            for index in members
+            if job.tasks[index].state not in (TaskState.PENDING, TaskState.HELD) or (job.id, index) in judging.tasks
+        ]
+        is_enough = len(placed) >= min(gang.least or len(members), len(members))
+        if not is_enough and any(isinstance(each, Granted) for each in said.values()):
+            judging.taken, judging.ports, judging.devices = before
+            judging.tasks, judging.claims, judging.evicted, judging.displaced = kept
+            judging.granted, judging.entered = granted, entered
+            said = refuse_group(said, first, is_job_changed=judging.has_changed(job.changes))
+        answers |= said
+    return [answers[at] for at in range(len(indices))]
+
+
+def group_of(job: Job, index: int) -> int:
+    """Give the group of a task: all of a job that is one gang, or none, are of one."""
+    return index // job.spec.gang.size if job.spec.gang is not None and job.spec.gang.size else 0
+
+
+def refuse_group(said: dict[int, Granted | Row], first: int, *, is_job_changed: bool) -> dict[int, Granted | Row]:
+    """Refuse what was granted of a group: with what was refused of it, else because it was too little."""
+    refused = [each for each in said.values() if isinstance(each, tuple)]
+    reason = Reason.GANG_PARTNER if refused else Reason.GANG_INCOMPLETE
+    is_conflict = any(each[2] for each in refused) if refused else is_job_changed
+    return {
+        at: each if isinstance(each, tuple) else (first + at, reason, is_conflict, -1, 0, 0)
+        for at, each in said.items()
+    }
 
 
 def gang_rows(found: list[Granted | Marked | Row]) -> list[Row]:
@@ -111,10 +197,11 @@ def unknown_job_is_conflict(judging: Judging, job_id: int) -> bool:
 
 
 def judge_claim(  # noqa: PLR0911 -- one return a reason
-    judging: Judging, job_id: int, index: int, row: int, position: int
+    judging: Judging, command: Place, claim: int, position: int
 ) -> Granted | Row:
     """Judge one claim against the cell and what the transaction took before."""
-    state = judging.state
+    state, job_id = judging.state, int(command.job)
+    index, row = int(command.indices[claim]), int(command.machines[claim])
     job = state.jobs.get(job_id)
     if job is None:
         return (position, Reason.UNKNOWN_JOB, unknown_job_is_conflict(judging, job_id), -1, 0, 0)
@@ -126,6 +213,8 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
         return (position, Reason.UNKNOWN_MACHINE, False, -1, 0, 0)
     if index >= job.count:
         return (position, Reason.UNKNOWN_TASK, is_job_changed, -1, 0, 0)
+    if is_system(job.spec) and index != row:
+        return (position, Reason.NOT_ITS_MACHINE, False, -1, 0, 0)
     if job.tasks[index].state != TaskState.PENDING:
         return (position, Reason.TASK_NOT_PENDING, is_job_changed, -1, 0, 0)
     if (job_id, index) in judging.tasks:
@@ -134,8 +223,24 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
     if over is not None:
         is_cap_changed = judging.has_changed(state.caps[job.spec.scheduler].changes)
         return (position, Reason.CAP_EXCEEDED, is_cap_changed, *over, 0)
+    victims = victims_of(command, claim)
+    reason, is_conflict = find_victim_refusal(judging, job, index, row, victims)
+    if reason:
+        return (position, reason, is_conflict, -1, 0, 0)
     has_changed = judging.has_changed(machine.changes)
-    reason, dimension, shortage = lack(judging, job, row, has_changed)
+    reason, dimension, shortage = lack(judging, job, row, has_changed, NOTHING)
+    taken: list[Key] = []
+    waits: list[Key] = []
+    if reason == Reason.RESOURCES and victims:
+        ending = ending_on(judging, row)
+        fresh = [key for key in victims if key not in ending and key not in judging.displaced]
+        for count in range(len(fresh) + 1):
+            taken = fresh[:count]
+            relief = total_of(state, [*ending, *taken])
+            reason, dimension, shortage = lack(judging, job, row, has_changed, relief)
+            if not reason:
+                break
+        waits = [key for key in [*ending, *taken] if not state.jobs[key[0]].tasks[key[1]].waits]
     if reason in CROWDED:
         has_changed = has_changed or is_job_changed or is_crowd_changed(state, job, judging.has_changed, judging.seen)
     if reason:
@@ -143,13 +248,20 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
     judging.tasks.append((job_id, index))
     judging.claims.append((job_id, row))
     judging.granted.append(job)
-    return Granted(job, index, row, take(judging, job, row), take_devices(judging, job, row))
+    alloc = enter_alloc(judging, job, row)
+    displace(judging, row, taken)
+    take(judging, job, row)
+    take_devices(judging, job, row)
+    return Granted(job, index, row, taken, waits, command, alloc)
 
 
 def lack(  # noqa: PLR0911 -- one return a reason
-    judging: Judging, job: Job, row: int, has_changed: bool
+    judging: Judging, job: Job, row: int, has_changed: bool, relief: list[int]
 ) -> tuple[Reason, int, int]:
-    """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage."""
+    """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage.
+
+    ``relief`` is what is counted as free though others hold it.
+    """
     machine = judging.state.machines[row]
     taken = judging.taken.get(row, [0] * RESOURCE_COUNT)
     if judging.is_coarse and has_changed:
@@ -160,7 +272,10 @@ def lack(  # noqa: PLR0911 -- one return a reason
         return Reason.DRIVER_MISSING, -1, 0
     if machine.eligibility != Eligibility.OPEN:
         return Reason.MACHINE_CORDONED, -1, 0
-    reason = placement_reason(judging.state, job, row, judging.claims)
+    allocs = open_allocs(judging.state, job.spec.alloc, row, judging.evicted)
+    if job.spec.alloc and not allocs:
+        return Reason.NO_ALLOC, -1, 0
+    reason = placement_reason(judging.state, job, row, judging.claims, judging.evicted)
     if reason:
         return reason, -1, 0
     for place, request in enumerate(job.spec.devices):
@@ -174,8 +289,10 @@ def lack(  # noqa: PLR0911 -- one return a reason
         shortage = request.count - len(free_devices(judging, row, request))
         if shortage > 0:
             return Reason.DEVICES_EXHAUSTED, place, shortage
-    for dimension, demand in enumerate(job.spec.resources):
-        free = machine.free(dimension) - taken[dimension]
+    if job.spec.alloc and choose(judging.state, job.spec, allocs, judging.entered) is None:
+        return Reason.ALLOC_FULL, *nearest_lack(judging.state, job.spec, allocs, judging.entered)
+    for dimension, demand in enumerate(charged(job.spec)):
+        free = machine.free(dimension) - taken[dimension] + relief[dimension]
         if demand and demand > free:
             return Reason.RESOURCES, dimension, demand - free
     return Reason.NONE, -1, 0
@@ -201,26 +318,39 @@ def port_range(machine: Machine) -> range:
     return range(machine.port_first, machine.port_last + 1)
 
 
-def take(judging: Judging, job: Job, row: int) -> list[int]:
-    """Take what a claim asks for; give its port numbers in the order of the spec."""
+def take(judging: Judging, job: Job, row: int) -> None:
+    """Take what a claim asks for; which ports it will get is only guessed here: as many, and none that is taken."""
     machine = judging.state.machines[row]
     taken = judging.taken.setdefault(row, [0] * RESOURCE_COUNT)
-    for dimension, demand in enumerate(job.spec.resources):
+    for dimension, demand in enumerate(charged(job.spec)):
         taken[dimension] += demand
-    mine = judging.ports.setdefault(row, [])
-    cursor = judging.cursors.get(row, machine.port_next)
-    numbers = []
+    judging.ports.setdefault(row, []).extend(choose_ports(machine, job, judging.ports.get(row, [])))
+
+
+def choose_ports(machine: Machine, job: Job, others: list[int]) -> list[int]:
+    """Choose the ports of a claim, upwards from where the last grant ended, round the range."""
+    cursor = machine.port_next
+    numbers: list[int] = []
     for port in job.spec.ports:
         number = port.number
         if not number:
-            while cursor in machine.ports or cursor in mine:
+            while cursor in machine.ports or cursor in others or cursor in numbers:
                 cursor = after(machine, cursor)
             number = cursor
             cursor = after(machine, cursor)
         numbers.append(number)
-        mine.append(number)
-    judging.cursors[row] = cursor
     return numbers
+
+
+def enter_alloc(judging: Judging, job: Job, row: int) -> Alloc | None:
+    """Take room in the first alloc on a machine that has it, for a task that runs inside one."""
+    if not job.spec.alloc:
+        return None
+    allocs = open_allocs(judging.state, job.spec.alloc, row, judging.evicted)
+    alloc = choose(judging.state, job.spec, allocs, judging.entered)
+    assert alloc is not None
+    judging.entered.append((alloc, job.spec))
+    return alloc
 
 
 def after(machine: Machine, number: int) -> int:
@@ -243,13 +373,12 @@ def free_devices(judging: Judging, row: int, request: DeviceRequest) -> list[int
     return [index for index in suitable(machine, request) if (request.name, index) not in used]
 
 
-def take_devices(judging: Judging, job: Job, row: int) -> list[list[int]]:
+def take_devices(judging: Judging, job: Job, row: int) -> None:
     """Take the lowest free devices for each thing a claim asks for."""
     granted = [free_devices(judging, row, request)[: request.count] for request in job.spec.devices]
     mine = judging.devices.setdefault(row, [])
     for request, indices in zip(job.spec.devices, granted, strict=True):
         mine += [(request.name, index) for index in indices]
-    return granted
 
 
 def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, position: int) -> Marked | Row:
@@ -272,7 +401,7 @@ def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, p
             group = (job, current, *judging.state.olds(current))
             return (position, Reason.JOB_DISRUPTED, any(judging.has_changed(each.changes) for each in group), -1, 0, 0)
     judging.evicted.append((job_id, index))
-    return Marked(job, index)
+    return Marked(job, index, command)
 
 
 def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:
@@ -307,15 +436,20 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     task.health = task.started_at_us = task.ended_at_us = task.signal = task.note = 0
     task.placed_at_us = transaction.decided_to_us
     task.exit_code = -1
-    task.ports = claim.ports
-    task.devices = claim.devices
-    for dimension, demand in enumerate(job.spec.resources):
+    task.ports = choose_ports(machine, job, [])
+    task.devices = [
+        [index for index in suitable(machine, request) if (request.name, index) not in machine.held][: request.count]
+        for request in job.spec.devices
+    ]
+    task.waits = list(claim.waits)
+    task.alloc = claim.alloc
+    for dimension, demand in enumerate(charged(job.spec)):
         machine.allocated[job.spec.band][dimension] += demand
-    for port, number in zip(job.spec.ports, claim.ports, strict=True):
+    for port, number in zip(job.spec.ports, task.ports, strict=True):
         machine.ports[number] = (job.id, claim.index)
         if not port.number:
             machine.port_next = after(machine, number)
-    for request, indices in zip(job.spec.devices, claim.devices, strict=True):
+    for request, indices in zip(job.spec.devices, task.devices, strict=True):
         for device in indices:
             machine.held[request.name, device] = (job.id, claim.index)
     touch(machine.changes, state.revision)
@@ -325,12 +459,33 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     settle(state, job)
 
 
-def write_eviction(state: State, eviction: Marked) -> None:
+def write_displacement(state: State, claim: Granted, transaction: Transaction) -> None:
+    """Ask those who give way to a claim to end, and note to whom they gave way."""
+    own = claim.job.tasks[claim.index].displaced
+    for key in claim.victims:
+        task = find_attempt(state, key)
+        if task is not None and task.stopping == Stopping.NO:
+            depth = 1 if own is None else own.depth + 1
+            task.displaced = Displaced(task.attempt, claim.job.id, claim.index, state.revision, depth)
+            ask_to_end(state, state.jobs[key[0]], key[1], transaction)
+
+
+def write_eviction(state: State, eviction: Marked, transaction: Transaction) -> None:
     """Ask a task to end as EVICTED; one that is asked already stays as it is."""
     task = eviction.job.tasks[eviction.index]
-    if task.stopping == Stopping.NO:
-        task.stopping = Stopping.EVICT
-        touch(eviction.job.changes, state.revision)
+    if task.state in ACTIVE and task.stopping == Stopping.NO:
+        ask_to_end(state, eviction.job, eviction.index, transaction)
+
+
+def ask_to_end(state: State, job: Job, index: int, transaction: Transaction) -> None:
+    """Ask an active task to end as EVICTED: at once when no machine knows of it yet."""
+    if job.tasks[index].waits:
+        end_attempt(state, job, index, Ending(TaskState.EVICTED, transaction.decided_to_us))
+    else:
+        job.tasks[index].stopping = Stopping.EVICT
+        close_alloc(state, job, index)
+    touch(job.changes, state.revision)
+    settle(state, job)
 
 
 def count_scheduling(

@@ -22,8 +22,8 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import Gang, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -36,6 +36,8 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.preemption import MAX_VICTIMS, NO_VICTIMS
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
@@ -61,6 +63,7 @@ from omegacell.core.units import (
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks, UpdatePolicy
 from tests.support.oracle_claims import SCHEDULING
 from tests.support.oracle_format_placement import is_placement, is_taint_change
+from tests.support.oracle_format_templates import is_no_template_or_right, is_spawn
 
 MAX_ID = (1 << 63) - 1
 MAX_COUNTER = (1 << 31) - 1
@@ -129,9 +132,11 @@ def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
         case SubmitJob():
             is_one_way = not (command.replace and command.update)
             return is_spec(command.spec) and is_stamp(command.submitted_at_us) and is_one_way
-        case ReleaseTasks() | StopTasks():
+        case SpawnJob():
+            return is_name(command.name) and is_spawn(command)
+        case ReleaseTasks() | HoldTasks() | StopTasks():
             return is_job(command.job) and are_rows((command.indices, MAX_TASKS_PER_JOB))
-        case StopJob() | ForgetJob() | RevertUpdate() | FinishUpdate():
+        case StopJob() | ForgetJob() | GrowSystemJob() | RevertUpdate() | FinishUpdate():
             return is_job(command.job)
         case SetQuota():
             return is_name(command.owner) and command.band in LIMITED and are_limits(command.amounts, RESOURCE_COUNT)
@@ -150,9 +155,8 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
     """Say whether the values of a command about tasks or machines are in range."""
     match command:
         case Place():
-            return is_job(command.job) and are_rows(
-                (command.indices, MAX_TASKS_PER_JOB), (command.machines, MAX_MACHINES)
-            )
+            rows = ((command.indices, MAX_TASKS_PER_JOB), (command.machines, MAX_MACHINES))
+            return is_job(command.job) and are_rows(*rows) and (command.victims is NO_VICTIMS or are_victims(command))
         case Evict():
             return is_job(command.job) and are_rows(
                 (command.indices, MAX_TASKS_PER_JOB), (command.attempts, MAX_COUNTER)
@@ -176,6 +180,22 @@ def is_columnar(command: Command) -> bool:  # noqa: PLR0911 -- one case a comman
             return is_tick(command)
         case _:
             return True
+
+
+def are_victims(command: Place) -> bool:
+    """Say whether victims are named in order of their claims, not too many of one, and none twice."""
+    named = command.victims
+    if not are_rows(
+        (named.claims, len(command.indices)),
+        (named.jobs, MAX_ID),
+        (named.indices, MAX_TASKS_PER_JOB),
+        (named.attempts, MAX_COUNTER),
+    ):
+        return False
+    claims = named.claims.tolist()
+    tasks = list(zip(claims, named.jobs.tolist(), named.indices.tolist(), strict=True))
+    most = max(claims.count(each) for each in claims)
+    return claims == sorted(claims) and most <= MAX_VICTIMS and len(set(tasks)) == len(tasks)
 
 
 def are_machines(rows: tuple[int, ...]) -> bool:
@@ -251,17 +271,38 @@ def is_spec(spec: JobSpec) -> bool:
         and len(set(static)) == len(static)
         and len(set(names)) == len(names)
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and all(0 <= each <= MAX_QUANTITY for each in (spec.restart_delay_us, spec.grace_us))
+        and all(
+            0 <= each <= MAX_QUANTITY
+            for each in (spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us)
+        )
         and -1 <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
+        and (spec.gang is None or is_gang(spec.gang))
         and is_placement(spec.placement)
         and [each.job for each in spec.after] == sorted({each.job for each in spec.after})
         and len(spec.after) <= MAX_DEPENDENCIES
         and (spec.update is None or is_policy(spec.update))
         and all(is_name(each.job) for each in spec.after)
+        and is_no_template_or_right(spec)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)
         and all(are_attributes(each.where) for each in spec.devices)
+        and (not spec.alloc or (is_name(spec.alloc) and not spec.devices and spec.kind != Kind.SYSTEM))
+        and (spec.kind != Kind.ALLOC or not (spec.alloc or spec.ports or spec.is_health_checked))
+        and (spec.kind != Kind.SYSTEM or is_for_each_machine(spec))
     )
+
+
+def is_for_each_machine(spec: JobSpec) -> bool:
+    """Say whether a job leaves to the cell how many tasks it has, and where."""
+    rules = spec.placement
+    has_rules = rules.max_per_machine or rules.neighbours or rules.spreads or rules.affinities
+    return spec.count == 1 and spec.gang is None and not has_rules
+
+
+def is_gang(gang: Gang) -> bool:
+    """Say whether groups are of several tasks or of the whole job, and no more of a group is wanted than it has."""
+    largest = gang.size or MAX_TASKS_PER_JOB
+    return 0 <= gang.size <= MAX_TASKS_PER_JOB and gang.size != 1 and 0 <= gang.least <= largest
 
 
 def are_devices(devices: tuple[DeviceOffer, ...] | tuple[DeviceRequest, ...], limit: int) -> bool:
@@ -291,7 +332,7 @@ def is_unplaced(command: Unplaced) -> bool:
         is_job(command.job)
         and 1 <= command.task_count <= MAX_TASKS_PER_JOB
         and is_text(command.note)
-        and len(command.lacks) <= len(Reason) + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
+        and len(command.lacks) <= len(Reason) + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK
         and all(
             1 <= each.reason < len(Reason)
             and -1 <= each.dimension < MAX_DIMENSIONS

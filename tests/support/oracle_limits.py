@@ -3,12 +3,12 @@
 A limit notes a change whenever what is used of it is another sum than when it was last looked at (`note_use`).
 """
 
-from omegacell.core.commands import Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT
-from tests.support.oracle_state import Job, Limit, State, Verdict, changed_before
+from tests.support.oracle_state import Job, Limit, State, Verdict, changed_before, charged
+from tests.support.oracle_system import count_asked, count_charged, is_system
 from tests.support.oracle_tasks import ACTIVE, is_ended, touch
 
 NO_LIMIT = -1
@@ -20,13 +20,18 @@ def quota_use(state: State, owner: str, band: int) -> list[int]:
     return [sum(share(state, job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
 
 
+def is_template(spec: JobSpec) -> bool:
+    """Say whether a job is only there to have children."""
+    return spec.schedule is not None or spec.parameters is not None
+
+
 def share(state: State, job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
-    if job.is_stopping or is_ended(job):
+    if job.is_stopping or is_ended(job) or is_template(job.spec):
         return [0] * RESOURCE_COUNT
     if job.successor is not None:
         return beyond(job.spec, state.jobs[job.successor].spec)
-    return [demand * job.count for demand in job.spec.resources]
+    return [demand * count_charged(job) for demand in charged(job.spec)]
 
 
 def beyond(old: JobSpec, new: JobSpec) -> list[int]:
@@ -43,8 +48,8 @@ def cap_use(state: State, scheduler: str) -> list[int]:
     jobs = [job for job in state.jobs.values() if job.spec.scheduler == scheduler]
     held = [sum(task.state in ACTIVE for task in job.tasks) for job in jobs]
     return [
-        sum(job.spec.resources[0] * count for job, count in zip(jobs, held, strict=True)),
-        sum(job.spec.resources[1] * count for job, count in zip(jobs, held, strict=True)),
+        sum(charged(job.spec)[0] * count for job, count in zip(jobs, held, strict=True)),
+        sum(charged(job.spec)[1] * count for job, count in zip(jobs, held, strict=True)),
         sum(count > 0 for count in held),
     ]
 
@@ -100,15 +105,15 @@ def change(limit: Limit, amounts: tuple[int, ...], revision: int) -> None:
 
 
 def find_quota_refusal(
-    state: State, transaction: Transaction, spec: JobSpec, now: list[Job], then: list[Job]
+    state: State, spec: JobSpec, swap: tuple[list[Job], list[Job]], *, seen: int, since: int
 ) -> Verdict | None:
     """Say whether a spec takes its owner above a quota.
 
-    ``now`` are the jobs of its name that count today, ``then`` those that it would be the successor of.
+    ``swap`` are the jobs in whose place it comes, and those that it would be the successor of.
     """
-    since = state.revision - 1 - transaction.position
+    now, then = swap
     quota = state.quotas.get((spec.owner, int(spec.band)))
-    if quota is None:
+    if quota is None or is_template(spec):
         return None
     mine = [job for job in now if (job.spec.owner, job.spec.band) == (spec.owner, spec.band)]
     going = [job for job in then if job.spec.band == spec.band and not job.is_stopping and not is_ended(job)]
@@ -116,9 +121,11 @@ def find_quota_refusal(
     more = [sum(beyond(job.spec, spec)[at] for job in going) for at in range(RESOURCE_COUNT)]
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
-        after = use[dimension] - back[dimension] + spec.resources[dimension] * spec.count + more[dimension]
+        asked = charged(spec)[dimension] * count_asked(state, spec)
+        after = use[dimension] - back[dimension] + asked + more[dimension]
         if limit != NO_LIMIT and after > limit and after > use[dimension]:
-            is_conflict = changed_before(quota.changes, since) > transaction.seen
+            is_conflict = changed_before(quota.changes, since) > seen
+            is_conflict |= is_system(spec) and changed_before(state.topology, since) > seen
             return Verdict(
                 state.revision,
                 Status.REFUSED,
@@ -138,8 +145,8 @@ def find_cap_lack(state: State, job: Job, granted: list[Job]) -> tuple[int, int]
     use = cap_use(state, job.spec.scheduler)
     before = [each for each in granted if each.spec.scheduler == job.spec.scheduler]
     for dimension in (0, 1):
-        demand = job.spec.resources[dimension]
-        after = use[dimension] + sum(each.spec.resources[dimension] for each in before) + demand
+        demand = charged(job.spec)[dimension]
+        after = use[dimension] + sum(charged(each.spec)[dimension] for each in before) + demand
         if cap.amounts[dimension] != NO_LIMIT and demand and after > cap.amounts[dimension]:
             return dimension, after - cap.amounts[dimension]
     holders = {each.id for each in state.jobs.values() if each.spec.scheduler == job.spec.scheduler and holds(each)}

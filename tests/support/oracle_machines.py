@@ -2,7 +2,7 @@
 
 from omegacell.core.commands import Transaction
 from omegacell.core.drains import SetEligibility
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.machine_commands import (
     Inventory,
     LoseMachines,
@@ -182,8 +182,10 @@ def judge_report(state: State, transaction: Transaction, command: Report) -> Ver
     """Believe what machines say of attempts, row after row; what is of another epoch or attempt is refused."""
     rows: list[Row] = []
     granted = 0
+    jobs = state.jobs.values()
+    waiting = [(job.id, index) for job in jobs for index, task in enumerate(job.tasks) if task.waits]
     for position in range(len(command.machines)):
-        refused = find_report_refusal(state, transaction, command, position)
+        refused = find_report_refusal(state, transaction, command, position, waiting)
         if refused is not None:
             rows.append(refused)
             continue
@@ -194,8 +196,10 @@ def judge_report(state: State, transaction: Transaction, command: Report) -> Ver
     return Verdict(state.revision, status, granted=granted, rows=tuple(rows))
 
 
-def find_report_refusal(state: State, transaction: Transaction, command: Report, position: int) -> Row | None:
-    """Say why one row of a report is refused."""
+def find_report_refusal(
+    state: State, transaction: Transaction, command: Report, position: int, waiting: list[tuple[int, int]]
+) -> Row | None:
+    """Say why one row of a report is refused; no machine knew of the tasks that were waiting for room before it."""
     row, index = int(command.machines[position]), int(command.indices[position])
     machine = state.machine(row)
     job = state.jobs.get(int(command.jobs[position]))
@@ -212,6 +216,7 @@ def find_report_refusal(state: State, transaction: Transaction, command: Report,
     else:
         task = job.tasks[index]
         is_current = task.attempt == int(command.attempts[position]) and task.state in ACTIVE and task.machine == row
+        is_current = is_current and (job.id, index) not in waiting
         if not is_current:
             reason, is_conflict = Reason.STALE_ATTEMPT, has_changed(state, transaction, job.changes)
     return (position, reason, is_conflict, -1, 0, 0) if reason else None
@@ -225,6 +230,10 @@ def write_report(state: State, job: Job, command: Report, position: int) -> None
         if task.state == TaskState.PLACED:
             task.state = TaskState.RUNNING
             task.started_at_us = at_us
+            if job.spec.kind == Kind.ALLOC:
+                touch(state.machines[task.machine].changes, state.revision)
+            if task.displaced is not None and task.displaced.attempt != task.attempt:
+                task.displaced = None
             touch(job.changes, state.revision)
     elif kind == ReportKind.EXITED:
         code, signal, note = (int(each[position]) for each in (command.exit_codes, command.signals, command.notes))

@@ -4,6 +4,7 @@ A picture is a dict of lines: a path (``task 3/0``) and everything known under i
 keeps things its own way (rows, bits, offsets), the picture says what they mean.
 """
 
+from dataclasses import astuple
 from typing import Any
 
 from omegacell.core.cell import Cell
@@ -100,14 +101,18 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
     ended = -1 if job.ended_elapsed is None else job.ended_elapsed
     picture[f"job {job.id}"] = (
         job.spec.name, job.spec, job.count, len(job.tasks), job.is_stopping, job.submitted_at_us, job.changes[-1],
-        ended, job.was_decided, job.why, job.successor or 0, int(job.updating), job.progressed,
+        ended, job.was_decided, job.why, (job.parent, job.instant_us, job.tallies),
+        -1 if job.deadline is None else job.deadline,
+        job.is_late,
+        (job.successor or 0, int(job.updating), job.progressed),
     )  # fmt: skip
     for index, task in enumerate(job.tasks):
         picture[f"task {job.id}/{index}"] = (
             int(task.state), task.machine, task.last_machine, int(task.stopping), task.health, task.attempt,
             task.restarts, task.exit_code, task.signal, task.note, task.placed_at_us, task.started_at_us,
             task.ended_at_us, task.ended_elapsed, tuple(task.ports), tuple(tuple(each) for each in task.devices),
-            tuple(task.past),
+            tuple(task.past), task.alloc, tuple(sorted(task.waits)),
+            None if task.displaced is None else tuple(astuple(task.displaced)),
         )  # fmt: skip
 
 
@@ -142,14 +147,15 @@ def picture_of_cell(cell: Cell) -> Picture:
         ),
         "names": {name: job for name in sorted(names) if (job := cell.jobs.by_name(name)) is not None},
     }
-    holders = {}
+    holders: dict[int, tuple[int, int]] = {}
     for job in cell.jobs.ids():
         row = cell.jobs.row_of(job)
         assert row is not None
         offset = int(cell.jobs.offset[row])
         for index in range(int(cell.jobs.extent[row])):
             holders[offset + index] = (int(job), index)
-        _add_job(picture, cell, row)
+    for job in cell.jobs.ids():
+        _add_job(picture, cell, job, holders)
     for row in range(cell.machines.count):
         picture[f"machine {row}"] = _machine(cell, row, holders)
     _add_people(picture, cell)
@@ -187,14 +193,20 @@ def _held(cell: Cell, row: int, holders: dict[int, tuple[int, int]]) -> dict[tup
     }
 
 
-def _add_job(picture: Picture, cell: Cell, row: int) -> None:
-    jobs, arena = cell.jobs, cell.tasks
+def _add_job(picture: Picture, cell: Cell, job: int, holders: dict[int, tuple[int, int]]) -> None:
+    jobs, arena, row = cell.jobs, cell.tasks, cell.jobs.row_of(job)
+    assert row is not None
     number, why, spec = int(jobs.id[row]), jobs.why[row], jobs.spec_of(row)
     picture[f"job {number}"] = (
         spec.name, spec, int(jobs.count_wanted[row]), int(jobs.extent[row]), bool(jobs.stopping[row]),
         int(jobs.submitted_at_us[row]), int(jobs.changed_at[row]), int(jobs.ended_elapsed[row]),
         bool(jobs.first_decided_at_us[row]), None if why is None else (why.task_count, why.lacks, why.note),
-        int(jobs.successor[row]), int(jobs.updating[row]), int(jobs.progressed_elapsed[row]),
+        (
+            int(jobs.parent[row]), int(jobs.instant_us[row]),
+            [int(jobs.made_count[row]), int(jobs.skipped_count[row]), int(jobs.missed_count[row])],
+        ),
+        int(jobs.deadline[row]), bool(jobs.stop_cause[row]),
+        (int(jobs.successor[row]), int(jobs.updating[row]), int(jobs.progressed_elapsed[row])),
     )  # fmt: skip
     columns = (
         arena.state, arena.machine, arena.last_machine, arena.stopping, arena.health, arena.attempt, arena.restarts,
@@ -207,12 +219,17 @@ def _add_job(picture: Picture, cell: Cell, row: int) -> None:
         past = tuple(
             (
                 each.attempt, each.machine, each.state, each.exit_code, each.signal, each.note,
-                each.placed_at_us, each.started_at_us, each.ended_at_us,
+                each.placed_at_us, each.started_at_us, each.ended_at_us, each.preempted_by, each.preempted_at,
             )
             for each in arena.past.get(offset + index, ())
         )  # fmt: skip
         ports, devices = arena.ports.get(offset + index, ()), arena.devices.get(offset + index, ())
-        picture[f"task {number}/{index}"] = (*value, tuple(ports), devices, past)
+        alloc = arena.allocs.of.get(offset + index, -1)
+        waits, displaced = arena.waits.get(offset + index, ()), arena.preempted.get(offset + index)
+        picture[f"task {number}/{index}"] = (
+            *value, tuple(ports), devices, past, holders.get(alloc), tuple(sorted(waits)),
+            None if displaced is None else tuple(displaced),
+        )  # fmt: skip
 
 
 def _add_people(picture: Picture, cell: Cell) -> None:

@@ -5,21 +5,22 @@ from fnmatch import fnmatchcase
 
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.drains import Eligibility
-from omegacell.core.jobs import TaskState
+from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import Effect, Neighbour, Spread
+from tests.support.oracle_allocs import open_allocs
 from tests.support.oracle_state import UP, Job, Machine, State
 
 CROWDED = (Reason.NEIGHBOUR, Reason.TOO_MANY_ON_MACHINE, Reason.SPREAD_SKEWED)
 Claims = list[tuple[int, int]]
 
 
-def placement_reason(state: State, job: Job, row: int, claims: Claims) -> Reason:
-    """Say which rule of a job keeps one more task off a machine, after the claims granted before."""
+def placement_reason(state: State, job: Job, row: int, claims: Claims, evicted: Claims) -> Reason:
+    """Say which rule of a job keeps one more task off a machine, after the claims and evictions granted before."""
     rules, machine = job.spec.placement, state.machines[row]
-    if not meets_constraints(job, machine):
+    if not meets_constraints(job.spec, machine):
         return Reason.CONSTRAINT
-    if not is_tolerated(job, machine):
+    if not is_tolerated(job.spec, machine):
         return Reason.TAINTED
     for neighbour in rules.neighbours:
         if not neighbour.weight and not suits_neighbour(state, job, neighbour, row, claims):
@@ -32,14 +33,14 @@ def placement_reason(state: State, job: Job, row: int, claims: Claims) -> Reason
     if rules.max_per_machine and places(state, job, claims).count(row) >= rules.max_per_machine:
         return Reason.TOO_MANY_ON_MACHINE
     for spread in rules.spreads:
-        if spread.max_skew and not is_even(state, job, spread, row, claims):
+        if spread.max_skew and not is_even(state, job, spread, row, claims, evicted=evicted):
             return Reason.SPREAD_SKEWED
     return Reason.NONE
 
 
-def meets_constraints(job: Job, machine: Machine) -> bool:
+def meets_constraints(spec: JobSpec, machine: Machine) -> bool:
     """Say whether a machine is in the job's pool and meets all its constraints."""
-    rules = job.spec.placement
+    rules = spec.placement
     has = dict(machine.attributes)
     pool = has.get("pool", "default")
     has["pool"] = pool
@@ -47,12 +48,12 @@ def meets_constraints(job: Job, machine: Machine) -> bool:
     return is_in_pool and all(is_met(each, has.get(each.attribute)) for each in rules.constraints)
 
 
-def is_tolerated(job: Job, machine: Machine) -> bool:
+def is_tolerated(spec: JobSpec, machine: Machine) -> bool:
     """Say whether every taint that keeps tasks away is tolerated."""
     for taint in machine.taints:
         covering = [
             each
-            for each in job.spec.placement.tolerations
+            for each in spec.placement.tolerations
             if each.key == "*" or (each.key == taint.key and (each.value is None or each.value == taint.value))
         ]
         if taint.effect == Effect.NO_PLACE and not covering:
@@ -147,7 +148,7 @@ def suits_neighbour(state: State, job: Job, rule: Neighbour, row: int, claims: C
     return is_near or (is_first and value_of(state, rule.attribute, row) is not None)
 
 
-def is_even(state: State, job: Job, spread: Spread, row: int, claims: Claims) -> bool:
+def is_even(state: State, job: Job, spread: Spread, row: int, claims: Claims, *, evicted: Claims) -> bool:
     """Say whether one more task in a domain leaves it no more than the skew above the domain with the fewest."""
     mine = value_of(state, spread.attribute, row)
     if mine is None:
@@ -158,8 +159,9 @@ def is_even(state: State, job: Job, spread: Spread, row: int, claims: Claims) ->
         if machine.state == UP
         and machine.eligibility == Eligibility.OPEN
         and job.spec.driver in machine.drivers
-        and meets_constraints(job, machine)
-        and is_tolerated(job, machine)
+        and meets_constraints(job.spec, machine)
+        and is_tolerated(job.spec, machine)
+        and (not job.spec.alloc or open_allocs(state, job.spec.alloc, at, evicted))
     ]
     held = values_of(state, spread.attribute, places(state, job, claims))
     counts = {value: held.count(value) for value in values_of(state, spread.attribute, eligible)}
@@ -173,6 +175,7 @@ def is_crowd_changed(state: State, job: Job, has_changed: Callable[[list[int]], 
     if has_changed(state.topology) or state.forgotten_at > seen:
         return True
     named = [each.job for each in job.spec.placement.neighbours if not each.weight]
+    named += [job.spec.alloc] if job.spec.alloc else []
     for other in current_jobs(state):
         is_ours = bool(job.successor or state.olds(job)) and other.spec.name == job.spec.name
         is_repelling = other is not job and any(

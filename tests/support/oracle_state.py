@@ -21,8 +21,12 @@ NOWHERE = -1
 Row = tuple[int, Reason, bool, int, int, int]
 """A refused row: position, reason, is_conflict, dimension, shortage, taken_at."""
 
-PastRow = tuple[int, int, TaskState, int, int, int, int, int, int]
-"""An ended attempt: attempt, machine, end state, exit code, signal, note, placed, started, ended (wall stamps)."""
+PastRow = tuple[int, int, TaskState, int, int, int, int, int, int, int, int]
+"""An ended attempt: attempt, machine, end state, exit code, signal, note, placed, started, ended (wall stamps), and the
+job that it gave way to and when, 0 for none."""
+
+Key = tuple[int, int, int]
+"""An attempt: job id, task index, attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,20 @@ class Verdict:
     rows: tuple[Row, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """That an attempt gave way to a task of a job, at a revision; and how many such led to it."""
+
+    attempt: int
+    job: int
+    index: int
+    revision: int
+    depth: int
+
+
 @dataclass(slots=True)
 class Task:
-    """One task: the state of its current or last attempt."""
+    """One task: the state of its current or last attempt; ``waits``: the attempts that must end before it begins."""
 
     state: TaskState = TaskState.PENDING
     machine: int = NOWHERE
@@ -59,7 +74,10 @@ class Task:
     ended_elapsed: int = 0
     ports: list[int] = field(default_factory=list)
     devices: list[list[int]] = field(default_factory=list)
+    alloc: tuple[int, int] | None = None  # job id and index of the alloc that it runs in
     past: list[PastRow] = field(default_factory=list)
+    waits: list[Key] = field(default_factory=list)
+    displaced: Displaced | None = None
 
 
 @dataclass(slots=True)
@@ -72,13 +90,18 @@ class Job:
     submitted_at_us: int
     tasks: list[Task]
     changes: list[int]
+    deadline: int | None = None
     is_stopping: bool = False
+    is_late: bool = False
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None
     successor: int | None = None
     updating: Updating = Updating.NO
     progressed: int = 0
+    parent: int = 0  # the template that it was made of
+    instant_us: int = 0  # of a child: what it was made for; of a template: the last one that is over
+    tallies: list[int] = field(default_factory=lambda: [0, 0, 0])  # children made, instants skipped, instants missed
 
 
 @dataclass(slots=True)
@@ -193,6 +216,11 @@ class State:
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""
         return self.machines[row] if row < len(self.machines) else None
+
+
+def charged(spec: JobSpec) -> tuple[int, ...]:
+    """Give what a task takes of its machine: inside an alloc nothing."""
+    return spec.resources if not spec.alloc else (0,) * RESOURCE_COUNT
 
 
 def changed_before(changes: list[int], revision: int) -> int:

@@ -6,7 +6,8 @@ from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from omegacell.core.updates import Updating
-from tests.support.oracle_state import NOWHERE, Job, State, Task
+from tests.support.oracle_allocs import inside
+from tests.support.oracle_state import NOWHERE, Job, State, Task, charged
 
 ACTIVE = (TaskState.PLACED, TaskState.RUNNING)
 WAITING = (TaskState.PENDING, TaskState.HELD)
@@ -36,6 +37,8 @@ def serves(job: Job, index: int) -> bool:
         return False
     if job.spec.kind == Kind.BATCH and task.state not in ALIVE:
         return True
+    if job.spec.kind == Kind.SYSTEM and task.state == TaskState.HELD:
+        return True
     is_fit = task.health == 1 if job.spec.is_health_checked else task.health != 2
     return task.state == TaskState.RUNNING and task.stopping == Stopping.NO and is_fit
 
@@ -56,15 +59,31 @@ def touch(changes: list[int], revision: int) -> None:
         changes.append(revision)
 
 
-def stop_task(task: Task) -> None:
-    """Ask a task to stop: at once when it waits, else when its machine says so."""
+def stop_task(state: State, job: Job, index: int, at_us: int) -> None:
+    """Ask a task to stop: at once when no machine knows of it, else when its machine says so."""
+    task = job.tasks[index]
     if task.state in WAITING:
         task.state = TaskState.STOPPED
+    elif task.waits:
+        task.stopping = Stopping.STOP
+        end_attempt(state, job, index, Ending(TaskState.STOPPED, at_us))
     elif task.state in ACTIVE:
         task.stopping = Stopping.STOP
+        close_alloc(state, job, index)
 
 
-def stop_job(state: State, job: Job, revision: int) -> None:
+def close_alloc(state: State, job: Job, index: int) -> None:
+    """Let what runs inside a task that was told to end be evicted, if it is an alloc; it takes no more."""
+    if job.spec.kind != Kind.ALLOC:
+        return
+    touch(state.machines[job.tasks[index].machine].changes, state.revision)
+    for guest, _, task in inside(state, (job.id, index)):
+        if task.stopping == Stopping.NO:
+            task.stopping = Stopping.EVICT
+            touch(guest.changes, state.revision)
+
+
+def stop_job(state: State, job: Job, revision: int, at_us: int) -> None:
     """Stop all tasks of a job; stopping twice changes nothing."""
     if job.is_stopping:
         return
@@ -73,25 +92,25 @@ def stop_job(state: State, job: Job, revision: int) -> None:
         if each.is_stopping:
             continue
         each.is_stopping = True
-        for task in each.tasks:
-            stop_task(task)
+        for index in range(len(each.tasks)):
+            stop_task(state, each, index, at_us)
         touch(each.changes, revision)
         settle(state, each)
 
 
-def scale_job(state: State, job: Job, count: int, revision: int) -> None:
+def scale_job(state: State, job: Job, count: int, revision: int, at_us: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
     is_held = job.updating or any(task.state == TaskState.HELD for task in job.tasks)
+    before, job.count = job.count, count
     fresh = TaskState.HELD if is_held else TaskState.PENDING
     for index, task in enumerate(job.tasks):
-        if job.count <= index < count and task.state == TaskState.STOPPED:
+        if before <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
             task.state = fresh
         elif index >= count:
-            stop_task(task)
+            stop_task(state, job, index, at_us)
     while len(job.tasks) < count:
         job.tasks.append(Task(state=fresh))
-    job.count = count
     job.spec = replace(job.spec, count=count)
     touch(job.changes, revision)
     settle(state, job)
@@ -102,9 +121,16 @@ def remember_stopped(task: Task) -> None:
     if task.attempt and (not task.past or task.past[-1][0] != task.attempt):
         past = (
             task.attempt, task.last_machine, TaskState.STOPPED, task.exit_code, task.signal, task.note,
-            task.placed_at_us, task.started_at_us, task.ended_at_us,
+            task.placed_at_us, task.started_at_us, task.ended_at_us, *preemptor_of(task),
         )  # fmt: skip
         task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
+
+
+def preemptor_of(task: Task) -> tuple[int, int]:
+    """Give the job that a task's last attempt gave way to, and when; zeros when it ended otherwise."""
+    if task.displaced is None or task.displaced.attempt != task.attempt:
+        return 0, 0
+    return task.displaced.job, task.displaced.revision
 
 
 def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) -> TaskState:
@@ -122,11 +148,16 @@ def end_of_exit(job: Job, task: Task, exit_code: int, signal: int, note: int) ->
 def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
     """End the running attempt of a task: give back what it held, and decide where the task goes.
 
-    The caller settles the job and notes its change; the machine's change is noted here.
+    The caller settles the job and notes its change; the machine's change is noted here. What is still inside an alloc
+    that ends is lost with it.
     """
+    for guest, place, _ in inside(state, (job.id, index)):
+        end_attempt(state, guest, place, Ending(TaskState.LOST, ending.at_us))
+        touch(guest.changes, state.revision)
+        settle(state, guest)
     task = job.tasks[index]
     machine = state.machines[task.machine]
-    for dimension, demand in enumerate(job.spec.resources):
+    for dimension, demand in enumerate(charged(job.spec)):
         machine.allocated[job.spec.band][dimension] -= demand
     for number in task.ports:
         del machine.ports[number]
@@ -134,13 +165,19 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         for device in indices:
             del machine.held[request.name, device]
     touch(machine.changes, state.revision)
+    if ending.state != TaskState.EVICTED:
+        task.displaced = None
     past = (
         task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
-        task.placed_at_us, task.started_at_us, ending.at_us,
+        task.placed_at_us, task.started_at_us, ending.at_us, *preemptor_of(task),
     )  # fmt: skip
     was_stopped = task.stopping == Stopping.STOP
+    task.waits = []
+    was_stopped = task.stopping == Stopping.STOP
+    for waiting in [each for other in state.jobs.values() for each in other.tasks]:
+        waiting.waits = [key for key in waiting.waits if key != (job.id, index, task.attempt)]
     task.machine = NOWHERE
-    task.ports, task.devices = [], []
+    task.ports, task.devices, task.alloc = [], [], None
     task.stopping = Stopping.NO
     task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
     task.ended_at_us = ending.at_us

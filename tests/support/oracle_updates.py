@@ -13,7 +13,7 @@ from omegacell.core.updates import (
     UpdatePolicy,
     Updating,
 )
-from tests.support.oracle_holds import find_circle, has_unmet, predecessor
+from tests.support.oracle_holds import find_awaited, has_unmet, predecessor
 from tests.support.oracle_limits import find_quota_refusal
 from tests.support.oracle_state import Job, Row, State, Verdict, changed_before
 from tests.support.oracle_tasks import (
@@ -71,7 +71,7 @@ def judge_stop_tasks(state: State, transaction: Transaction, command: StopTasks)
     for at, refused in enumerate(judged):
         task = job.tasks[int(command.indices[at])] if refused is None else None
         if task is not None and task.state in ALIVE and task.stopping != Stopping.STOP:
-            stop_task(task)
+            stop_task(state, job, int(command.indices[at]), transaction.decided_to_us)
             current.progressed = state.elapsed
             touch(job.changes, state.revision)
             touch(current.changes, state.revision)
@@ -97,7 +97,9 @@ def find_refusal(state: State, transaction: Transaction, command: StopTasks, at:
         return (at, Reason.STILL_HELD, is_conflict, -1, 0, 0)
     if not serves(job, index) or index >= current.count or index in taken:
         return None
-    limit = current.count if current.spec.is_gang else policy_of(current).max_parallel
+    gang = current.spec.gang
+    group = 0 if gang is None else min(gang.size or current.count, current.count)
+    limit = max(policy_of(current).max_parallel, group)
     wanted = max(each.count for each in state.olds(current))
     away = sum(not covers(state, current, each) for each in range(min(wanted, current.count)))
     if away + len(taken) >= limit:
@@ -129,17 +131,19 @@ def judge_revert(state: State, transaction: Transaction, command: RevertUpdate) 
         if job.updating != Updating.FORWARD or policy_of(job).on_failure != OnFailure.REVERT or not is_late:
             return refuse(state, Reason.NOT_DUE)
     others = [each for each in group if each is not target]
-    excess = find_quota_refusal(state, transaction, target.spec, group, others)
+    since = state.revision - 1 - transaction.position
+    excess = find_quota_refusal(state, target.spec, (group, others), seen=transaction.seen, since=since)
     if excess:
         return excess
-    circle = [each for name in find_circle(state, target.spec) if (each := predecessor(state, name)) is not None]
-    if find_circle(state, target.spec):
+    names = find_awaited(state, target.spec)
+    if target.spec.name in names:
+        circle = [each for name in names if (each := predecessor(state, name)) is not None]
         return refuse(state, Reason.DEPENDENCY_CYCLE, is_conflict=has_any_changed(state, transaction, circle))
     succeed(state, target, others, Updating.BACK)
     for old in others:
-        for task in old.tasks:
+        for index, task in enumerate(old.tasks):
             if task.state in WAITING:
-                stop_task(task)
+                stop_task(state, old, index, transaction.decided_to_us)
     for task in target.tasks[: target.count]:
         if task.state == TaskState.STOPPED:
             remember_stopped(task)

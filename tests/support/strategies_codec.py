@@ -12,8 +12,8 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.placement import (
     NO_RULES,
@@ -25,6 +25,8 @@ from omegacell.core.placement import (
     Taint,
     Toleration,
 )
+from omegacell.core.spawn_commands import SpawnJob
+from omegacell.core.templates import CatchUp, InputRule, Overlap, Parameters, Schedule
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
 from omegacell.core.updates import FinishUpdate, OnFailure, RevertCause, RevertUpdate, StopTasks, UpdatePolicy
 
@@ -74,10 +76,12 @@ def specs() -> st.SearchStrategy[JobSpec]:
         resources=st.lists(UINT64, max_size=4).map(tuple),
         driver=TEXT,
         ports=st.lists(st.builds(Port, name=TEXT, number=UINT64), max_size=3).map(tuple),
-        is_gang=st.booleans(),
+        gang=st.none() | st.builds(Gang, size=st.integers(0, 9), least=st.integers(0, 9)),
         max_restarts=SINT64,
         restart_delay_us=UINT64,
         grace_us=UINT64,
+        max_run_us=UINT64,
+        deadline_us=UINT64,
         on_partition=st.sampled_from(OnPartition),
         payload=st.binary(max_size=32),
         placement=st.just(NO_RULES) | placements().filter(lambda rules: rules != NO_RULES),
@@ -92,6 +96,18 @@ def specs() -> st.SearchStrategy[JobSpec]:
             deadline_us=UINT64,
             on_failure=st.sampled_from(OnFailure),
         ),
+        schedule=st.none()
+        | st.builds(
+            Schedule, cron=TEXT, time_zone=TEXT, overlap=st.sampled_from(Overlap), catch_up=st.sampled_from(CatchUp)
+        ),
+        parameters=st.none()
+        | st.builds(
+            Parameters,
+            required=st.lists(TEXT, max_size=3).map(tuple),
+            optional=st.lists(TEXT, max_size=3).map(tuple),
+            input=st.sampled_from(InputRule),
+        ),
+        alloc=TEXT,
         after=st.lists(st.builds(Dependency, job=TEXT, condition=st.sampled_from(Condition)), max_size=3).map(tuple),
     )
 
@@ -123,9 +139,20 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.SubmitJob: st.builds(
         core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans(), update=st.booleans()
     ),
-    core.StopJob: st.builds(core.StopJob, job=JOBS),
+    core.StopJob: st.builds(core.StopJob, job=JOBS, cause=st.sampled_from(StopCause)),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
+    SpawnJob: st.builds(
+        SpawnJob,
+        template=JOBS,
+        name=TEXT,
+        instant_us=UINT64,
+        submitted_at_us=UINT64,
+        payload=st.binary(max_size=32),
+        missed_count=UINT64,
+    ),
+    HoldTasks: st.builds(HoldTasks, job=JOBS, indices=I32),
+    GrowSystemJob: st.builds(GrowSystemJob, job=JOBS),
     StopTasks: st.builds(StopTasks, job=JOBS, indices=I32),
     RevertUpdate: st.builds(RevertUpdate, job=JOBS, cause=st.sampled_from(RevertCause)),
     FinishUpdate: st.builds(FinishUpdate, job=JOBS),

@@ -32,8 +32,8 @@ from omegacell.core.commands import (
 )
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec, Kind, Port
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import Gang, JobSpec, Kind, Port, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -46,11 +46,16 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import Reason
+from omegacell.core.preemption import NO_VICTIMS, Victims
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
-from tests.support.transcript_holds import read_after, read_release, write_after, write_release
+from tests.support.transcript_holds import read_after, read_grow, read_hold, read_release, write_after, write_holds
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
+from tests.support.transcript_templates import read_parameters, read_schedule, read_spawn, write_spawn, write_template
 from tests.support.transcript_updates import UPDATE_READERS, read_policy, write_policy, write_step
+
+VICTIM_TYPES = (np.int32, np.int64, np.int32, np.int32)
 
 Words = list[str]
 Options = dict[str, str]
@@ -93,19 +98,19 @@ def read_open(words: Words, options: Options) -> OpenSession:
 
 
 def read_submit(words: Words, options: Options) -> SubmitJob:
-    """``submit NAME count=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N unavailable=N at=US
-    owner=NAME scheduler=NAME``.
+    """``submit NAME count=N band=BAND priority=N cpu=N memory=N disk=N ports=http,admin:80 devices=gpu*2 restarts=N
+    unavailable=N at=US owner=NAME scheduler=NAME alloc=SET gang=SIZE:LEAST``.
 
-    Words: ``service``, ``replace``, ``checked`` for a job with a health check.
+    Words: ``service``, ``system`` or ``alloc``, the kind, ``replace``, ``checked`` for a job with a health check.
     """
     named = [port.partition(":") for port in options.get("ports", "").split(",") if port]
     spec = JobSpec(
         name=words[0],
         owner=options.get("owner", "ada"),
-        kind=Kind.SERVICE if "service" in words else Kind.BATCH,
+        kind=next((kind for kind in Kind if kind.name.lower() in words[1:]), Kind.BATCH),
         scheduler=options.get("scheduler", "batch"),
         band=Band[options.get("band", "BATCH")],
-        priority=0,
+        priority=int(options.get("priority", 0)),
         count=int(options.get("count", 1)),
         resources=tuple(numbers(options, ("cpu", "memory", "disk"))),
         driver=options.get("driver", "exec"),
@@ -118,12 +123,25 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         ),
         max_unavailable=int(options.get("unavailable", -1)),
         is_health_checked="checked" in words,
+        alloc=options.get("alloc", ""),
         after=read_after(options.get("after", "")),
+        max_run_us=int(options.get("limit", 0)),
+        deadline_us=int(options.get("deadline", 0)),
+        schedule=read_schedule(options.get("schedule", "")),
+        parameters=read_parameters(options.get("parameters", "")),
+        payload=options.get("payload", "").encode(),
+        gang=read_gang(options["gang"]) if "gang" in options else None,
         update=read_policy(options.get("policy", "")),
     )
     return SubmitJob(
         spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words, update="update" in words
     )
+
+
+def read_gang(text: str) -> Gang:
+    """``SIZE:LEAST``; 0 is all."""
+    size, _, least = text.partition(":")
+    return Gang(size=int(size), least=int(least or 0))
 
 
 def read_devices(text: str) -> list[tuple[str, int, tuple[tuple[str, str], ...]]]:
@@ -146,12 +164,19 @@ def write_devices(devices: Sequence[tuple[str, int, tuple[tuple[str, str], ...]]
 
 
 def read_place(words: Words, options: Options) -> Place:
-    """``place JOB I>M ...``."""
-    pairs = [word.split(">") for word in words[1:]]
+    """``place JOB I>M ...``; ``I>M!J/I@A!J/I@A`` names tasks that are to give way to the claim."""
+    claims = [word.split("!") for word in words[1:]]
+    pairs = [claim[0].split(">") for claim in claims]
+    named = [(at, *read_attempt(each)) for at, claim in enumerate(claims) for each in claim[1:]]
+    columns = zip(*named, strict=True) if named else ()
+    victims = [np.array(column, dtype) for column, dtype in zip(columns, VICTIM_TYPES, strict=False)]
     return Place(
         job=JobId(int(words[0])),
         indices=np.array([pair[0] for pair in pairs], np.int32),
         machines=np.array([pair[1] for pair in pairs], np.int32),
+        victims=Victims(claims=victims[0], jobs=victims[1], indices=victims[2], attempts=victims[3])
+        if named
+        else NO_VICTIMS,
     )
 
 
@@ -294,10 +319,15 @@ READERS: dict[str, Reader] = {
     "rules": lambda words, options: ActivateRules(rules=int(words[0])),
     "reincarnate": lambda words, options: Reincarnate(incarnation=words[0]),
     "submit": read_submit,
-    "stop": lambda words, options: StopJob(job=JobId(int(words[0]))),
+    "stop": lambda words, options: StopJob(
+        job=JobId(int(words[0])), cause=StopCause.DEADLINE if "late" in words else StopCause.ASKED
+    ),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
     **UPDATE_READERS,
+    "spawn": read_spawn,
+    "hold": lambda words, options: read_hold(words),
+    "grow": lambda words, options: read_grow(words),
     "place": read_place,
     "evict": read_evict,
     "quota": read_quota,
@@ -332,7 +362,7 @@ def write_command(command: Command) -> str:  # noqa: PLR0911 -- one case a comma
         case Reincarnate():
             return f"reincarnate {command.incarnation}"
         case StopJob():
-            return f"stop {command.job}"
+            return f"stop {command.job}" + " late" * (command.cause == StopCause.DEADLINE)
         case ForgetJob():
             return f"forget {command.job}"
         case SetQuota():
@@ -353,14 +383,21 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         spec = command.spec
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
-        flags = " service" * (spec.kind == Kind.SERVICE) + " replace" * command.replace
-        flags += " checked" * spec.is_health_checked + " update" * command.update
+        flags = f" {spec.kind.name.lower()}" * (spec.kind != Kind.BATCH) + " replace" * command.replace
+        flags += " update" * command.update
+        flags += " checked" * spec.is_health_checked
+        flags += f" alloc={spec.alloc}" if spec.alloc else ""
+        flags += f" limit={spec.max_run_us}" * bool(spec.max_run_us)
+        flags += f" deadline={spec.deadline_us}" * bool(spec.deadline_us)
+        flags += "" if spec.gang is None else f" gang={spec.gang.size}:{spec.gang.least}"
         return (
-            f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name} ports={ports}"
+            f"submit {spec.name} count={spec.count} {amounts} driver={spec.driver} band={spec.band.name}"
+            f" priority={spec.priority} ports={ports}"
             f"{write_devices([(each.name, each.count, each.where) for each in spec.devices])}"
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
-            f"{write_placement(spec.placement)}{write_after(spec.after)}{write_policy(spec.update)}"
+            f"{write_placement(spec.placement)}{write_after(spec.after)}"
+            f"{write_template(spec)}{write_policy(spec.update)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -375,14 +412,22 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
     """Write a command about tasks or machines."""
     match command:
         case Place():
+            named = command.victims
+            columns = (named.claims, named.jobs, named.indices, named.attempts)
+            victims = zip(*(column.tolist() for column in columns), strict=True)
             pairs = zip(command.indices.tolist(), command.machines.tolist(), strict=True)
-            return " ".join([f"place {command.job}", *(f"{index}>{row}" for index, row in pairs)])
+            claims = [f"{index}>{row}" for index, row in pairs]
+            for claim, job, task, attempt in victims:
+                claims[claim] += f"!{job}/{task}@{attempt}"
+            return " ".join([f"place {command.job}", *claims])
         case Evict():
             pairs = zip(command.indices.tolist(), command.attempts.tolist(), strict=True)
             tasks = [f"{index}@{attempt}" for index, attempt in pairs]
             return " ".join([f"evict {command.job}", *tasks, f"cause={command.cause.name.lower()}"])
-        case ReleaseTasks():
-            return write_release(command)
+        case SpawnJob():
+            return write_spawn(command)
+        case ReleaseTasks() | HoldTasks() | GrowSystemJob():
+            return write_holds(command)
         case StopTasks() | RevertUpdate() | FinishUpdate():
             return write_step(command)
         case Unplaced():

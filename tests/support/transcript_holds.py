@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from omegacell.core.columns import Int32s
 from omegacell.core.dependencies import Condition, Dependency
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.units import JobId
 
 
@@ -21,9 +22,26 @@ def write_after(after: tuple[Dependency, ...]) -> str:
 
 def read_release(words: list[str]) -> ReleaseTasks:
     """Read ``release JOB I ...``."""
-    return ReleaseTasks(job=JobId(int(words[0])), indices=np.array([int(word) for word in words[1:]], np.int32))
+    return ReleaseTasks(job=JobId(int(words[0])), indices=_read_indices(words[1:]))
 
 
-def write_release(command: ReleaseTasks) -> str:
-    """Write a release."""
-    return " ".join([f"release {command.job}", *map(str, command.indices.tolist())])
+def read_hold(words: list[str]) -> HoldTasks:
+    """Read ``hold JOB I ...``."""
+    return HoldTasks(job=JobId(int(words[0])), indices=_read_indices(words[1:]))
+
+
+def read_grow(words: list[str]) -> GrowSystemJob:
+    """Read ``grow JOB``."""
+    return GrowSystemJob(job=JobId(int(words[0])))
+
+
+def write_holds(command: ReleaseTasks | HoldTasks | GrowSystemJob) -> str:
+    """Write a release, the opposite, or a growth."""
+    if isinstance(command, GrowSystemJob):
+        return f"grow {command.job}"
+    word = "release" if isinstance(command, ReleaseTasks) else "hold"
+    return " ".join([f"{word} {command.job}", *map(str, command.indices.tolist())])
+
+
+def _read_indices(words: list[str]) -> Int32s:
+    return np.array([int(word) for word in words], np.int32)

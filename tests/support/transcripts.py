@@ -14,7 +14,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import Transaction
 from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Change, Outcome, Reason, name_dimension
+from omegacell.core.outcomes import Change, Outcome, Reason, Spawning, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
 from omegacell.core.updates import Updating
 from omegacell.store.codec import decode_entry, encode_entry
@@ -141,8 +141,12 @@ def describe(outcome: Outcome, line: str = "") -> str:
         words.append(f"granted {outcome.granted}")
     if outcome.reason == Reason.QUOTA_EXCEEDED:
         words[-1:] = [f"lacks {outcome.value} {RESOURCE_NAMES[outcome.detail]}"]
+    elif outcome.reason == Reason.ALLOC_TOO_SMALL:
+        words[-1:] = [f"against job {outcome.value} in {RESOURCE_NAMES[outcome.detail]}"]
     elif outcome.detail and "submit " in line:
         words.append(f"job {outcome.value} {Change(outcome.detail).name}")
+    elif outcome.detail and "spawn " in line:
+        words.append(f"{Spawning(outcome.detail).name} job {outcome.value}")
     elif outcome.detail:
         words.append(f"machine {outcome.value} epoch {outcome.detail}")
     return " ".join(words)
@@ -173,13 +177,16 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, successor, updating, _ = picture[
-                    f"job {number}"
-                ]
-                mark = " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family, deadline, is_late, pair = (
+                    picture[f"job {number}"]
+                )
+                mark = f" deadline {deadline}" * (deadline >= 0) + " late" * is_late
+                mark += " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                successor, updating, _ = pair
                 mark += f" replaced by {successor}" if successor else ""
                 mark += f" updating {Updating(updating).name}" if updating else ""
-                yield f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}{' why' if why else ''}"
+                facts = f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}"
+                yield f"{facts}{' why' if why else ''}{describe_family(*family)}"
         case ["machines"]:
             for row in range(cell.machines.count):
                 yield describe_machine(row, picture[f"machine {row}"])
@@ -195,20 +202,60 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
             raise AssertionError(f"nothing to show: {words}")
 
 
+def describe_family(parent: int, instant_us: int, tallies: list[int]) -> str:
+    """Say whose child a job is, and how many it had itself; nothing of a job that has to do with none."""
+    made, skipped, missed = tallies
+    words = f" child of {parent}" * bool(parent) + f" instant {instant_us}" * bool(instant_us)
+    return words + f" made {made} skipped {skipped} missed {missed}" * bool(made or skipped or missed)
+
+
 def describe_task(path: str, task: tuple[object, ...]) -> str:
     """Say where a task is in its life."""
-    state, machine, _, stopping, health, attempt, restarts, code, signal, note, *_, ports, devices, past = task
+    (
+        state,
+        machine,
+        _,
+        stopping,
+        health,
+        attempt,
+        restarts,
+        code,
+        signal,
+        note,
+        *_,
+        ports,
+        devices,
+        past,
+        alloc,
+        waits,
+        displaced,
+    ) = task
     assert isinstance(state, int)
     assert isinstance(past, tuple)
+    assert isinstance(waits, tuple)
     words = [path, TaskState(state).name, f"attempt {attempt} restarts {restarts}"]
     words += [f"on {machine}"] if machine != -1 else []
     words += [f"stopping {stopping}"] if stopping else []
     words += [f"health {health}"] if health else []
     words += [f"ports {ports}"] if ports else []
     words += [f"devices {devices}"] if devices else []
+    words += [f"in {alloc}"] if alloc else []
+    words += [f"waits for {' '.join(map(write_key, waits))}"] if waits else []
+    words += [f"gave way in {write_displaced(displaced)}"] if displaced else []
     words += [f"exit {code} signal {signal} note {note}"] if (code, signal, note) != (-1, 0, 0) else []
     words += [f"past {' '.join(f'{each[0]}:{TaskState(each[2]).name}@{each[1]}' for each in past)}"] if past else []
     return " ".join(words)
+
+
+def write_key(key: tuple[int, int, int]) -> str:
+    """Write an attempt as in commands."""
+    return "{}/{}@{}".format(*key)
+
+
+def write_displaced(displaced: object) -> str:
+    """Write whom a task gave way to, when, and how deep that was."""
+    assert isinstance(displaced, tuple)
+    return "attempt {} to {}/{} at {} depth {}".format(*displaced)
 
 
 def describe_machine(row: int, machine: tuple[object, ...]) -> str:

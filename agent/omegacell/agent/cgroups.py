@@ -27,8 +27,11 @@ _V1_SHARES: Final = (2, 262_144)
 """What one whole CPU of a batch task weighs, and what the kernel takes: there is room for 40 latency-sensitive CPUs in
 version 2, 25 in version 1; larger ones weigh no more."""
 
-_OPTIONAL: Final = frozenset({"memory.swap.max", "memory.memsw.limit_in_bytes"})
-"""Files that only kernels with swap accounting have."""
+_OPTIONAL: Final = frozenset({"memory.swap.max", "memory.memsw.limit_in_bytes", "memory.use_hierarchy"})
+"""Files that only some kernels have: those with swap accounting, and those before memory was always counted so."""
+
+_HOLDER: Final = "holder"
+"""The group of an alloc's own process, beside those of the tasks inside: version 2 wants processes in leaves only."""
 
 _CPU_PERIOD_US = 100_000
 _REMOVE_LIMIT_S = 1.0
@@ -96,15 +99,20 @@ class Cgroups:
             for name in CONTROLLERS
         )
 
-    def create(self, key: str, limits: Limits) -> tuple[str, ...]:
+    def create(self, key: str, limits: Limits, *, alloc: str = "") -> tuple[str, ...]:
         """Make an attempt's groups and set its limits; return their folders.
 
+        Args:
+            key: of the attempt.
+            limits: what it may use.
+            alloc: key of the alloc that it runs inside: its groups are below those of that, and share what they have.
+
         Raises:
-            OSError: a group could be made for another attempt but not for this one.
+            OSError: a group could be made for another attempt but not for this one, or that of the alloc is not there.
         """
         folders = []
         for hierarchy in self._hierarchies:
-            folder = os.path.join(hierarchy.folder, key)
+            folder = os.path.join(hierarchy.folder, alloc, key)
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder)
             for name, value in _settings(hierarchy, limits):
@@ -114,19 +122,33 @@ class Cgroups:
             folders.append(folder)
         return tuple(folders)
 
+    def create_alloc(self, key: str, limits: Limits) -> tuple[str, ...]:
+        """Make an alloc's groups, whose limits hold for all that is inside together; return those of its own process.
+
+        Raises:
+            OSError: as `create`.
+        """
+        folders = []
+        for hierarchy, folder in zip(self._hierarchies, self.create(key, limits), strict=True):
+            if hierarchy.version == 2 and hierarchy.controllers:
+                passed_on = " ".join(f"+{controller}" for controller in sorted(hierarchy.controllers))
+                _write(os.path.join(folder, "cgroup.subtree_control"), passed_on)
+            holder = os.path.join(folder, _HOLDER)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(holder)
+            folders.append(holder)
+        return tuple(folders)
+
     def remove(self, key: str) -> None:
         """Remove an ended attempt's groups; the kernel may need an instant to let them go."""
         for hierarchy in self._hierarchies:
-            _remove_folder(os.path.join(hierarchy.folder, key))
+            for folder in [folder for folder, name in _find_groups(hierarchy.folder) if name == key]:
+                for inner in [*_find_folders(folder), folder]:
+                    _remove_folder(inner)
 
     def list(self) -> set[str]:
         """Return the keys that have groups."""
-        return {
-            entry.name
-            for hierarchy in self._hierarchies
-            for entry in os.scandir(hierarchy.folder)
-            if entry.is_dir(follow_symlinks=False)
-        }
+        return {key for hierarchy in self._hierarchies for _, key in _find_groups(hierarchy.folder)}
 
     def close(self) -> None:
         """Remove our own folders, unless groups of running attempts are in them."""
@@ -202,6 +224,8 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> Iterator[tuple[str, str]]
     if "cpu" in hierarchy.controllers and limits.cpu_limit_milli > 0:
         quota = max(limits.cpu_limit_milli * _CPU_PERIOD_US // 1000, 1_000)
         yield ("cpu.max", f"{quota} {_CPU_PERIOD_US}") if is_v2 else ("cpu.cfs_quota_us", str(quota))
+    if "memory" in hierarchy.controllers and not is_v2:
+        yield "memory.use_hierarchy", "1"  # what is below counts too; later kernels know it no other way
     if "memory" in hierarchy.controllers and limits.memory_bytes > 0:
         if limits.memory_request_bytes:
             yield "memory.low" if is_v2 else "memory.soft_limit_in_bytes", str(limits.memory_request_bytes)
@@ -245,6 +269,17 @@ def _locate(mount: str, path: str) -> str:
     """Return the folder of a group; in a container its path may lie outside of what is mounted: then the mount."""
     folder = os.path.join(mount, path.lstrip("/"))
     return folder if os.path.isdir(folder) else mount
+
+
+def _find_folders(parent: str) -> list[str]:
+    return [entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
+
+
+def _find_groups(parent: str) -> list[tuple[str, str]]:
+    """Return folder and key of every attempt's group, those inside allocs first."""
+    outer = _find_folders(parent)
+    groups = [*(inner for folder in outer for inner in _find_folders(folder)), *outer]
+    return [(folder, os.path.basename(folder)) for folder in groups if os.path.basename(folder) != _HOLDER]
 
 
 def _write(path: str, value: str) -> None:

@@ -191,7 +191,11 @@ def to_end(record: ExitRecord) -> End:
         kind = ReportKind.OUT_OF_MEMORY
     if kind in (ReportKind.SIGNALED, ReportKind.OUT_OF_MEMORY) and record.was_fenced:
         kind = ReportKind.FENCED
-    return End(kind=kind, code=record.code, at_us=record.ended_at_us, message=_shorten(record.message))
+    code = record.code
+    if record.was_overtime and kind not in (ReportKind.FENCED, ReportKind.START_FAILED):
+        kind = ReportKind.TIME_LIMIT
+        code = record.code if record.how is How.SIGNALED else 0
+    return End(kind=kind, code=code, at_us=record.ended_at_us, message=_shorten(record.message))
 
 
 def _shorten(message: str) -> str:

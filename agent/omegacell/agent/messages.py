@@ -54,6 +54,8 @@ class ReportKind(IntEnum):
     HEALTHY = 8
     UNHEALTHY = 9
     """Its health check failed as often as its spec allows."""
+    TIME_LIMIT = 10
+    """The machine ended it because it had run for as long as its job allows; the code is a signal's number, or 0."""
 
 
 ENDS: Final = frozenset(ReportKind) - {ReportKind.STARTED, ReportKind.HEALTHY, ReportKind.UNHEALTHY}
@@ -247,6 +249,9 @@ class TaskShape:
         devices: names and counts of its devices, in the order of ``Wanted.start_devices``.
         grace_us: time between SIGTERM and SIGKILL.
         stop_on_partition: whether it must end when the machine's lease runs out.
+        is_alloc: whether it is an alloc: it runs nothing of a user's, and outlives the tasks inside.
+        is_inside: whether it runs inside an alloc, of ``Wanted.start_allocs``.
+        max_run_us: how long an attempt may run; 0: for ever.
     """
 
     job_name: str
@@ -257,6 +262,9 @@ class TaskShape:
     devices: tuple[tuple[str, int], ...] = ()
     grace_us: int = 5_000_000
     stop_on_partition: bool = True
+    is_alloc: bool = False
+    is_inside: bool = False
+    max_run_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +286,7 @@ class Wanted:
         start_attempts: see ``start_job_ids``.
         start_ports: ``(place among the starts, port numbers)`` of those with ports.
         start_devices: ``(place among the starts, indices for each of its devices)`` of those with devices.
+        start_allocs: ``(place among the starts, attempt of its alloc)`` of those inside allocs.
         stop_rows: machine row of each stop.
         stop_job_ids: with ``stop_indexes`` and ``stop_attempts``, which attempt.
         stop_indexes: see ``stop_job_ids``.
@@ -295,6 +304,7 @@ class Wanted:
     start_attempts: tuple[int, ...] = ()
     start_ports: tuple[tuple[int, tuple[int, ...]], ...] = ()
     start_devices: tuple[tuple[int, Granted], ...] = ()
+    start_allocs: tuple[tuple[int, AttemptKey], ...] = ()
     stop_rows: tuple[int, ...] = ()
     stop_job_ids: tuple[int, ...] = ()
     stop_indexes: tuple[int, ...] = ()
@@ -302,15 +312,24 @@ class Wanted:
 
     def starts(self) -> "Iterator[tuple[MachineRow, WantedTask]]":
         """Yield the starts one by one; for machines that have few."""
-        ports, devices = dict(self.start_ports), dict(self.start_devices)
+        ports, devices, allocs = dict(self.start_ports), dict(self.start_devices), dict(self.start_allocs)
         for place, row in enumerate(self.start_rows):
             shape = self.shapes[self.start_shapes[place]]
             key = make_key(self.start_job_ids[place], self.start_indexes[place], self.start_attempts[place])
             named = tuple(zip(shape.port_names, ports.get(place, ()), strict=True))
             names = [name for name, _ in shape.devices]
             given = tuple(zip(names, devices.get(place, ()), strict=True))
-            task = WantedTask(key=key, shape=shape, ports=named, devices=given, incarnation=self.incarnation)
-            yield MachineRow(row), task
+            yield (
+                MachineRow(row),
+                WantedTask(
+                    key=key,
+                    shape=shape,
+                    ports=named,
+                    devices=given,
+                    incarnation=self.incarnation,
+                    alloc=allocs.get(place),
+                ),
+            )
 
     def stops(self) -> Iterator[tuple[MachineRow, AttemptKey]]:
         """Yield the stops one by one."""
@@ -328,6 +347,7 @@ class WantedTask:
     ports: tuple[tuple[str, int], ...] = ()
     devices: tuple[tuple[str, tuple[int, ...]], ...] = ()
     incarnation: str = ""
+    alloc: AttemptKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,16 @@ Rules:
   key means another attempt there.
 - A task that must stop on a partition starts once this link has a lease, after the supervisor has its deadline.
 - Of one task at most one attempt runs: a newer one waits until the older has ended, and an older one never starts.
+- An alloc ends after the tasks inside: it is told to end when the last of them has.
 - What happened is reported until the cell has folded it, again on every new link. An ended attempt is forgotten only
   when its end was folded *and* it is no longer wanted; until then its key cannot start again.
 - A lost link changes nothing that runs. The supervisor's deadline does, for tasks that must stop on a partition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Final, assert_never
+from typing import Final, Self, assert_never
 
 from omegacell.agent.events import (
     Action,
@@ -28,7 +29,6 @@ from omegacell.agent.events import (
     Event,
     ForgetAttempt,
     HealthChanged,
-    Held,
     Inventory,
     LinkClosed,
     LinkOpened,
@@ -70,10 +70,19 @@ class _Attempt:
     incarnation: str
     grace_us: int
     phase: _Phase
+    alloc: AttemptKey | None = None
     is_stopping: bool = False
     started_at_us: int = 0
     end: End | None = None
     is_end_folded: bool = False
+
+    @classmethod
+    def of(cls, task: WantedTask | None, *, incarnation: str) -> Self:
+        """Begin with an attempt, of an incarnation when nothing more is known of it than that it is there."""
+        if task is None:
+            return cls(incarnation=incarnation, grace_us=0, phase=_Phase.STARTING)
+        grace_us, alloc = task.shape.grace_us, task.alloc
+        return cls(incarnation=task.incarnation, grace_us=grace_us, phase=_Phase.STARTING, alloc=alloc)
 
 
 class Reconciler:
@@ -249,18 +258,13 @@ class Reconciler:
                 self._mark_ended(key, End(kind=ReportKind.UNKNOWN, code=0, at_us=at_us, message="its record is gone"))
         for key, one in held.items():
             if key not in self._attempts:
-                self._adopt(one)
+                self._add(key, _Attempt.of(one.task, incarnation=self._remembered.incarnation))
             if one.end is not None:
                 self._mark_ended(key, one.end)
             else:
                 self._on_started(Started(key=key, at_us=one.started_at_us))
         actions = self._register() if self._registration is None else self._registration.fence()
         return actions + self._settle(sorted({*self._attempts, *self._wanted}))
-
-    def _adopt(self, one: Held) -> None:
-        incarnation = one.task.incarnation if one.task is not None else self._remembered.incarnation
-        grace_us = one.task.shape.grace_us if one.task is not None else 0
-        self._add(one.key, _Attempt(incarnation=incarnation, grace_us=grace_us, phase=_Phase.STARTING))
 
     def _on_started(self, event: Started) -> None:
         attempt = self._attempts.get(event.key)
@@ -272,7 +276,8 @@ class Reconciler:
 
     def _on_ended(self, event: Ended) -> list[Action]:
         self._mark_ended(event.key, event.end)
-        return self._settle(self._siblings(event.key))
+        alloc = self._attempts[event.key].alloc if event.key in self._attempts else None
+        return self._settle([*self._siblings(event.key), *([] if alloc is None else [alloc])])
 
     def _mark_ended(self, key: AttemptKey, end: End) -> None:
         assert end.kind in ENDS, f"{end.kind.name} is not an end"
@@ -321,7 +326,7 @@ class Reconciler:
                     self._drop(key)
                     actions.append(ForgetAttempt(key=key))
                     queue += self._siblings(key)
-            elif not attempt.is_stopping and self._is_unwanted(key, attempt):
+            elif not attempt.is_stopping and self._is_unwanted(key, attempt) and not _holds_any(self._attempts, key):
                 attempt.is_stopping = True
                 actions.append(StopAttempt(key=key, grace_us=attempt.grace_us))
         return actions
@@ -334,7 +339,7 @@ class Reconciler:
         living = [one for one in siblings if one in self._attempts and self._attempts[one].phase is not _Phase.ENDED]
         if max(siblings) != key or living:
             return self._settle(living)
-        self._add(key, _Attempt(incarnation=task.incarnation, grace_us=task.shape.grace_us, phase=_Phase.STARTING))
+        self._add(key, _Attempt.of(task, incarnation=task.incarnation))
         return [StartAttempt(task=task)]
 
     def _is_over(self, key: AttemptKey, attempt: _Attempt) -> bool:
@@ -376,3 +381,8 @@ class Reconciler:
             siblings.discard(key)
         if not siblings:
             del self._by_task[key.job_id, key.index]
+
+
+def _holds_any(attempts: Mapping[AttemptKey, _Attempt], key: AttemptKey) -> bool:
+    """Whether an attempt is an alloc that something runs inside of. Cost: O(attempts), asked of what is to end."""
+    return any(one.alloc == key and one.phase is not _Phase.ENDED for one in attempts.values())

@@ -12,6 +12,7 @@ from typing import Final, cast
 from omegacell.api import figures, records, wire, wire_figures
 from omegacell.api.client_limits import LimitClient
 from omegacell.api.client_machines import MachineClient
+from omegacell.api.client_templates import TemplateClient
 from omegacell.api.errors import NotFoundError, StaleWatchError, UnreachableError
 from omegacell.api.planning import records as plans
 from omegacell.api.planning.wire import read_explanation, read_plan
@@ -27,7 +28,7 @@ ALL_HISTORY: Final = figures.HistoryQuery()
 ALL_CONFLICTS: Final = figures.ConflictQuery()
 
 
-class Client(MachineClient, LimitClient):
+class Client(MachineClient, LimitClient, TemplateClient):
     """A connection to a cell, with a method for each call.
 
     Args:
@@ -74,13 +75,15 @@ class Client(MachineClient, LimitClient):
             sending.close()
         sending.check()
 
-    def stop(self, name: str) -> JobId:
+    def stop(self, name: str, *, with_children: bool = False) -> JobId:
         """Stop the newest job of a name, or that of an id (``"#6"``), and return its id; its tasks end in their time.
+
+        A template has no more children then; those it has go on, unless ``with_children``.
 
         Raises:
             NotFoundError: There is no such job.
         """
-        return JobId(self._call(self._stub.StopJob, pb.StopJobRequest(name=name)).job_id)
+        return JobId(self._call(self._stub.StopJob, pb.StopJobRequest(name=name, with_children=with_children)).job_id)
 
     def revert(self, name: str) -> JobId:
         """Bring the job back that the one of a name took the place of in an update, and return its id.

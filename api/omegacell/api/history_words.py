@@ -20,8 +20,8 @@ from omegacell.core.commands import (
     Unplaced,
 )
 from omegacell.core.drains import SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import JobSpec, Kind, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     Inventory,
@@ -31,6 +31,7 @@ from omegacell.core.machine_commands import (
     SetTaints,
     Tick,
 )
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
 KINDS: Final = {
@@ -48,11 +49,14 @@ KINDS: Final = {
     "StopTasks": "stop-tasks",
     "RevertUpdate": "revert",
     "FinishUpdate": "finish",
+    "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
+    "HoldTasks": "hold",
+    "GrowSystemJob": "grow",
     "RegisterMachine": "register",
     "Inventory": "inventory",
     "LoseMachines": "lose",
@@ -72,20 +76,33 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case Place():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(count_of(len(command.indices), "claim"))
+                if len(command.victims):
+                    words.append(count_of(len(command.victims), "victim"))
             case Evict():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(f"{count_of(len(command.indices), 'eviction')} ({command.cause.name.lower()})")
             case Unplaced():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(command.note or f"no room for {count_of(command.task_count, 'task')}")
+            case ReleaseTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(count_of(len(command.indices), "held task"))
+            case HoldTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(f"{count_of(len(command.indices), 'task')} whose machine does not match")
             case SubmitJob():
                 jobs[command.spec.name] = None
-                words.append(count_of(command.spec.count, "task") + (", replace" if command.replace else ""))
-            case StopJob() | ForgetJob() | RevertUpdate() | FinishUpdate():
+                words.append(_describe_submit(command))
+            case StopJob() | ForgetJob() | GrowSystemJob() | RevertUpdate() | FinishUpdate():
                 jobs[name_of_job(cell, command.job)] = None
-            case ReleaseTasks() | StopTasks():
+                is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
+                words += ["at its deadline"] if is_late else []
+            case ReleaseTasks() | HoldTasks() | StopTasks():
                 jobs[name_of_job(cell, command.job)] = None
                 words.append(count_of(len(command.indices), "task"))
+            case SpawnJob():
+                jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
+                words.append(f"a run of {name_of_job(cell, command.template)}")
             case Report():
                 for job in np.unique(command.jobs)[:8].tolist():
                     jobs[name_of_job(cell, job)] = None
@@ -93,6 +110,13 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case _:
                 words.append(_describe_other(cell, command))
     return tuple(jobs), ", ".join(word for word in words if word)
+
+
+def _describe_submit(command: SubmitJob) -> str:
+    names = [each.job for each in command.spec.after]
+    after = f", after {' and '.join(names)}" if len(names) <= 3 else f", after {len(names)} jobs"
+    count = "a task a machine" if command.spec.kind is Kind.SYSTEM else count_of(command.spec.count, "task")
+    return count + (after if names else "") + (", replace" if command.replace else "")
 
 
 def _describe_other(cell: Cell, command: Command) -> str:  # noqa: PLR0911 - one case for each command

@@ -7,9 +7,14 @@ are strings here, because a newer server may know more of them than this client;
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.api.records_templates import TemplateStatus
+from omegacell.core.dependencies import Condition
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
+
+NO_JOB: Final = JobId(0)
 
 
 class JobState(IntEnum):
@@ -20,6 +25,7 @@ class JobState(IntEnum):
     RUNNING = 1
     STOPPING = 2
     HELD = 3
+    """Every task that waits waits for something other than a machine."""
     SUCCEEDED = 4
     FAILED = 5
     STOPPED = 6
@@ -59,6 +65,8 @@ class ExitNote(IntEnum):
     START_FAILED = 3
     UNHEALTHY = 4
     FENCED = 5
+    TIME_LIMIT = 6
+    """Its machine ended it: it had run for as long as its job allows."""
 
 
 class LogStream(IntEnum):
@@ -159,6 +167,41 @@ class UpdateProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobWait:
+    """One job that another waits for.
+
+    Attributes:
+        job: its name. job_id: its id now; 0 when there is none of that name.
+        condition: what must become of it.
+        done_count: of its ``wanted_count`` tasks, those that are as they shall be.
+        is_stuck: it has come, or will come, to its end without that.
+        summary: the same as a clause, as in ``'extract': 3 of 10 tasks succeeded``.
+    """
+
+    job: str
+    job_id: JobId
+    condition: Condition
+    done_count: int
+    wanted_count: int
+    is_stuck: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldReason:
+    """What held tasks wait for besides a machine: as a sentence, and each job that is not there yet.
+
+    Of a system job ``lacks`` counts the machines that do not match, by reason.
+    """
+
+    summary: str
+    task_count: int
+    waits: tuple[JobWait, ...]
+    is_stuck: bool
+    lacks: tuple["Lack", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job and how its tasks are.
 
@@ -175,6 +218,11 @@ class Job:
         stopping_count: of the placed and running tasks, those that are being stopped.
         update: while it takes the place of others, how far that is.
         successor: id of the job that takes its place in an update, or took it; 0 for none.
+        parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
+        instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
+        held: what its held tasks wait for, as of the answer; None when it has none.
+        deadline_left_us: of the cell's time until its deadline, as of the answer, 0 when it has passed; -1 for none.
+        is_stopped_late: it was stopped because its deadline had passed.
     """
 
     job_id: JobId
@@ -189,11 +237,23 @@ class Job:
     stopping_count: int
     update: UpdateProgress | None = None
     successor: int = 0
+    parent_id: JobId = NO_JOB
+    parent: str = ""
+    instant_us: int = 0
+    held: HeldReason | None = None
+    deadline_left_us: int = -1
+    is_stopped_late: bool = False
 
     @property
     def name(self) -> str:
         """The job's name."""
         return self.spec.name
+
+    @property
+    def wanted_count(self) -> int:
+        """Tasks that are to run now: all; of a system job those whose machine matches, the others being held."""
+        held = self.counts.get(TaskState.HELD, 0) if self.spec.kind is Kind.SYSTEM else 0
+        return self.spec.count - held
 
     @property
     def active_count(self) -> int:
@@ -221,7 +281,10 @@ class JobChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none."""
+    """One run of a task. ``exit_code`` is -1 and ``signal`` 0 when there is none.
+
+    ``preempted_by`` is the job to which it gave way, at the revision ``preempted_at``; empty when it did not.
+    """
 
     attempt: int
     machine: str
@@ -233,11 +296,44 @@ class Attempt:
     started_at_us: int
     ended_at_us: int
     message: str = ""
+    preempted_by: str = ""
+    preempted_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsideTask:
+    """A task inside an alloc."""
+
+    job: str
+    job_id: JobId
+    index: int
+    state: TaskState
+    stopping: Stopping
+
+    @property
+    def name(self) -> str:
+        """The task in one word, ``JOB/INDEX``."""
+        return f"{self.job}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocContents:
+    """What is inside an alloc, and what is left of it."""
+
+    free: Resources
+    tasks: tuple[InsideTask, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first."""
+    """A task: its state, its last attempt (None: never placed) and the ended ones before it, oldest first.
+
+    Attributes:
+        alloc: the alloc that it runs in, ``SET/INDEX``; else empty.
+        contents: of an alloc that is on a machine, what is inside; else None.
+        waits_for: tasks on its machine that must end before it begins: they give way to it, or end anyway.
+        own_machine: of a system job, the machine that it belongs to; mismatch: why that is none for a held task.
+    """
 
     index: int
     state: TaskState
@@ -248,6 +344,11 @@ class Task:
     past: tuple[Attempt, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    alloc: str = ""
+    contents: AllocContents | None = None
+    waits_for: tuple[str, ...] = ()
+    own_machine: str = ""
+    mismatch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +377,7 @@ class JobDetail:
     job: Job
     pending: PendingReason | None
     tasks: tuple[Task, ...]
+    template: TemplateStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

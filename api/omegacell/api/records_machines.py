@@ -28,6 +28,7 @@ class DrainHold(IntEnum):
     BUDGET = 2
     """Their job has as many unavailable tasks as it allows."""
     SILENT = 3
+    INSIDE = 4
     """The machine is not heard."""
 
 

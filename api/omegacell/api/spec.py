@@ -24,9 +24,12 @@ from omegacell.agent.payload import (
 )
 from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
+from omegacell.api.spec_after import dependencies_of, find_circle, find_repeated, sort_jobs
+from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, UpdatePart, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
+from omegacell.api.spec_templates import parameters_of, schedule_of, with_defaults
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
@@ -37,7 +40,13 @@ __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", 
 
 SALT_BYTES: Final = 16
 MAX_PAYLOAD_BYTES: Final = 512 << 10
-CLASS_OF_KIND: Final = {"service": "latency_sensitive", "batch": "batch"}
+CLASS_OF_KIND: Final = {
+    "service": "latency_sensitive",
+    "system": "latency_sensitive",
+    "batch": "batch",
+    "alloc": "latency_sensitive",
+}
+SCHEDULER_OF_KIND: Final = {"service": "service", "system": "system", "batch": "batch", "alloc": "service"}
 
 
 def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
@@ -51,7 +60,7 @@ def load_jobs(path: str, *, replace: bool = False, owner: str | None = None) -> 
 
 
 def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | None = None) -> list[Submission]:
-    """Return the jobs that the bytes of a file hold; each document is one.
+    """Return the jobs that the bytes of a file hold; each document is one. A job comes after those it waits for.
 
     Args:
         source: The file's name, for messages.
@@ -67,7 +76,7 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
         raise UsageError(f"{source}: no job in it; expected at least name and task (see `omega job schema`)")
     owner = owner or default_owner()
     jobs = [_parse_document(document) for document in documents]
-    problems = _find_same_names(documents, jobs)
+    problems = [*_find_same_names(documents, jobs), *_find_repeated(documents, jobs)] or _find_circles(documents, jobs)
     submissions = [translate(job, replace=replace, owner=owner) for job in jobs]
     for document, submission in zip(documents, submissions, strict=True):
         if len(submission.payload) > MAX_PAYLOAD_BYTES:
@@ -75,35 +84,34 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
             problems.append(describe(document, ("task",), expected, f"{len(submission.payload)}"))
     if problems:
         raise JobFileError(problems)
-    return submissions
+    return sort_jobs(submissions)
 
 
 def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submission:
     """Return what is submitted for a job file."""
-    is_service = job.kind == "service"
-    kind = Kind.SERVICE if is_service else Kind.BATCH
+    kind = Kind[job.kind.upper()]
+    is_batch = kind is Kind.BATCH
     if job.priority is not None:
         band, number = Band[job.priority.band.upper()], job.priority.number
     else:
-        band, number = (Band.PRODUCTION if is_service else Band.BATCH), 0
+        band, number = (Band.BATCH if is_batch else Band.PRODUCTION), 0
     max_restarts = job.restarts.max
     if max_restarts is None:
-        max_restarts = -1 if is_service else 0
+        max_restarts = 0 if is_batch else -1
     max_unavailable = job.max_unavailable
     if max_unavailable is None:
-        max_unavailable = 1 if is_service else NO_LIMIT
+        max_unavailable = 1 if kind in (Kind.SERVICE, Kind.ALLOC) else NO_LIMIT
     spec = JobSpec(
         name=job.name,
         owner=job.owner or owner or default_owner(),
-        kind=kind,
-        scheduler=job.scheduler or job.kind,
+        kind=Kind[job.kind.upper()],
+        scheduler=job.scheduler or SCHEDULER_OF_KIND[job.kind],
         band=band,
         priority=number,
         count=job.count,
         resources=(job.resources.cpu, job.resources.memory, job.resources.disk),
         driver="exec" if job.task.exec is not None else "simulated",
         ports=tuple(Port(name=name, number=number) for name, number in job.ports.items()),
-        is_gang=job.gang,
         max_restarts=max_restarts,
         restart_delay_us=job.restarts.delay,
         grace_us=job.grace,
@@ -116,6 +124,13 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
         update=None if job.update is None else _policy_of(job.update),
+        schedule=schedule_of(job),
+        parameters=parameters_of(job),
+        alloc=job.alloc or "",
+        after=dependencies_of(job.after),
+        max_run_us=job.time_limit or 0,
+        deadline_us=job.deadline or 0,
+        gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
 
@@ -162,7 +177,9 @@ def _payload_of(job: JobFile) -> TaskPayload:
     task, health = job.task, job.task.health
     return TaskPayload(
         limits=_limits_of(job),
-        exec=None if task.exec is None else _exec_of(task.exec, log_limit_bytes=task.logs.limit),
+        exec=None
+        if task.exec is None
+        else with_defaults(_exec_of(task.exec, log_limit_bytes=task.logs.limit), job.parameters),
         simulated=None
         if task.simulated is None
         else SimulatedConfig(
@@ -221,6 +238,8 @@ def _take_texts(document: Document) -> None:
             document.value["task"]["exec"]["args"][path[3]] = text
         elif path[:1] == ("devices",) and path[2:3] == ("where",) and len(path) == 4:
             document.value["devices"][path[1]]["where"][path[3]] = text
+        elif path[:-1] == ("parameters", "optional"):
+            document.value["parameters"]["optional"][path[2]] = text
 
 
 def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
@@ -233,3 +252,23 @@ def _find_same_names(documents: list[Document], jobs: list[JobFile]) -> list[Pro
             )
         seen.add(job.name)
     return problems
+
+
+def _find_repeated(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
+    problems = []
+    for document, job in zip(documents, jobs, strict=True):
+        place = find_repeated(job.after)
+        if place is not None:
+            problems.append(describe(document, ("after", place), "expected each job once", repr(job.after[place].job)))
+    return problems
+
+
+def _find_circles(documents: list[Document], jobs: list[JobFile]) -> list[Problem]:
+    """Return the first circle of jobs that wait for each other, at the place where its first job names the second."""
+    circle = find_circle({job.name: [part.job for part in job.after] for job in jobs})
+    if not circle:
+        return []
+    place = next(place for place, job in enumerate(jobs) if job.name == circle[0])
+    step = next(step for step, part in enumerate(jobs[place].after) if part.job == circle[1])
+    words = f"these jobs would wait for each other: {' -> '.join(circle)}"
+    return [describe(documents[place], ("after", step), words, "")]

@@ -18,6 +18,9 @@ from omegacell.api.quantities import (
     parse_cpu,
     parse_duration,
 )
+from omegacell.api.spec_after import After
+from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
+from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
 from omegacell.api.spec_placement import (
     NAME_PATTERN,
     ConstraintText,
@@ -27,8 +30,11 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
+from omegacell.api.spec_system import check_system
+from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
+    MAX_DEPENDENCIES,
     MAX_DEVICE_COUNT,
     MAX_DEVICES_PER_TASK,
     MAX_NAME_LENGTH,
@@ -135,7 +141,7 @@ def _parse_device(value: object) -> object:
 class Restarts(_Part):
     """What happens to a task whose attempt failed (or, in a service, ended)."""
 
-    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; service: "unlimited"')
+    max: MaxRestarts | None = Field(default=None, description='batch: 0 unless given; others: "unlimited"')
     delay: Duration = Field(default=1_000_000, description="base of the growing pause between attempts")
 
 
@@ -260,18 +266,22 @@ class JobFile(_Part):
 
     name: Name = Field(description="unique among the cell's jobs")
     owner: Name | None = Field(default=None, description="who answers for it; by default who submits it")
-    kind: Literal["batch", "service"] = "batch"
+    kind: Literal["batch", "service", "system", "alloc"] = Field(
+        default="batch",
+        description="system: a service with one task on every machine that matches; alloc: a set of reservations",
+    )
+    alloc: Name | None = Field(default=None, description="the alloc set inside whose allocs the tasks run")
     scheduler: Name | None = Field(default=None, description="who places it; by default the kind's")
     priority: Annotated[Priority, BeforeValidator(_parse_priority)] | None = Field(
-        default=None, description="a band, or {band, number}; by default batch for batch jobs, production for services"
+        default=None, description="a band, or {band, number}; by default batch for batch jobs, else production"
     )
-    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks")
+    count: int = Field(default=1, ge=1, le=MAX_TASKS_PER_JOB, description="how many tasks; not for system jobs")
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
     limits: LimitsPart = Field(default_factory=LimitsPart, description="at least what is asked for")
     app_class: Literal["latency_sensitive", "batch"] | None = Field(
         default=None,
         alias="class",
-        description="who gets a busy CPU first; by default latency_sensitive for services, batch for batch jobs",
+        description="who gets a busy CPU first; by default batch for batch jobs, else latency_sensitive",
     )
     devices: dict[DeviceName, Annotated[DevicePart, BeforeValidator(_parse_device)]] = Field(
         default_factory=dict, max_length=MAX_DEVICES_PER_TASK, description="name to count, or to {count, where}"
@@ -279,7 +289,9 @@ class JobFile(_Part):
     ports: dict[PortName, Annotated[int, Field(ge=0, le=MAX_PORT)]] = Field(
         default_factory=dict, max_length=MAX_PORTS_PER_TASK, description="name to number; 0: the cell grants one"
     )
-    gang: bool = Field(default=False, description="place all tasks together, or none")
+    gang: Annotated[GangPart | None, BeforeValidator(parse_gang), WithJsonSchema(gang_schema())] = Field(
+        default=None, description="place all tasks together, or none; or groups of them: {size, min}"
+    )
     pool: Name | None = Field(default=None, description="pool of machines; `all`: any; by default the pool `default`")
     constraints: list[ConstraintText] = Field(default_factory=list, max_length=MAX_RULES)
     prefer: list[PreferPart] = Field(default_factory=list, max_length=MAX_RULES)
@@ -290,18 +302,57 @@ class JobFile(_Part):
     near: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     apart: list[NeighbourPart] = Field(default_factory=list, max_length=MAX_RULES // 2)
     spread: list[SpreadPart] = Field(default_factory=list, max_length=MAX_RULES)
+    after: list[After] = Field(
+        default_factory=list,
+        max_length=MAX_DEPENDENCIES,
+        description="jobs that it waits for: names, or {job, is: succeeded | ended | available}",
+    )
     restarts: Restarts = Field(default_factory=Restarts)
     max_unavailable: MaxUnavailable | None = Field(
         default=None,
         description="tasks that may be unavailable when a drain takes one more away; 0 keeps drains from finishing;"
-        ' service: 1 unless given; batch: "unlimited"',
+        ' service and alloc: 1 unless given; batch and system: "unlimited"',
+    )
+    time_limit: Duration | None = Field(
+        default=None,
+        ge=1,
+        description="how long one attempt may run before its machine ends it, which counts as a failure",
+    )
+    deadline: Duration | None = Field(
+        default=None, ge=1, description="how long after its submission the job is stopped, waiting counted in"
     )
     update: UpdatePart | None = Field(default=None, description="how a running service is replaced by another spec")
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
     )
+    schedule: ScheduleField | None = Field(
+        default=None, description="runs it again and again: a line of cron, or {cron, time_zone, overlap, catch_up}"
+    )
+    parameters: ParametersPart | None = Field(
+        default=None, description="it runs when `omega job dispatch` says so, with these parameters"
+    )
     task: TaskPart
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_task(cls, value: Any) -> Any:
+        return add_task(value)
+
+    @model_validator(mode="after")
+    def _check_alloc(self) -> Self:
+        check_alloc(self)
+        return self
+
+    @model_validator(mode="after")
+    def _check_template(self) -> Self:
+        check_template(self)
+        return self
+
+    @model_validator(mode="after")
+    def _check_gang(self) -> Self:
+        check_gang(self.gang, count=self.count)
+        return self
 
     @model_validator(mode="after")
     def _check_update(self) -> Self:
@@ -312,6 +363,12 @@ class JobFile(_Part):
     @model_validator(mode="after")
     def _check_constraints(self) -> Self:
         check_contradiction(self.constraints)
+        return self
+
+    @model_validator(mode="after")
+    def _check_system(self) -> Self:
+        if self.kind == "system":
+            check_system({field: getattr(self, field) for field in self.model_fields_set})
         return self
 
     @model_validator(mode="after")
@@ -353,4 +410,5 @@ class JobFile(_Part):
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a job file."""
     schema = JobFile.model_json_schema()
+    adapt_schema(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -87,6 +87,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     DEVICE_PATTERN: "expected names of lower-case letters, digits, '.', '_' and '-', joined by '/', such as nvidia/gpu",
     r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
+    r"^[a-z][a-z0-9_]{0,62}$": "expected a lower-case word of letters, digits and '_', at most 63 long",
     r"^[^\x00]*$": "expected text without NUL characters",
     r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
@@ -155,7 +156,9 @@ def _word_unknown(path: Path_) -> str:
     model: type[BaseModel] | None = JobFile
     steps = iter(path[:-1])
     for step in steps:
-        field = model.model_fields.get(str(step)) if model else None
+        if isinstance(step, int):
+            continue  # a place in a list: its model is that of the list's field
+        field = model.model_fields.get(step) if model else None
         model = _model_of(field) if field else None
         if field and get_origin(field.annotation) is dict:
             next(steps, None)  # a key that the user chose

@@ -3,16 +3,18 @@
 Both directions of a message stand next to each other where both are needed. Nothing here decides anything.
 """
 
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, cast
 
-from omegacell.api import records, records_machines
+from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
+from omegacell.api.wire_templates import read_parameters, read_schedule, write_template
 from omegacell.api.wire_updates import read_policy, read_progress, write_policy
+from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port, Stopping, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port, Stopping, TaskState
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band, JobId
 
@@ -32,7 +34,7 @@ def read_resources(message: pb.Resources) -> records.Resources:
 def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
     """Return the message of a spec; the payload is what its tasks run, not its hash."""
     cpu_milli, memory_bytes, disk_bytes = spec.resources
-    return pb.JobSpec(
+    message = pb.JobSpec(
         name=spec.name,
         owner=spec.owner,
         kind=cast("pb.Kind", spec.kind),
@@ -43,7 +45,6 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         resources=pb.Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, disk_bytes=disk_bytes),
         driver=spec.driver,
         ports=[pb.Port(name=port.name, number=port.number) for port in spec.ports],
-        is_gang=spec.is_gang,
         max_restarts=spec.max_restarts,
         restart_delay_us=spec.restart_delay_us,
         grace_us=spec.grace_us,
@@ -61,7 +62,14 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
         update=None if spec.update is None else write_policy(spec.update),
+        alloc=spec.alloc,
+        after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
+        max_run_us=spec.max_run_us,
+        deadline_us=spec.deadline_us,
+        gang=None if spec.gang is None else pb.Gang(size=spec.gang.size, least=spec.gang.least),
     )
+    write_template(message, spec)
+    return message
 
 
 def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
@@ -82,7 +90,6 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         resources=(resources.cpu_milli, resources.memory_bytes, resources.disk_bytes),
         driver=message.driver,
         ports=tuple([Port(name=port.name, number=port.number) for port in message.ports]),
-        is_gang=message.is_gang,
         max_restarts=message.max_restarts,
         restart_delay_us=message.restart_delay_us,
         grace_us=message.grace_us,
@@ -93,6 +100,13 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         update=read_policy(message.update) if message.HasField("update") else None,
+        schedule=read_schedule(message),
+        parameters=read_parameters(message),
+        alloc=message.alloc,
+        after=tuple([Dependency(job=each.job, condition=Condition(each.condition)) for each in message.after]),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
+        gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
 
@@ -134,6 +148,35 @@ def read_job(message: pb.Job) -> records.Job:
         stopping_count=message.stopping_count,
         update=read_progress(message.update) if message.HasField("update") else None,
         successor=message.successor,
+        parent_id=JobId(message.parent_id),
+        parent=message.parent,
+        instant_us=message.instant_us,
+        held=read_held(message.held) if message.HasField("held") else None,
+        deadline_left_us=message.deadline_left_us,
+        is_stopped_late=message.is_stopped_late,
+    )
+
+
+def read_held(message: pb.HeldReason) -> records.HeldReason:
+    """Return what held tasks wait for."""
+    waits = tuple(
+        records.JobWait(
+            job=wait.job,
+            job_id=JobId(wait.job_id),
+            condition=Condition(wait.condition),
+            done_count=wait.done_count,
+            wanted_count=wait.wanted_count,
+            is_stuck=wait.is_stuck,
+            summary=wait.summary,
+        )
+        for wait in message.waits
+    )
+    return records.HeldReason(
+        summary=message.summary,
+        task_count=message.task_count,
+        waits=waits,
+        is_stuck=message.is_stuck,
+        lacks=read_lacks(message.lacks),
     )
 
 
@@ -153,6 +196,23 @@ def read_job_detail(message: pb.GetJobResponse) -> records.JobDetail:
         job=read_job(message.job),
         pending=read_pending(message.pending) if message.HasField("pending") else None,
         tasks=read_tasks(message),
+        template=read_template(message.template) if message.HasField("template") else None,
+    )
+
+
+def read_template(message: pb.TemplateStatus) -> records_templates.TemplateStatus:
+    """Return how it is with a template."""
+    return records_templates.TemplateStatus(
+        next_us=tuple(message.next_us),
+        last_us=message.last_us,
+        made_count=message.made_count,
+        skipped_count=message.skipped_count,
+        missed_count=message.missed_count,
+        due_us=message.due_us,
+        hindrance=message.hindrance,
+        child_count=message.child_count,
+        active_child_count=message.active_child_count,
+        children=tuple(read_job(child) for child in message.children),
     )
 
 
@@ -173,13 +233,18 @@ def read_lacks(messages: Iterable[pb.Lack]) -> tuple[records.Lack, ...]:
 def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
     """Return the tasks of an answer, each with its attempts."""
     texts = {(text.index, text.attempt): text.text for text in message.messages}
+    displaced = {(entry.index, entry.attempt): entry for entry in message.displaced}
     past: dict[int, list[records.Attempt]] = {}
     for ended in message.past:
-        past.setdefault(ended.index, []).append(_read_past(ended, texts.get((ended.index, ended.attempt), "")))
+        text = texts.get((ended.index, ended.attempt), "")
+        past.setdefault(ended.index, []).append(_read_past(ended, text, displaced))
     ports = {entry.index: {port.name: port.number for port in entry.ports} for entry in message.ports}
     devices = {
         entry.index: {device.name: tuple(device.indices) for device in entry.devices} for entry in message.devices
     }
+    allocs = {entry.index: entry.alloc for entry in message.allocs}
+    contents = {entry.index: read_contents(entry) for entry in message.contents}
+    waits = {entry.index: tuple(entry.tasks) for entry in message.waits}
     columns = message.tasks
     tasks = []
     for place, index in enumerate(columns.indices):
@@ -190,20 +255,46 @@ def read_tasks(message: pb.GetJobResponse) -> tuple[records.Task, ...]:
                 stopping=Stopping(columns.stopping[place]),
                 health=records.Health(columns.health[place]),
                 restarts=columns.restarts[place],
-                last=_read_last(columns, place, texts.get((index, columns.attempts[place]), "")),
+                last=_read_last(columns, place, texts.get((index, columns.attempts[place]), ""), displaced),
                 past=tuple(past.get(index, ())),
                 ports=ports.get(index, {}),
                 devices=devices.get(index, {}),
+                alloc=allocs.get(index, ""),
+                contents=contents.get(index),
+                waits_for=waits.get(index, ()),
+                own_machine=columns.own_machines[place] if columns.own_machines else "",
+                mismatch=columns.mismatches[place] if columns.mismatches else "",
             )
         )
     return tuple(tasks)
 
 
-def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | None:
+def read_contents(message: pb.AllocContents) -> records.AllocContents:
+    """Return what is inside an alloc."""
+    return records.AllocContents(
+        free=read_resources(message.free),
+        tasks=tuple(
+            records.InsideTask(
+                job=task.job,
+                job_id=JobId(task.job_id),
+                index=task.index,
+                state=TaskState(task.state),
+                stopping=Stopping(task.stopping),
+            )
+            for task in message.tasks
+        ),
+    )
+
+
+_Displaced: TypeAlias = Mapping[tuple[int, int], pb.Displacement]
+
+
+def _read_last(columns: pb.Tasks, place: int, text: str, displaced: _Displaced) -> records.Attempt | None:
     state = TaskState(columns.states[place])
-    is_shown_as_past = state is TaskState.PENDING  # its ended attempts are all among the past ones
+    is_shown_as_past = state in (TaskState.PENDING, TaskState.HELD)  # its ended attempts are all among the past ones
     if columns.attempts[place] == 0 or is_shown_as_past:
         return None
+    by = displaced.get((columns.indices[place], columns.attempts[place]), pb.Displacement())
     return records.Attempt(
         attempt=columns.attempts[place],
         machine=columns.machines[place],
@@ -215,10 +306,13 @@ def _read_last(columns: pb.Tasks, place: int, text: str) -> records.Attempt | No
         started_at_us=columns.started_at_us[place],
         ended_at_us=columns.ended_at_us[place],
         message=text,
+        preempted_by=by.job,
+        preempted_at=by.revision,
     )
 
 
-def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
+def _read_past(message: pb.PastAttempt, text: str, displaced: _Displaced) -> records.Attempt:
+    by = displaced.get((message.index, message.attempt), pb.Displacement())
     return records.Attempt(
         attempt=message.attempt,
         machine=message.machine,
@@ -230,6 +324,8 @@ def _read_past(message: pb.PastAttempt, text: str) -> records.Attempt:
         started_at_us=message.started_at_us,
         ended_at_us=message.ended_at_us,
         message=text,
+        preempted_by=by.job,
+        preempted_at=by.revision,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import assert_never, cast
 
 from omegacell.agent import messages as agent
+from omegacell.agent.attempts import make_key
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.core.devices import Granted
 from omegacell.core.errors import MalformedError
@@ -75,6 +76,9 @@ class DownWriter:
             start_attempts=wanted.start_attempts,
             start_ports=[number for place in sorted(ports) for number in ports[place]],
             start_devices=[index for place in sorted(devices) for indices in devices[place] for index in indices],
+            start_alloc_jobs=[alloc.job_id for _, alloc in wanted.start_allocs],
+            start_alloc_indices=[alloc.index for _, alloc in wanted.start_allocs],
+            start_alloc_attempts=[alloc.attempt for _, alloc in wanted.start_allocs],
             stop_rows=wanted.stop_rows,
             stop_jobs=wanted.stop_job_ids,
             stop_indices=wanted.stop_indexes,
@@ -146,6 +150,7 @@ class DownReader:
             start_attempts=tuple(wanted.start_attempts),
             start_ports=_read_ports(shapes, start_shapes, list(wanted.start_ports)),
             start_devices=_read_devices(shapes, start_shapes, list(wanted.start_devices)),
+            start_allocs=_read_allocs(shapes, start_shapes, wanted),
             stop_rows=tuple(wanted.stop_rows),
             stop_job_ids=tuple(wanted.stop_jobs),
             stop_indexes=tuple(wanted.stop_indices),
@@ -187,6 +192,16 @@ def _read_devices(
     return tuple(devices)
 
 
+def _read_allocs(
+    shapes: tuple[agent.TaskShape, ...], start_shapes: tuple[int, ...], wanted: pb.Wanted
+) -> tuple[tuple[int, agent.AttemptKey], ...]:
+    places = [place for place, shape in enumerate(start_shapes) if shapes[shape].is_inside]
+    columns = (wanted.start_alloc_jobs, wanted.start_alloc_indices, wanted.start_alloc_attempts)
+    if any(len(column) != len(places) for column in columns):
+        raise MalformedError(f"a wanted state names {len(columns[0])} allocs; {len(places)} of its starts are in one")
+    return tuple(zip(places, map(make_key, *columns), strict=True))
+
+
 def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
     return pb.Shape(
         number=number,
@@ -198,6 +213,9 @@ def _write_shape(number: int, shape: agent.TaskShape) -> pb.Shape:
         devices=[pb.ShapeDevice(name=name, count=count) for name, count in shape.devices],
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
+        is_alloc=shape.is_alloc,
+        is_inside=shape.is_inside,
+        max_run_us=shape.max_run_us,
     )
 
 
@@ -211,6 +229,9 @@ def _read_shape(shape: pb.Shape) -> agent.TaskShape:
         devices=tuple([(device.name, device.count) for device in shape.devices]),
         grace_us=shape.grace_us,
         stop_on_partition=shape.stop_on_partition,
+        is_alloc=shape.is_alloc,
+        is_inside=shape.is_inside,
+        max_run_us=shape.max_run_us,
     )
 
 

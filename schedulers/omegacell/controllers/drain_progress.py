@@ -5,13 +5,13 @@ is the business of `drains`; both count by the same functions, so what is said h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.controllers.drains import Rows, find_allowed, find_drained, find_staying, find_unheard
+from omegacell.controllers.drains import Rows, find_allowed, find_drained, find_inside, find_staying, find_unheard
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE
@@ -30,6 +30,8 @@ class Hold(IntEnum):
     """Their job has as many unavailable tasks as it allows."""
     SILENT = 3
     """The machine is not heard: nobody can tell it anything."""
+    INSIDE = 4
+    """They run inside allocs, and go when these do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def _find_holds(cell: Cell, rows: Rows) -> NDArray[np.uint8]:
     staying = find_staying(cell, rows)
     allowed = staying[find_allowed(cell, staying)]
     holds[np.searchsorted(rows, allowed)] = Hold.TURN
+    holds[find_inside(cell, rows)] = Hold.INSIDE
     holds[find_unheard(cell, cell.tasks.machine[rows])] = Hold.SILENT
     holds[cell.tasks.stopping[rows] != Stopping.NO] = Hold.ENDING
     return holds
@@ -139,6 +142,8 @@ def _progress_of(cell: Cell, machine: int, rows: Rows, holds: NDArray[np.uint8])
         for hold in np.unique(why[jobs == job]).tolist():
             count = int(np.count_nonzero((jobs == job) & (why == hold)))
             blocks.append(_block_of(cell, job, Hold(hold), count=count, has_deadline=deadline != NO_DEADLINE))
+    is_forever = all(block.is_forever for block in blocks if block.hold is not Hold.INSIDE)
+    blocks = [replace(each, is_forever=is_forever) if each.hold is Hold.INSIDE else each for each in blocks]
     return DrainProgress(
         machine=machine,
         task_count=len(here),

@@ -56,13 +56,25 @@ def find_drained(cell: Cell) -> Rows:
 
 
 def find_staying(cell: Cell, rows: Rows) -> Rows:
-    """Return those of some tasks that nobody told to end and whose machine is heard, in the order of eviction."""
-    staying = rows[(cell.tasks.stopping[rows] == Stopping.NO) & ~find_unheard(cell, cell.tasks.machine[rows])]
+    """Return those of some tasks that nobody told to end and whose machine is heard, in the order of eviction.
+
+    What runs inside an alloc is not among them: it goes when the alloc does.
+    """
+    is_staying = (cell.tasks.stopping[rows] == Stopping.NO) & ~find_unheard(cell, cell.tasks.machine[rows])
+    staying = rows[is_staying & ~find_inside(cell, rows)]
     machine_rows = cell.tasks.machine[staying]
     deadlines = cell.machines.drain_deadline[machine_rows]
     urgency = np.where(deadlines == NO_DEADLINE, _NEVER, deadlines)
     ordered: Rows = staying[np.lexsort((staying, machine_rows, urgency))]
     return ordered
+
+
+def find_inside(cell: Cell, rows: Rows) -> NDArray[np.bool_]:
+    """Return which of some tasks run inside an alloc: ``(rows,)`` bool."""
+    of = cell.tasks.allocs.of
+    if not of:
+        return np.zeros(len(rows), np.bool_)
+    return np.array([row in of for row in rows.tolist()], np.bool_)
 
 
 def find_unheard(cell: Cell, machine_rows: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -4,10 +4,12 @@ They run when the cell's time has moved, because nothing becomes due otherwise. 
 proposed again at the next tick at the earliest.
 """
 
+from omegacell.controllers.deadlines import find_late
 from omegacell.controllers.drains import find_drains
 from omegacell.controllers.forgetting import find_forgettable
 from omegacell.controllers.losses import find_losses
 from omegacell.controllers.sessions import find_expired
+from omegacell.controllers.system_jobs import SystemJobs
 from omegacell.controllers.ticks import Ticker
 from omegacell.controllers.unhealthy import find_unhealthy
 from omegacell.controllers.updates import Updater
@@ -20,7 +22,9 @@ SILENT_AFTER_US = 6 * SECOND_US
 
 
 class Keeper:
-    """Proposes ticks, losses, expiries, evictions and forgetting; each command is a transaction.
+    """Proposes ticks, losses, expiries, evictions, stops at deadlines, tasks of system jobs and forgetting.
+
+    Each command is a transaction.
 
     ``ticker`` is told of heartbeats by whoever hears them.
     """
@@ -30,6 +34,7 @@ class Keeper:
     ) -> None:
         """Begin at ``now_us``, monotonic microseconds; ``own_boot_id`` as in `find_losses`."""
         self._own_boot_id = own_boot_id
+        self._system_jobs = SystemJobs()
         self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
         self.waiting_for_operator: tuple[int, ...] = ()
         self._updater = Updater()
@@ -45,8 +50,10 @@ class Keeper:
             commands += [losses.command] if losses.command is not None else []
             commands += find_expired(cell, own=session)
             commands += find_unhealthy(cell)
+            commands += find_late(cell)
             commands += find_drains(cell)
             commands += self._updater.step(cell)
+            commands += self._system_jobs.step(cell)
             commands += find_forgettable(cell)
         tick = self.ticker.step(cell, session=session, now_us=now_us)
         return [*commands, tick] if tick is not None else commands

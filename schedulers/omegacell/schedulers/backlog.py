@@ -29,7 +29,9 @@ from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
-from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
+from omegacell.schedulers.grouping import find_least
+from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -47,23 +49,56 @@ _PENDING: Final = int(TaskState.PENDING)
 
 
 def _count_room(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
-    """Return how many tasks of a job some machines take now; of a gang the whole cell, all of them or none."""
+    """Return how many tasks of a job some machines take now; of a gang the whole cell, enough of them or none."""
+    own = find_own_machines(cell, entry.spec, entry.job)
+    if own is not None:
+        looked = own if overlay.is_crowded(entry.spec) else np.intersect1d(own, looking_at, assume_unique=True)
+        return int(np.count_nonzero(find_room(overlay, entry.spec, looked, cell=cell)))
     # where other tasks matter, a machine that changed may make room on another one
     rows = None if overlay.is_crowded(entry.spec) else looking_at
     room = int(find_room(overlay, entry.spec, rows, cell=cell).sum())
     if room and entry.spec.is_gang:
         whole = int(np.minimum(find_room(overlay, entry.spec, cell=cell), entry.count).sum())
-        room = whole if whole >= entry.count else 0
+        room = whole if whole >= entry.least else 0
     return room
+
+
+def _count_room_or_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many tasks of a job some machines take now, or else may take if others give way."""
+    room = _count_room(overlay, entry, looking_at, cell=cell)
+    return room or _count_pressing(overlay, entry, looking_at, cell=cell)
+
+
+def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64], *, cell: Cell) -> int:
+    """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
+    if not outranks_any(cell, entry.spec):
+        return 0
+    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at) != NEVER))
+    return entry.count if reached and entry.spec.is_gang else reached
+
+
+def _may_assemble(cell: Cell, job_row: int) -> bool:
+    """Tell whether pending tasks of a gang may be placed, and do not wait for partners that are held."""
+    return find_least(cell, job_row, cell.jobs.spec_of(job_row)) > 0
+
+
+def _live(cell: Cell, backlog: "Backlog") -> tuple[str, ...]:
+    """Return the instances that share the jobs of a scheduler."""
+    return tuple(sorted({*live_instances(cell, backlog.scheduler), backlog.instance}))
+
+
+def _is_mine(backlog: "Backlog", spec: JobSpec) -> bool:
+    return owner_of(spec.name, backlog._instances) == backlog.instance
 
 
 class Backlog:
     """Waiting jobs of one scheduler, those of this instance in order."""
 
-    def __init__(self, *, scheduler: str, instance: str) -> None:
-        """Begin with nothing; `of` reads a whole cell."""
+    def __init__(self, *, scheduler: str, instance: str, preempts: bool = False) -> None:
+        """Begin with nothing; `of` reads a whole cell. With ``preempts`` machines help where others give way, too."""
         self.scheduler = scheduler
         self.instance = instance
+        self._preempts = preempts
         self._entries: dict[JobId, Entry] = {}
         self._instances: tuple[str, ...] = (instance,)
         self._by_order: list[Item] = []
@@ -97,10 +132,10 @@ class Backlog:
         return self._entries.get(job)
 
     @classmethod
-    def of(cls, cell: Cell, *, scheduler: str, instance: str) -> Self:
+    def of(cls, cell: Cell, *, scheduler: str, instance: str, preempts: bool = False) -> Self:
         """Read the backlog of an instance from a whole cell, for a start or after a jump. Cost: O(jobs)."""
-        backlog = cls(scheduler=scheduler, instance=instance)
-        backlog._instances = backlog._live(cell)
+        backlog = cls(scheduler=scheduler, instance=instance, preempts=preempts)
+        backlog._instances = _live(cell, backlog)
         backlog._silent = find_silent(cell)
         waiting = np.flatnonzero((cell.jobs.counts[:, TaskState.PENDING] > 0) & (cell.jobs.id > 0))
         backlog.update(cell, [JobId(int(cell.jobs.id[row])) for row in waiting.tolist()], now_us=0)
@@ -114,6 +149,8 @@ class Backlog:
             row = table.row_of(job)
             entry = entries.get(job)
             count = 0 if row is None else counts.item(row, _PENDING)
+            if count and row is not None and table.spec_of(row).is_gang and not _may_assemble(cell, row):
+                count = 0
             if row is None or count == 0:
                 if entry is not None:
                     self._drop(entry)
@@ -121,18 +158,18 @@ class Backlog:
             elif entry is None:
                 spec = table.spec_of(row)
                 if spec.scheduler == self.scheduler:
-                    self._add(Entry(job=job, spec=spec, count=count))
+                    self._add(Entry(job=job, spec=spec, count=count, least=find_least(cell, row, spec)))
             else:
-                self._reread(entry, table.spec_of(row), count)
+                self._reread(entry, cell, row, count)
 
     def update_instances(self, cell: Cell, *, now_us: int) -> None:
         """Share the jobs anew when instances came or went. Cost: O(waiting jobs) if they did."""
-        instances = self._live(cell)
+        instances = _live(cell, self)
         if instances == self._instances:
             return
         self._instances = instances
         for entry in list(self._entries.values()):
-            is_mine = self._is_mine(entry.spec)
+            is_mine = _is_mine(self, entry.spec)
             if is_mine == (entry.standing is Standing.ELSEWHERE):
                 self._stand(entry, Standing.READY if is_mine else Standing.ELSEWHERE)
                 self._may_cap_take = True
@@ -176,12 +213,14 @@ class Backlog:
             entry.queue = queue_of(entry)
             self._stand(entry, Standing.PARKED)
             self._parked.setdefault(entry.queue, Parked()).tried.append((entry.order, entry.stamp))
+            if entry.again_us is not None:
+                heappush(self._timers, (entry.again_us, entry.job, entry.stamp))
 
     def hold(self, entry: Entry, cell: Cell) -> None:
         """Let a job wait until its scheduler's cap takes more."""
         if entry.job in self._entries:
             self._stand(entry, Standing.CAPPED)
-            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, count=entry.count)
+            self._capped.add(cell, (entry.order, entry.stamp), entry.spec, least=entry.least)
 
     def note_cap(self) -> None:
         """Remember that the cap may take more than when jobs were held, for `wake_capped`."""
@@ -237,16 +276,10 @@ class Backlog:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
-    def _live(self, cell: Cell) -> tuple[str, ...]:
-        return tuple(sorted({*live_instances(cell, self.scheduler), self.instance}))
-
-    def _is_mine(self, spec: JobSpec) -> bool:
-        return owner_of(spec.name, self._instances) == self.instance
-
     def _add(self, entry: Entry) -> None:
         self._entries[entry.job] = entry
         self._counts[entry.standing] += 1
-        self._stand(entry, _READY if self._is_mine(entry.spec) else Standing.ELSEWHERE)
+        self._stand(entry, _READY if _is_mine(self, entry.spec) else Standing.ELSEWHERE)
 
     def _drop(self, entry: Entry) -> None:
         self._may_cap_take = True
@@ -255,10 +288,12 @@ class Backlog:
         self._stamps += 1
         entry.stamp = self._stamps
 
-    def _reread(self, entry: Entry, spec: JobSpec, count: int) -> None:
+    def _reread(self, entry: Entry, cell: Cell, row: int, count: int) -> None:
         """Take in a changed job; a parked or delayed one that now wants something else is tried at once."""
-        wants_else = count > entry.count or (spec.is_gang and count != entry.count)
-        entry.count, entry.spec = count, spec
+        spec = cell.jobs.spec_of(row)
+        least = find_least(cell, row, spec)
+        wants_else = count > entry.count or least != entry.least
+        entry.count, entry.spec, entry.least = count, spec, least
         if wants_else and entry.standing in _WAITING and not entry.failures:
             self._stand(entry, Standing.READY)
 
@@ -324,7 +359,8 @@ class Backlog:
         if entry is None:
             del self._parked[queue]
             return
-        self._wake_tasks(queue, _count_room(overlay, entry, self._looking_at, cell=cell), now_us)
+        count = _count_room if not self._preempts else _count_room_or_pressing
+        self._wake_tasks(queue, count(overlay, entry, self._looking_at, cell=cell), now_us)
 
     def _park_again(self, entry: Entry, queue: Queue) -> None:
         """Move a parked job to another queue, to be looked at in this look: other tasks came to matter, or no more."""

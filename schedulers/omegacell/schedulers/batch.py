@@ -6,13 +6,16 @@ with a deterministic best fit over all machines 0.052 (see also Borg, section 3.
 """
 
 from collections.abc import Sequence
-from math import gcd
+from typing import ClassVar
 
 import numpy as np
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose, is_indifferent
+from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.pressing import place_pressing
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.scoring import Rows, waves
 from omegacell.schedulers.view import CellView
 
@@ -21,7 +24,12 @@ SPARE = 24
 
 
 class BatchScheduler:
-    """Randomised first fit over a sample; the whole cell only when the sample has too little room."""
+    """Randomised first fit over a sample; the whole cell only when the sample has too little room.
+
+    What finds no room lets less important tasks give way, if there are any.
+    """
+
+    preempts: ClassVar[bool] = True
 
     def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
         """Put as many tasks as fit on random machines, one on each before a second on any.
@@ -29,14 +37,19 @@ class BatchScheduler:
         Cost: O(tasks) when there is room, O(machines) when there is little, or the job has rules that rank machines.
         """
         [group] = pending
-        if group.spec.placement is NO_RULES and not cell.is_crowded(group):
+        is_plain = group.spec.placement is NO_RULES and not cell.is_crowded(group)
+        if group.spec.alloc and is_plain:
+            machines = choose_inside(cell, group, ctx.rng)
+        elif is_plain:
             machines = self._first_fit(group, cell, ctx.rng)
         else:
             machines = self._fit_by_rules(group, cell, ctx.rng)
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        placement = place_pressing(group, cell, machines, ctx.rng)
+        if len(placement) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(placement)))
             return NOTHING
-        return Placement.of(group, machines)
+        return placement
 
     def _fit_by_rules(self, group: TaskGroup, cell: CellView, rng: np.random.Generator) -> Rows:
         """Fit a job with placement rules: when none of them ranks machines, a sample will do here too."""
@@ -58,19 +71,3 @@ class BatchScheduler:
         room = cell.room(group)
         order = rng.permutation(np.flatnonzero(room))
         return waves(order, room[order], group.count)
-
-
-def sample_rows(machine_count: int, wanted: int, rng: np.random.Generator) -> Rows:
-    """Return ``wanted`` distinct machine rows in a random order: a walk of random start and stride over all rows.
-
-    ``wanted`` must not be above ``machine_count``. Cost: O(wanted).
-
-    >>> sorted(sample_rows(6, 6, np.random.default_rng(1)).tolist())
-    [0, 1, 2, 3, 4, 5]
-    """
-    # one by one: numpy draws the same two numbers into an array in twice the time
-    start, stride = int(rng.integers(machine_count)), int(rng.integers(machine_count))
-    while gcd(stride, machine_count) != 1:
-        stride = (stride + 1) % machine_count if machine_count > 1 else 1
-    stride = stride or 1  # of a single machine
-    return np.arange(start, start + stride * wanted, stride, dtype=np.int64) % machine_count

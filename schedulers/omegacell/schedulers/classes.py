@@ -110,7 +110,7 @@ def classes_of(cell: Cell) -> Classes:
 def _ask(spec: JobSpec) -> Asked:
     """Return what a machine must know to say how many tasks it takes: the class of a spec."""
     rules = spec.placement
-    asked: Asked = (spec.driver, spec.resources, spec.ports, spec.devices)
+    asked: Asked = (spec.driver, spec.resources, spec.ports, spec.devices, spec.alloc)
     return asked if rules is NO_RULES else (*asked, rules.pool, rules.constraints, rules.tolerations)
 
 

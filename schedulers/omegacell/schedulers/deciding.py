@@ -5,23 +5,25 @@ are the loop's business.
 """
 
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Lack, Place, Scheduling, Unplaced
+from omegacell.core.commands import Lack, Scheduling, Unplaced
 from omegacell.core.errors import PluginError
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.quick import quick
-from omegacell.core.units import MAX_TEXT_LENGTH
+from omegacell.core.units import MAX_TASKS_PER_JOB, MAX_TEXT_LENGTH
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.claims import GroupClaims, check_placement
+from omegacell.schedulers.claims import GroupClaims, check_placement, place_all
 from omegacell.schedulers.entries import Entry
-from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
+from omegacell.schedulers.interface import Context, Scheduler, TaskGroup, Traits
 from omegacell.schedulers.notes import clean_note
 from omegacell.schedulers.view import Tentative
 
@@ -74,12 +76,47 @@ class _Part(NamedTuple):
     has_left_room: bool = False
 
 
+@dataclass(slots=True, eq=False)
+class _Found:
+    """What a scheduler found for the groups of one gang so far.
+
+    Attributes:
+        hopeless: so many places at once are no more to be had.
+        asked: groups that were asked about, or passed over as hopeless.
+        claims: of those that found enough. note, failure: what was said of the first that did not; what went wrong.
+        needed: the fewest places that a group needs that has tasks left.
+    """
+
+    hopeless: int
+    asked: int = 0
+    claims: list[GroupClaims] = field(default_factory=list)
+    note: str = ""
+    failure: str = ""
+    needed: int = MAX_TASKS_PER_JOB
+
+    def take(self, claims: Sequence[GroupClaims], notes: Mapping[int, str], tentative: Tentative) -> None:
+        """Take in an answer, and count in what is claimed."""
+        for each in claims:
+            group, count = each.group, len(each.indices)
+            is_enough = count >= group.least
+            if is_enough:
+                self.claims.append(each)
+                tentative.take(group.spec, each.machines, each.evicted)
+                tentative.take_cap(group.job, count)
+            else:
+                self.hopeless = min(self.hopeless, group.least)
+            if count < group.count:
+                self.note = self.note or notes.get(group.number, "")
+                self.needed = min(self.needed, 1 if is_enough else group.least)
+
+
 class Decider:
     """Asks one scheduler about groups of pending tasks."""
 
     def __init__(self, scheduler: Scheduler, *, clock: Clock, rng: np.random.Generator) -> None:
         """Prepare to ask ``scheduler``, whose random numbers come from ``rng``."""
         self.scheduler = scheduler
+        self._at_once = Traits.of(scheduler).max_groups
         self._clock = clock
         self._rng = rng
 
@@ -119,6 +156,59 @@ class Decider:
             )
             for place, (entry, part) in enumerate(zip(entries, parts, strict=True))
         ]
+
+    def decide_gang(
+        self, entry: Entry, groups: Sequence[TaskGroup], tentative: Tentative, *, cell: Cell, deadline_us: int
+    ) -> Decision:
+        """Ask about groups of one gang, as many in a call as the scheduler takes; all their claims are one `Place`.
+
+        Once a group found too little room, none is asked about that needs as many places. When the time is over, and
+        something was claimed, the rest is left for the next decision.
+        """
+        from_us = self._clock.wall_us()
+        found = _Found(hopeless=MAX_TASKS_PER_JOB + 1)
+        for first in range(0, len(groups), self._at_once):
+            if found.failure or (found.claims and self._clock.monotonic_us() >= deadline_us):
+                break
+            chunk = groups[first : first + self._at_once]
+            found.asked += len(chunk)
+            hopeful = [each for each in chunk if each.least < found.hopeless]
+            asked = [replace(each, number=at) for at, each in enumerate(hopeful)]
+            if asked:
+                context = Context(
+                    rng=self._rng, now_us=from_us, clock=self._clock.monotonic_us, deadline_us=deadline_us
+                )
+                claims, found.failure = self._ask(asked, context, tentative, cell=cell)
+                found.take(claims, context.notes, tentative)
+        part = self._conclude_gang(entry, groups, found, tentative=tentative, cell=cell)
+        return Decision(
+            entry=entry,
+            result=part.result,
+            commands=part.commands,
+            claims=part.claims,
+            has_left_room=part.has_left_room,
+            from_us=from_us,
+            to_us=self._clock.wall_us(),
+        )
+
+    def _conclude_gang(
+        self, entry: Entry, groups: Sequence[TaskGroup], found: "_Found", *, tentative: Tentative, cell: Cell
+    ) -> _Part:
+        commands: tuple[Scheduling, ...] = ()
+        if found.claims:
+            commands = (place_all(found.claims),)
+        claimed = sum(len(each.indices) for each in found.claims)
+        if found.failure:
+            part = self._fail(entry, groups[0], found.failure, cell=cell)
+            return _Part(Result.FAILED, (*commands, *part.commands), claimed)
+        left = sum(each.count for each in groups) - claimed
+        if not left or (found.asked < len(groups) and claimed):
+            return _Part(Result.PLACED, commands, claimed)
+        said = self._make_unplaced(groups[0], left, found.note, tentative=tentative)
+        if self._is_news(entry, said, cell) or commands:
+            commands = (*commands, said)
+        room = int(np.minimum(tentative.view().room(groups[0]), left).sum())
+        return _Part(Result.SHORT, commands, claimed, has_left_room=room >= found.needed)
 
     def _ask(
         self, groups: Sequence[TaskGroup], context: Context, tentative: Tentative, *, cell: Cell
@@ -165,31 +255,34 @@ class Decider:
         )
 
     def _conclude(self, entry: Entry, claims: GroupClaims, note: str, *, tentative: Tentative, cell: Cell) -> _Part:
-        """Turn checked claims into commands; a gang that was not claimed whole is not claimed at all."""
+        """Turn checked claims into commands; a gang of which too little was claimed is not claimed at all."""
         group = claims.group
         claimed = len(claims.indices)
         is_whole = claimed == group.count
-        if group.spec.is_gang and not is_whole:
+        if claimed < group.least:
             claimed = 0
         commands: tuple[Scheduling, ...] = ()
         if claimed:
-            tentative.take(group.spec, claims.machines)
+            tentative.take(group.spec, claims.machines, claims.evicted)
             tentative.take_cap(group.job, len(claims.machines))
-            place = Place(
-                job=group.job, indices=claims.indices.astype(np.int32), machines=claims.machines.astype(np.int32)
-            )
-            commands = (place,)
+            commands = (claims.place,)
         if is_whole:
             return _Part(Result.PLACED, commands, claimed)
         left = group.count - claimed
-        lacks = tentative.lacks(group.spec)
-        said = Unplaced(
-            job=group.job, task_count=left, lacks=lacks, note=note or _note_without(lacks, cell.machines.count)
-        )
+        own = _find_own(claims)
+        said = self._make_unplaced(group, left, note, tentative=tentative, own=own)
         if self._is_news(entry, said, cell) or commands:
             commands = (*commands, said)
-        room = int(np.minimum(tentative.view().room(group), left).sum())
-        return _Part(Result.SHORT, commands, claimed, has_left_room=room >= (left if group.spec.is_gang else 1))
+        room = int(np.minimum(tentative.view().room(group, own), 1 if own is not None else left).sum())
+        # of a gang of which enough is placed each of the others may follow alone
+        return _Part(Result.SHORT, commands, claimed, has_left_room=room >= (1 if claimed else group.least))
+
+    def _make_unplaced(
+        self, group: TaskGroup, left: int, note: str, *, tentative: Tentative, own: NDArray[np.int64] | None = None
+    ) -> Unplaced:
+        lacks = tentative.lacks(group.spec, own)
+        note = note or _note_without(lacks, tentative.view().machine_count)
+        return Unplaced(job=group.job, task_count=left, lacks=lacks, note=note)
 
     def _fail(self, entry: Entry, group: TaskGroup, failure: str, *, cell: Cell) -> _Part:
         lack = Lack(reason=Reason.PLUGIN_FAILED, dimension=-1, machine_count=cell.machines.count)
@@ -208,11 +301,29 @@ class Decider:
         return True
 
 
-def describe_oversize(group: TaskGroup, *, gang_claims: int) -> str:
-    """Return that a gang has more tasks than one transaction takes; empty when it has not."""
-    if not group.spec.is_gang or group.count <= gang_claims:
+def most_claims(spec: JobSpec, room: int, gang_claims: int) -> int:
+    """Return how many tasks of a job a decision may be about that has room for ``room`` claims.
+
+    A system job is decided on whole: what its first machines have no room for must not keep the others waiting.
+    """
+    return gang_claims if spec.kind is Kind.SYSTEM else room
+
+
+def _find_own(claims: GroupClaims) -> NDArray[np.int64] | None:
+    """Return the machines of a system job's tasks that were not claimed; None for any other job."""
+    if claims.group.spec.kind is not Kind.SYSTEM:
+        return None
+    return np.setdiff1d(claims.group.indices, claims.indices, assume_unique=True).astype(np.int64)
+
+
+def describe_oversize(entry: Entry, group: TaskGroup, *, gang_claims: int) -> str:
+    """Return that a gang needs more tasks placed at once than one transaction takes; empty when it does not."""
+    if entry.spec.gang is None or group.least <= gang_claims:
         return ""
-    return f"a gang of {group.count} tasks; one transaction takes {gang_claims}"
+    count = min(entry.spec.gang.size or entry.count, entry.count)
+    if group.least == count:
+        return f"a gang of {count} tasks; one transaction takes {gang_claims}"
+    return f"a gang of {count} needs {group.least} places at once; one transaction takes {gang_claims}"
 
 
 def describe_failure(error: Exception, scheduler: object) -> str:

@@ -12,7 +12,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
-from omegacell.schedulers.feasibility import find_room, find_silent
+from omegacell.schedulers.feasibility import find_free, find_room, find_silent
 
 THOUSAND = 1_000
 
@@ -32,7 +32,7 @@ class Miss:
 
     Attributes:
         machine: its row.
-        reason: the first reason why not; RESOURCES when only resources are missing.
+        reason: the first reason why not; RESOURCES when only resources are missing, ALLOC_FULL when in its allocs.
         shortages: the resources of which it has too little, whatever the reason is.
         is_silent: nobody has heard it for a tick or more; its reason is MACHINE_NOT_UP then.
     """
@@ -43,27 +43,31 @@ class Miss:
     is_silent: bool
 
 
-def find_misses(cell: Cell, spec: JobSpec, *, limit: int) -> tuple[Miss, ...]:
+def find_misses(cell: Cell, spec: JobSpec, *, limit: int, rows: NDArray[np.integer] | None = None) -> tuple[Miss, ...]:
     """Return the machines that come nearest to taking a task and do not, the nearest first. Cost: O(machines).
 
     Reasons are judged in order of precedence, so a machine whose reason comes last is nearest; among those that lack
-    resources, the one that lacks the smallest share of what is asked.
+    resources, the one that lacks the smallest share of what is asked. Only ``rows`` are looked at when given.
     """
     overlay = Overlay(cell)
     reasons, _ = overlay.reasons(spec)
     silent = find_silent(cell)
     reasons[silent] = Reason.MACHINE_NOT_UP
     asked = np.array(spec.resources, np.int64)
-    missing = np.maximum(asked - overlay.free, 0) * (asked > 0)
+    free = find_free(overlay, spec)
+    missing = np.maximum(asked - free, 0) * (asked > 0)
+    missing[reasons == Reason.NO_ALLOC] = 0  # it lacks the alloc, and whatever that would have
     shares = (missing * THOUSAND // np.maximum(asked, 1)).sum(axis=1)
     refusing = np.flatnonzero(reasons != Reason.NONE)
+    if rows is not None:
+        refusing = np.intersect1d(refusing, rows)
     order = np.lexsort((refusing, shares[refusing], -reasons[refusing].astype(np.int64)))
     return tuple(
         Miss(
             machine=row,
             reason=Reason(int(reasons[row])),
             shortages=tuple(
-                Shortage(dimension=place, asked=int(asked[place]), free=int(overlay.free[row, place]))
+                Shortage(dimension=place, asked=int(asked[place]), free=int(free[row, place]))
                 for place in np.flatnonzero(missing[row]).tolist()
             ),
             is_silent=bool(silent[row]),
@@ -107,7 +111,7 @@ def find_choice(cell: Cell, spec: JobSpec, machine: int) -> Choice:
 def find_loads(cell: Cell, spec: JobSpec) -> NDArray[np.int64]:
     """Return how full machines would be with one more task, the fullest dimension in thousandths: int64."""
     capacity, free = cell.machines.capacity, cell.machines.free
-    used = capacity - free + np.array(spec.resources, np.int64)
+    used = capacity - free + np.array(spec.charged, np.int64)
     shares = np.where(capacity > 0, used * THOUSAND // np.maximum(capacity, 1), 0)
     loads: NDArray[np.int64] = shares.max(axis=1) if len(shares) else np.empty(0, np.int64)
     return loads

@@ -15,29 +15,46 @@ from omegacell.core.cell import Cell
 from omegacell.core.columns import is_distinct
 from omegacell.core.commands import Lack
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import MAX_DIMENSIONS
 from omegacell.schedulers.classes import classes_of
 
-Shape: TypeAlias = tuple[str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str]
-"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules; the name where other tasks matter."""
+Shape: TypeAlias = tuple[
+    str, tuple[int, ...], tuple[Port, ...], tuple[DeviceRequest, ...], PlacementRules | None, str, str
+]
+"""What `Overlay.room` reads of a spec: driver, amounts, ports, devices, rules, its alloc set.
+
+The name, too, where other tasks matter, and of a system job, whose tasks are each for another machine.
+"""
 
 
 def shape_of(spec: JobSpec) -> Shape:
     """Return the part of a spec that says where its tasks fit, unless another job's rules keep them away."""
     rules = spec.placement
-    if rules is NO_RULES:
-        return spec.driver, spec.resources, spec.ports, spec.devices, None, ""
-    return spec.driver, spec.resources, spec.ports, spec.devices, rules, spec.name if rules.is_crowded else ""
+    name = spec.name if rules.is_crowded or spec.kind is Kind.SYSTEM else ""
+    return spec.driver, spec.resources, spec.ports, spec.devices, None if rules is NO_RULES else rules, spec.alloc, name
 
 
 def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
     """Return the shape of a spec as ``overlay`` judges it: with the name when where other tasks are matters."""
-    driver, resources, ports, devices, rules, name = shape_of(spec)
-    return driver, resources, ports, devices, rules, name or (spec.name if overlay.is_crowded(spec) else "")
+    driver, resources, ports, devices, rules, alloc, name = shape_of(spec)
+    return driver, resources, ports, devices, rules, alloc, name or (spec.name if overlay.is_crowded(spec) else "")
+
+
+def find_own_machines(cell: Cell, spec: JobSpec, job: int) -> NDArray[np.int64] | None:
+    """Return the machines that the pending tasks of a system job belong to, ascending; None for any other job.
+
+    Cost: O(the job's tasks).
+    """
+    row = cell.jobs.row_of(job) if spec.kind is Kind.SYSTEM else None
+    if row is None:
+        return None
+    first = int(cell.jobs.offset[row])
+    states = cell.tasks.state[first : first + int(cell.jobs.extent[row])]
+    return np.flatnonzero(states[: cell.machines.count] == TaskState.PENDING)
 
 
 def find_silent(cell: Cell, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
@@ -64,6 +81,14 @@ def find_room(
     return room
 
 
+def find_free(overlay: Overlay, spec: JobSpec) -> NDArray[np.int64]:
+    """Return what machines have left for tasks of a job: of their own, or in the alloc that comes nearest.
+
+    ``(machines, resources)`` int64; nothing where no alloc of the set takes tasks.
+    """
+    return overlay.allocs.free(spec) if spec.alloc else overlay.free
+
+
 def find_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return which of several claims of one shape fit together, judged in order: ``(claims,)`` bool."""
     return overlay.fits_in_order(spec, rows)
@@ -76,13 +101,15 @@ def are_fitting(overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer]) -> b
     return bool(find_fitting(overlay, spec, rows).all())
 
 
-def find_lacks(overlay: Overlay, spec: JobSpec, *, cell: Cell) -> tuple[Lack, ...]:
+def find_lacks(
+    overlay: Overlay, spec: JobSpec, rows: NDArray[np.integer] | None = None, *, cell: Cell
+) -> tuple[Lack, ...]:
     """Count the machines that are offered no more task of a shape, by reason and dimension; the most frequent first.
 
-    Silent machines count as not up. Cost: O(machines).
+    Of ``rows``, all machines when None. Silent machines count as not up. Cost: O(rows).
     """
-    reasons, dimensions = overlay.reasons(spec)
-    silent = find_silent(cell)
+    reasons, dimensions = overlay.reasons(spec, rows)
+    silent = find_silent(cell, rows)
     reasons[silent], dimensions[silent] = Reason.MACHINE_NOT_UP, -1
     kinds = reasons.astype(np.int64) * (MAX_DIMENSIONS + 1) + dimensions + 1
     counts = np.bincount(kinds)

@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 from omegacell.core.apply import apply
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, OpenSession, StopJob, Transaction, Unplaced
+from omegacell.core.commands import Command, Evict, OpenSession, StopJob, Transaction, Unplaced
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Status
 from omegacell.core.units import Atomicity, Detection, JobId, Role, SessionId
+from omegacell.core.waits import find_waiting, key_of
 from omegacell.schedulers.actions import Clock
-from omegacell.schedulers.deciding import Decider, Result, describe_oversize
+from omegacell.schedulers.deciding import Decider, Result, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry
 from omegacell.schedulers.feasibility import find_silent
-from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
+from omegacell.schedulers.grouping import Asked, find_groups
+from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits, atomicity_of
 from omegacell.schedulers.loop import Limits
-from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.view import Tentative
 
 AUTHOR: Final = "what-if"
@@ -99,22 +100,24 @@ class Fork:
         limits, traits = Limits(), Traits.of(scheduler)
         decider = Decider(scheduler, clock=self._clock, rng=np.random.default_rng(self._seed))
         while True:
-            group, held_us = self._group_of(job, limits)
-            if group is None:
+            groups, held_us = self._groups_of(job, limits)
+            if not groups:
                 return Verdict(unplaced=None, held_us=held_us, is_cut_off=False)
-            entry = Entry(job=job, spec=group.spec, count=group.count)
-            oversize = describe_oversize(group, gang_claims=limits.gang_claims)
+            group = groups[0]
+            entry = Entry(job=job, spec=group.spec, count=self.count_pending(job))
+            oversize = describe_oversize(entry, group, gang_claims=limits.gang_claims)
             tentative = Tentative(self.cell)
-            lack = tentative.find_cap_lack(job, group.count if group.spec.is_gang else 1)
+            lack = tentative.find_cap_lack(job, group.least)
             if oversize:
-                decision = decider.give_up(entry, group.count, oversize)
+                decision = decider.give_up(entry, entry.count, oversize)
             elif lack >= 0:
                 decision = decider.hold_back(entry, group.count, lack, cell=self.cell)
+            elif len(groups) > 1:
+                decision = decider.decide_gang(entry, groups, tentative, cell=self.cell, deadline_us=until_us)
             else:
                 [decision] = decider.decide([entry], [group], tentative, cell=self.cell, deadline_us=until_us)
             if decision.commands:
-                is_gang = group.spec.is_gang
-                atomicity = Atomicity.ALL_OR_NOTHING if is_gang else traits.atomicity
+                atomicity = atomicity_of(group.spec, traits)
                 outcome = self.do(*decision.commands, atomicity=atomicity, detection=traits.detection)
                 if len(outcome.refusals) or outcome.reason:
                     raise InvariantError(f"job {group.spec.name!r}: the judge refused a claim on a fork: {outcome}")
@@ -135,23 +138,35 @@ class Fork:
         first, tasks = int(self.cell.jobs.offset[row]), self.cell.tasks
         states = tasks.state[first : first + int(self.cell.jobs.extent[row])]
         rows = first + np.flatnonzero(states == TaskState.PLACED)
-        for kind in (ReportKind.STARTED, ReportKind.HEALTHY) if len(rows) else ():
-            self.do(self._report(rows, kind))
+        if not len(rows):
+            return
+        self.do(self._report(rows, ReportKind.STARTED))
+        if self.cell.jobs.spec_of(row).is_health_checked:
+            self.do(self._report(rows, ReportKind.HEALTHY))
 
     def end_tasks(self, task_rows: Rows) -> None:
-        """Let placed and running tasks end by a signal, as their machines would report it."""
+        """Let placed and running tasks end by a signal, as their machines would report it.
+
+        Those that wait for room no machine knows of: they are evicted, which ends them at once.
+        """
+        is_waiting = find_waiting(self.cell, task_rows)
+        for task in task_rows[is_waiting].tolist():
+            job, index, attempt = key_of(self.cell, task)
+            one = np.array([index], np.int32)
+            self.do(Evict(job=JobId(job), indices=one, attempts=np.array([attempt], np.int32)))
+        task_rows = task_rows[~is_waiting]
         if not len(task_rows):
             return
-        count = len(task_rows)
-        outcome = self.do(self._report(task_rows, ReportKind.EXITED))
-        if outcome.granted != count:
-            raise InvariantError(f"{count} tasks were to end on a fork, {outcome.granted} did")
+        is_alloc = self.cell.jobs.kind[self.cell.tasks.job[task_rows]] == Kind.ALLOC
+        task_rows = np.concatenate([task_rows[~is_alloc], task_rows[is_alloc]])  # what is inside them ends first
+        outcome = self.do(self._report(task_rows, ReportKind.EXITED, signal=SIGKILL))
+        if outcome.granted != len(task_rows):
+            raise InvariantError(f"{len(task_rows)} tasks were to end on a fork, {outcome.granted} did")
 
-    def _report(self, task_rows: Rows, kind: ReportKind) -> Report:
-        """Return what machines report of tasks that are on them: one thing of all; an end is by a signal."""
+    def _report(self, task_rows: Rows, kind: ReportKind, *, signal: int = 0) -> Report:
+        """Return what the machines of tasks report of them."""
         tasks, jobs, count = self.cell.tasks, self.cell.jobs, len(task_rows)
         job_rows, machines = tasks.job[task_rows], tasks.machine[task_rows]
-        signal = SIGKILL if kind is ReportKind.EXITED else 0
         return Report(
             machines=machines.astype(np.int32),
             epochs=self.cell.machines.epoch[machines].astype(np.int32),
@@ -208,21 +223,18 @@ class Fork:
         none = np.empty(0, np.int32)
         self.do(Inventory(machine=row, epoch=outcome.detail, jobs=np.empty(0, np.int64), indices=none, attempts=none))
 
-    def _group_of(self, job: JobId, limits: Limits) -> tuple[TaskGroup | None, int | None]:
-        """Return the pending tasks of a job that are due, None when there are none, and when the next one is."""
+    def _groups_of(self, job: JobId, limits: Limits) -> tuple[list[TaskGroup], int | None]:
+        """Return the pending tasks of a job that are due, and when the next one is."""
         row = self.cell.jobs.row_of(job)
         if row is None or not self.count_pending(job):
-            return None, None
-        spec = self.cell.jobs.spec_of(row)
-        pending = self.count_pending(job)
-        room = limits.claims if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
-        limit = pending if spec.is_gang else max(1, min(limits.claims, room))
-        elapsed, wall_us = self.cell.elapsed, self._clock.wall_us()
-        indices, held_us = find_due(self.cell, row, elapsed=elapsed, wall_us=wall_us, limit=limit)
-        if not len(indices) or (spec.is_gang and held_us is not None):
-            return None, held_us
-        attempts = self.cell.tasks.attempt[indices + self.cell.jobs.offset[row]]
-        return TaskGroup(number=0, job=job, spec=spec, indices=indices, attempts=attempts), held_us
+            return [], None
+        entry = Entry(job=job, spec=self.cell.jobs.spec_of(row), count=self.count_pending(job))
+        most = most_claims(entry.spec, limits.claims, limits.gang_claims)
+        room = most if not self.cell.caps.rows else CapUse(self.cell.caps, self.cell.jobs).room(row)
+        limit = max(1, min(most, room))
+        return find_groups(
+            self.cell, entry, Asked(elapsed=self.cell.elapsed, wall_us=self._clock.wall_us(), limit=limit)
+        )
 
     def _why(self, job: JobId) -> Unplaced | None:
         row = self.cell.jobs.row_of(job)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omegacell.core.columns import Int32s
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import WHOLE_JOB, JobSpec
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.units import Atomicity, Detection, JobId
 from omegacell.schedulers.notes import clean_note
@@ -24,6 +25,17 @@ from omegacell.schedulers.view import CellView
 
 def _no_rows() -> Int32s:
     return np.empty(0, np.int32)
+
+
+def word_gang(count: int, *, least: int, found: int) -> str:
+    """Return that so few places are too few for the waiting tasks of a gang.
+
+    >>> word_gang(4, least=4, found=3), word_gang(4, least=3, found=2)
+    ('a gang of 4 tasks, and room for 3', 'a gang of 4 needs 3 places at once and found 2')
+    """
+    if least == count:
+        return f"a gang of {count} tasks, and room for {found}"
+    return f"a gang of {count} needs {least} places at once and found {found}"
 
 
 @quick
@@ -38,6 +50,7 @@ class TaskGroup:
         indices: the tasks that wait, ascending, ``(tasks,)`` int32.
         attempts: how many attempts each has had, ``(tasks,)`` int32.
         tries: how many decisions in a row on this job conflicted or found no room.
+        least: how many of them must be claimed together, if any is: 1 unless they are of a gang, and at most `count`.
     """
 
     number: int
@@ -46,11 +59,16 @@ class TaskGroup:
     indices: Int32s
     attempts: Int32s
     tries: int = 0
+    least: int = 1
 
     @property
     def count(self) -> int:
         """How many tasks wait."""
         return len(self.indices)
+
+    def word_lack(self, found: int, *, that: str = "") -> str:
+        """Return that so few places, perhaps of a certain kind, are too few for a gang."""
+        return word_gang(self.count, least=self.least, found=found) + that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,11 +79,13 @@ class Placement:
         groups: `TaskGroup.number` of each claim, ``(claims,)`` int32.
         indices: task index of each claim, ``(claims,)`` int32.
         machines: machine row of each claim, ``(claims,)`` int32.
+        victims: tasks that are to give way to claims, each claim by its place in the columns; usually `NO_VICTIMS`.
     """
 
     groups: Int32s = field(default_factory=_no_rows)
     indices: Int32s = field(default_factory=_no_rows)
     machines: Int32s = field(default_factory=_no_rows)
+    victims: Victims = NO_VICTIMS
 
     def __len__(self) -> int:
         return len(self.machines)
@@ -103,7 +123,22 @@ class Placement:
             groups=np.concatenate([part.groups for part in parts]),
             indices=np.concatenate([part.indices for part in parts]),
             machines=np.concatenate([part.machines for part in parts]),
+            victims=join_victims([(len(part), part.victims) for part in parts]),
         )
+
+
+def join_victims(parts: Sequence[tuple[int, Victims]]) -> Victims:
+    """Put the victims of several parts together, each with its number of claims; claims count through all of them."""
+    named = [victims for _, victims in parts]
+    if not any(len(each) for each in named):
+        return NO_VICTIMS
+    firsts = np.cumsum([0, *[count for count, _ in parts[:-1]]]).tolist()
+    return Victims(
+        claims=np.concatenate([each.claims + np.int32(first) for each, first in zip(named, firsts, strict=True)]),
+        jobs=np.concatenate([each.jobs for each in named]),
+        indices=np.concatenate([each.indices for each in named]),
+        attempts=np.concatenate([each.attempts for each in named]),
+    )
 
 
 NOTHING = Placement()
@@ -142,7 +177,9 @@ class Scheduler(Protocol):
     """A scheduler: any class with this method, made without arguments.
 
     It may set class attributes: ``max_groups`` (how many jobs it wants to see at once, 1 if unset), ``detection`` and
-    ``atomicity`` (how its claims are judged, FINE and INCREMENTAL if unset; a gang is always ALL_OR_NOTHING).
+    ``atomicity`` (how its claims are judged, FINE and INCREMENTAL if unset; a job that is one gang is always
+    ALL_OR_NOTHING), and ``preempts`` (whether its claims may name victims: then jobs that wait are tried again where
+    others give way).
 
     A whole scheduler, which puts tasks on random machines that have room:
 
@@ -169,7 +206,7 @@ class Scheduler(Protocol):
 
         Returns:
             Claims on machine rows. No claim is needed for every task; what is left stays pending and is asked for
-            again when machines change. A gang is placed whole or not at all.
+            again when machines change. Of a gang at least `TaskGroup.least` tasks are placed, or none.
         """
         ...
 
@@ -181,6 +218,7 @@ class Traits:
     max_groups: int = 1
     detection: Detection = Detection.FINE
     atomicity: Atomicity = Atomicity.INCREMENTAL
+    preempts: bool = False
 
     MAX_GROUPS: ClassVar[int] = 1_024
 
@@ -200,4 +238,15 @@ class Traits:
         atomicity = getattr(scheduler, "atomicity", Atomicity.INCREMENTAL)
         if not isinstance(atomicity, Atomicity):
             raise ValueError(f"atomicity is {atomicity!r}, expected Atomicity.INCREMENTAL or ALL_OR_NOTHING")
-        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity)
+        preempts = getattr(scheduler, "preempts", False)
+        if not isinstance(preempts, bool):
+            raise ValueError(f"preempts is {preempts!r}, expected True or False")
+        return cls(max_groups=max_groups, detection=detection, atomicity=atomicity, preempts=preempts)
+
+
+def atomicity_of(spec: JobSpec, traits: Traits) -> Atomicity:
+    """Return how claims on a job are judged: a whole job that is one gang stands or falls, whatever its scheduler says.
+
+    Of other gangs the judge refuses those that it must, and the rest of the claims stand.
+    """
+    return Atomicity.ALL_OR_NOTHING if spec.gang == WHOLE_JOB else traits.atomicity

@@ -26,18 +26,17 @@ from typing import Final, assert_never
 import numpy as np
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import span_of
 from omegacell.core.commands import CloseSession, Command, OpenSession, Renew, Transaction
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import InvariantError
 from omegacell.core.outcomes import Outcome, Reason, Status
-from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Atomicity, Role, SessionId
+from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog
-from omegacell.schedulers.deciding import Decider, Decision, describe_oversize
+from omegacell.schedulers.deciding import Decider, Decision, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry, Standing
-from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits
-from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.grouping import Asked, find_groups
+from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits, atomicity_of
 from omegacell.schedulers.settling import Settler
 from omegacell.schedulers.statistics import LoopStatistics
 from omegacell.schedulers.view import Tentative, fork_caps
@@ -161,7 +160,8 @@ class Loop:
         return self._next_action()
 
     def _read_backlog(self) -> Backlog:
-        return Backlog.of(self.cell, scheduler=self.settings.scheduler, instance=self.settings.instance)
+        name, instance = self.settings.scheduler, self.settings.instance
+        return Backlog.of(self.cell, scheduler=name, instance=instance, preempts=self._traits.preempts)
 
     def _absorb(self, delta: Delta) -> None:
         """Bring the backlog up to the cell. Cost: O(touched)."""
@@ -258,21 +258,23 @@ class Loop:
         if first.conflicts >= self._limits.conflicts:
             note = f"{first.conflicts} attempts in a row conflicted with other schedulers; it waits for a minute"
             return [self._decider.give_up(first, group.count, note)]
-        oversize = describe_oversize(group, gang_claims=self._limits.gang_claims)
+        oversize = describe_oversize(first, group, gang_claims=self._limits.gang_claims)
         if oversize:
-            return [self._decider.give_up(first, group.count, oversize)]
-        lack = tentative.find_cap_lack(first.job, group.count if group.spec.is_gang else 1)
+            return [self._decider.give_up(first, first.count, oversize)]
+        lack = tentative.find_cap_lack(first.job, group.least)
         if lack >= 0:
             return [self._decider.hold_back(first, group.count, lack, cell=self.cell)]
+        if len(entries) > 1 and entries[1] is first:
+            return [self._decider.decide_gang(first, groups, tentative, cell=self.cell, deadline_us=deadline_us)]
         return self._decider.decide(entries, groups, tentative, cell=self.cell, deadline_us=deadline_us)
 
     def _choose(
         self, now_us: int, tentative: Tentative | None, *, room: int, is_first: bool
     ) -> list[tuple[Entry, TaskGroup]] | None:
-        """Take the jobs of one call of ``place``, at most ``room`` tasks; None when none is ready or they do not fit.
+        """Take the jobs of one decision, at most ``room`` tasks; None when none is ready or they do not fit.
 
-        The scheduler is shown no more tasks than its cap takes. A job that is in trouble, or held back by the cap, is
-        decided on alone, so that it takes no other with it.
+        The scheduler is shown no more tasks than its cap takes. A job that is in trouble, held back by the cap, or
+        several gangs, is decided on alone, so that it takes no other with it.
         """
         chosen: list[tuple[Entry, TaskGroup]] = []
         caps = fork_caps(self.cell, tentative)
@@ -281,20 +283,21 @@ class Loop:
             if entry is None:
                 break
             allowed = MAX_TASKS_PER_JOB if caps is None else caps.room(self._row_of(entry))
-            is_capped = allowed < (entry.count if entry.spec.is_gang else 1)
-            limit = room if is_capped else min(room, allowed)
-            group = self._group_of(entry, now_us, number=len(chosen), limit=limit)
-            if group is None:
+            is_capped = allowed < entry.least
+            limit = room if is_capped else min(most_claims(entry.spec, room, self._limits.gang_claims), allowed)
+            groups = self._groups_of(entry, now_us, number=len(chosen), limit=limit)
+            if not groups:
                 continue
-            is_alone = is_capped or bool(entry.failures) or group.count > self._limits.claims
+            count = groups[0].count if len(groups) == 1 else sum(group.count for group in groups)
+            is_alone = is_capped or bool(entry.failures) or count > self._limits.claims or len(groups) > 1
             is_alone = is_alone or entry.conflicts >= self._limits.conflicts
-            if (group.count > room and not is_first) or (is_alone and chosen):
+            if (count > room and not is_first) or (is_alone and chosen):
                 self._backlog.give_back(entry)
                 break
-            chosen.append((entry, group))
+            chosen += [(entry, group) for group in groups]
             if caps is not None:
-                caps.take(self._row_of(entry), group.count)
-            room -= group.count
+                caps.take(self._row_of(entry), count)
+            room -= count
             if is_alone or self._to_draw:
                 break
         self._to_draw -= 1 if chosen and self._to_draw else 0
@@ -308,28 +311,17 @@ class Loop:
     def _take(self, now_us: int) -> Entry | None:
         return self._backlog.take_any(now_us, self._jitter) if self._to_draw else self._backlog.take(now_us)
 
-    def _group_of(self, entry: Entry, now_us: int, *, number: int, limit: int) -> TaskGroup | None:
-        """Return the tasks of a job that are due; when none is, put the job off and return None.
-
-        A gang waits until all of its pending tasks are due. No more than ``limit`` of any other job are decided on.
-        """
-        row = self._row_of(entry)
+    def _groups_of(self, entry: Entry, now_us: int, *, number: int, limit: int) -> list[TaskGroup]:
+        """Return the tasks of a job that are due; when there are none, put the job off."""
         elapsed_seen, seen_at_us = self._elapsed_seen
         elapsed = elapsed_seen + min(now_us - seen_at_us, 2 * TICK_PERIOD_US)
-        is_gang = entry.spec.is_gang
-        indices, held_us = find_due(
-            self.cell,
-            row,
-            elapsed=elapsed,
-            wall_us=self._clock.wall_us(),
-            limit=entry.count if is_gang else limit,
-        )
-        if held_us is not None and (is_gang or not len(indices)):
+        asked = Asked(elapsed=elapsed, wall_us=self._clock.wall_us(), limit=limit, number=number)
+        groups, held_us = find_groups(self.cell, entry, asked)
+        entry.again_us = now_us + held_us if entry.is_system and held_us is not None else None
+        if not groups:
+            assert held_us is not None, f"job {entry.job} has pending tasks, and none is due or held back"
             self._backlog.delay(entry, until_us=now_us + held_us, now_us=now_us)
-            return None
-        attempts = self.cell.tasks.attempt[span_of(int(self.cell.jobs.offset[row]), indices)].copy()
-        tries = entry.conflicts + entry.misses
-        return TaskGroup(number=number, job=entry.job, spec=entry.spec, indices=indices, attempts=attempts, tries=tries)
+        return groups
 
     # --- appending ---
 
@@ -341,7 +333,7 @@ class Loop:
                 seq=self._seq + place + 1,
                 seen=self.cell.revision,
                 detection=self._traits.detection,
-                atomicity=Atomicity.ALL_OR_NOTHING if decision.entry.spec.is_gang else self._traits.atomicity,
+                atomicity=atomicity_of(decision.entry.spec, self._traits),
                 decided_from_us=decision.from_us,
                 decided_to_us=decision.to_us,
                 commands=decision.commands,

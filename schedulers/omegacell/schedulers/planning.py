@@ -7,7 +7,7 @@ makes a task fit or who gives way to it: the tasks of all jobs before and after 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Int32s
 from omegacell.core.commands import SubmitJob, Unplaced
-from omegacell.core.jobs import JobSpec, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.outcomes import Change, Outcome, Status
 from omegacell.core.units import JobId
+from omegacell.core.waits import find_waiting
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.forking import Fork, Rows
 from omegacell.schedulers.interface import Scheduler
@@ -42,6 +43,8 @@ class Action(IntEnum):
     """It gives way to another job."""
     PENDING = 6
     """It waits for a place after all."""
+    HELD = 7
+    """It waits for something other than a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,9 +144,10 @@ class _Draft:
         return self.outcome.status is Status.COMMITTED and self.outcome.detail != Change.UNCHANGED
 
     @property
-    def order(self) -> tuple[int, int, int]:
-        """The order of a backlog."""
-        return -self.command.spec.band, -self.command.spec.priority, self.job
+    def order(self) -> tuple[bool, int, int, int]:
+        """The order of a backlog, but for alloc sets, which come before what runs inside them."""
+        spec = self.command.spec
+        return spec.kind is not Kind.ALLOC, -spec.band, -spec.priority, self.job
 
 
 def make_plan(
@@ -240,6 +244,8 @@ def _submit(fork: Fork, command: SubmitJob, before: Holdings) -> _Draft:
 def _place(fork: Fork, draft: _Draft, scheduler: Scheduler, *, until_us: int) -> None:
     verdict = fork.decide(draft.job, scheduler, until_us=until_us)
     draft.unplaced, draft.held_us, draft.is_cut_off = verdict.unplaced, verdict.held_us, verdict.is_cut_off
+    if draft.command.spec.kind is Kind.ALLOC:
+        fork.start_tasks(draft.job)
 
 
 def _find_ending(cell: Cell, before: Holdings) -> Rows:
@@ -274,7 +280,7 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
     tasks = _compare(cell, draft, rows, is_replaced=is_replaced)
     is_pending = tasks.counts[Action.PENDING] > 0
     return JobPlan(
-        spec=draft.command.spec,
+        spec=_counted(cell, draft),
         before=draft.spec_before,
         outcome=draft.outcome,
         job=draft.job,
@@ -283,6 +289,15 @@ def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
         held_us=draft.held_us if is_pending else None,
         is_cut_off=draft.is_cut_off and is_pending,
     )
+
+
+def _counted(cell: Cell, draft: _Draft) -> JobSpec:
+    """Return a planned spec with the count that the cell gives it: nobody chooses that of a system job."""
+    spec, row = draft.command.spec, cell.jobs.row_of(draft.job)
+    if spec.kind is not Kind.SYSTEM:
+        return spec
+    known = draft.spec_before if row is None else cell.jobs.spec_of(row)
+    return spec if known is None else replace(spec, count=known.count)
 
 
 def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> TaskColumns:
@@ -297,12 +312,14 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
         stays = (after < 0) & (old >= 0)
         after = np.where(stays, old, after)
         first = np.where(stays, old, first)
-    is_pending = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED) == TaskState.PENDING
+    states = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED)
+    is_pending, is_held = states == TaskState.PENDING, states == TaskState.HELD
     is_evicted = _padded(cell.tasks.stopping[rows], count, fresh=Stopping.NO) == Stopping.EVICT
     was, is_ = before >= 0, after >= 0
     none = 255
     actions = np.full(count, none, np.uint8)
     actions[is_pending] = Action.PENDING
+    actions[is_held] = Action.HELD
     actions[is_ & ~was] = Action.ADDED
     actions[was & ~is_] = Action.STOPPED
     if not is_replaced:
@@ -311,12 +328,14 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     actions[is_ & was & (before == after)] = Action.RESTARTED if is_replaced else Action.KEPT
     actions[stays] = Action.KEPT
     indices = np.arange(count, dtype=np.int32)
-    waits = (is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed).astype(np.uint8)
+    waits = is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed
+    waits[: rows.stop - rows.start] |= find_waiting(cell, np.arange(rows.start, rows.stop, dtype=np.int64))
     # the old task of an index ends, and the new one has no place: two facts
-    again = np.flatnonzero((actions == Action.STOPPED) & is_pending)
+    again = np.flatnonzero((actions == Action.STOPPED) & (is_pending | is_held))
     told = np.flatnonzero(actions != none)
     places = np.concatenate([told, again])
-    shown = np.concatenate([actions[told], np.full(len(again), Action.PENDING, np.uint8)])
+    waiting = np.where(is_held[again], np.uint8(Action.HELD), np.uint8(Action.PENDING))
+    shown = np.concatenate([actions[told], waiting])
     befores = np.concatenate([before[told], np.full(len(again), -1, np.int32)])
     order = np.argsort(places, kind="stable")
     return TaskColumns(
@@ -324,7 +343,7 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
         indices=indices[places][order],
         before=befores[order],
         after=after[places][order],
-        waits=waits[places][order],
+        waits=waits[places][order].astype(np.uint8),
     )
 
 

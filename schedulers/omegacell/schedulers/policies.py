@@ -11,10 +11,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from omegacell.schedulers.batch import sample_rows
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_of
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
+from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.view import CellView
 
 FILL_WEIGHT: Final = 0.1
@@ -109,8 +109,9 @@ class RandomFirstFit:
         """Put tasks one after the other where the next one costs least. Cost: O(machines), or O(tasks) of a sample."""
         [group] = pending
         machines = self._choose(group, cell, ctx)
-        if group.spec.is_gang and len(machines) < group.count:
-            ctx.explain(group, f"a gang of {group.count} tasks, and room for {len(machines)}")
+        if len(machines) < group.least:
+            if group.spec.is_gang:
+                ctx.explain(group, group.word_lack(len(machines)))
             return NOTHING
         return Placement.of(group, machines)
 

@@ -19,7 +19,7 @@ Item: TypeAlias = tuple[tuple[int, int, int], int]
 """An entry of the backlog in a heap: its order, the job last, and its stamp when it was put there."""
 
 CapQueue: TypeAlias = tuple[int, int, int, bool]
-"""What a job asks of a cap: CPU and memory of a task, the tasks of a gang or 0, and whether it holds any already."""
+"""What a job asks of a cap: CPU and memory of a task, how many at once, and whether it holds any already."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,18 +43,18 @@ class CappedJobs:
         """Begin with no jobs."""
         self._queues: dict[CapQueue, list[Item]] = {}
 
-    def add(self, cell: Cell, item: Item, spec: JobSpec, *, count: int) -> None:
-        """Put a job of ``count`` pending tasks into its queue."""
+    def add(self, cell: Cell, item: Item, spec: JobSpec, *, least: int) -> None:
+        """Put a job of which ``least`` tasks must be placed at once into its queue."""
         row = cell.jobs.row_of(JobId(item[0][2]))
         is_holding = row is not None and holds_any(cell.jobs, row)
-        queue = (spec.resources[0], spec.resources[1], count if spec.is_gang else 0, is_holding)
+        queue = (spec.charged[0], spec.charged[1], least, is_holding)
         heappush(self._queues.setdefault(queue, []), item)
 
     def take_fitting(self, cell: Cell, *, count_of: Callable[[Item], int]) -> list[JobId]:
         """Take out the jobs that the cap takes now, the most important first, and return them.
 
-        ``count_of`` gives the pending tasks of an item's job, 0 when the item no longer counts. Of a job that is no
-        gang one task has to fit. Cost: O(queues log(queues) + items taken or dropped).
+        ``count_of`` gives the pending tasks of an item's job, 0 when the item no longer counts.
+        Cost: O(queues log(queues) + items taken or dropped).
         """
         use = CapUse(cell.caps, cell.jobs)
         heads = [(heap[0], queue) for queue, heap in self._queues.items()]
@@ -66,7 +66,7 @@ class CappedJobs:
             count, row = count_of(item), cell.jobs.row_of(JobId(item[0][2]))
             if count and row is not None:
                 room = use.room(row)
-                if room < (count if queue[2] else 1):
+                if room < queue[2]:
                     continue
                 use.take(row, min(room, count))
                 taken.append(JobId(item[0][2]))

@@ -68,8 +68,8 @@ def load_class(target: str) -> type[Any]:
     'BatchScheduler'
     >>> load_class("batch2")
     Traceback (most recent call last):
-    omegacell.core.errors.PluginError: scheduler 'batch2': no such name is installed (there are: batch, service); \
-write module:Class or a path to a file for others
+    omegacell.core.errors.PluginError: scheduler 'batch2': no such name is installed (there are: batch, service, \
+system); write module:Class or a path to a file for others
     """
     path, _, class_name = target.rpartition(":") if ".py:" in target else (target, "", "")
     if path.endswith(".py"):

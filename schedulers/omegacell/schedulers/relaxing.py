@@ -17,12 +17,17 @@ fit are pairs tried. What fits is ordered by
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Final
 
 import numpy as np
 
-from omegacell.core.units import RESOURCE_NAMES
+from omegacell.core.caps import CapUse
+from omegacell.core.gangs import find_shorts
+from omegacell.core.jobs import WHOLE_JOB
+from omegacell.core.limit_commands import SetCaps
+from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES
+from omegacell.schedulers.feasibility import find_free
 from omegacell.schedulers.relaxing_rules import (
     fewer_devices,
     machine_opens,
@@ -33,7 +38,7 @@ from omegacell.schedulers.relaxing_rules import (
     toleration,
 )
 from omegacell.schedulers.relaxing_waits import job_ends, machine_returns, stopping_ends
-from omegacell.schedulers.wishes import Kind, Relaxation, Step, Wish
+from omegacell.schedulers.wishes import Kind, Relaxation, Step, Waiting, Wish
 
 THOUSAND: Final = 1_000
 CANDIDATES_IN_PAIRS: Final = 8
@@ -104,8 +109,13 @@ def _less_on_a_machine(wish: Wish) -> Iterator[Wish]:
     """Take what is free where the least is missing: the fewest resources, then the least of them in all."""
     asked = np.array(wish.spec.resources, np.int64)
     would = np.flatnonzero(wish.room(replace(wish.spec, resources=(0,) * len(asked))))
-    free = wish.overlay.free[would]
-    offered = np.minimum(free, asked)
+    free = find_free(wish.overlay, wish.spec)[would]
+    capped = CapUse(wish.cell.caps, wish.cell.jobs).find_left(wish.row)[:2]
+    capped = () if wish.spec.alloc else capped  # inside an alloc nothing is charged to it
+    most = [
+        amount if left is None else max(0, min(amount, left)) for amount, left in zip_longest(asked.tolist(), capped)
+    ]
+    offered = np.minimum(free, np.array(most, np.int64))
     usable = ((offered > 0) | (asked == 0)).all(axis=1)
     would, offered = would[usable], np.where(asked > 0, offered, 0)[usable]
     if not len(would):
@@ -175,23 +185,61 @@ def _with_resources(wish: Wish, resources: tuple[int, ...]) -> Wish:
     return wish.less(replace(wish.spec, resources=resources), *steps)
 
 
-def fewer_tasks(wish: Wish) -> Iterator[Wish]:
-    """Make a gang as small as the room there is."""
-    if not wish.spec.is_gang:
+def lower_minimum(wish: Wish) -> Iterator[Wish]:
+    """Let fewer tasks of a group be placed at once: as many as find room, in the group that misses the fewest."""
+    gang, fitting = wish.spec.gang, wish.place_count()
+    missing = wish.count - fitting
+    if gang is None or missing <= 0:
         return
-    fitting = int(np.minimum(wish.room(), wish.pending).sum())
+    wanted = int(wish.cell.jobs.count_wanted[wish.row])
+    waiting, short = find_shorts(wish.cell, wish.row, gang)
+    group = int(np.flatnonzero((waiting > 0) & (short == wish.count))[0])
+    least = gang.least_of(gang.length_of(group, wanted))
+    if fitting > 0:
+        name = "" if gang.least else "all"
+        step = Step(kind=Kind.LOWER_MINIMUM, name=name, before=least, after=least - missing, loss=missing)
+        yield wish.less(replace(wish.spec, gang=replace(gang, least=least - missing)), step)
+
+
+def fewer_tasks(wish: Wish) -> Iterator[Wish]:
+    """Make a job that is one gang as small as the room there is."""
+    if wish.spec.gang != WHOLE_JOB:
+        return
+    fitting = wish.place_count()
     missing = wish.count - fitting
     if 0 < fitting < wish.count:
         smaller = replace(wish.spec, count=wish.spec.count - missing)
         step = Step(kind=Kind.FEWER_TASKS, before=wish.spec.count, after=smaller.count, loss=missing)
-        yield replace(wish.less(smaller, step, count=fitting), pending=fitting)
+        yield replace(wish.less(smaller, step), pending=fitting, gangs=(Waiting(fitting, fitting),))
 
 
 def no_gang(wish: Wish) -> Iterator[Wish]:
     """Place tasks of a gang one by one."""
     if wish.spec.is_gang and wish.count > 1:
-        step = Step(kind=Kind.NO_GANG, before=wish.count)
-        yield wish.less(replace(wish.spec, is_gang=False), step, count=1)
+        yield wish.less(replace(wish.spec, gang=None), Step(kind=Kind.NO_GANG, before=wish.count))
+
+
+def higher_cap(wish: Wish) -> Iterator[Wish]:
+    """Raise the cap of the job's scheduler as far as it takes."""
+    cap = wish.cell.caps.rows.get(wish.spec.scheduler)
+    if cap is None:
+        return
+    amounts = CapUse(wish.cell.caps, wish.cell.jobs).find_needed(wish.row, wish.count)
+    steps = [
+        Step(
+            kind=Kind.HIGHER_CAP,
+            name=name,
+            before=before,
+            after=after,
+            loss=(after - before) * THOUSAND // max(1, before),
+        )
+        for name, before, after in zip(CAP_NAMES, cap.amounts, amounts, strict=True)
+        if after != before
+    ]
+    if steps:
+        fork = wish.fork()
+        fork.do(SetCaps(scheduler=wish.spec.scheduler, amounts=amounts))
+        yield wish.on(fork.cell, *steps)
 
 
 def any_port(wish: Wish) -> Iterator[Wish]:
@@ -216,6 +264,7 @@ RELAXATIONS: Final[tuple[Relaxation, ...]] = (
     stopping_ends,
     any_port,
     no_gang,
+    lower_minimum,
     fewer_tasks,
     no_spread,
     no_limit_on_a_machine,
@@ -226,6 +275,7 @@ RELAXATIONS: Final[tuple[Relaxation, ...]] = (
     other_driver,
     less_of_a_resource,
     machine_opens,
+    higher_cap,
     job_ends,
     machine_returns,
 )

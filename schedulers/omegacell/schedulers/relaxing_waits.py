@@ -57,7 +57,7 @@ def _rank_holders(wish: Wish) -> list[int]:
     is_other = jobs.id[holders] != wish.job
     holders, rows, counts = holders[is_other], rows[is_other], counts[is_other]
     after = wish.overlay.free[rows] + counts[:, None] * jobs.shape[holders]
-    asked = np.array(wish.spec.resources, np.int64)
+    asked = np.array(wish.spec.charged, np.int64)
     has_amounts = ((after >= asked) | (asked == 0)).all(axis=1) if wish.count == 1 else np.ones(len(rows), np.bool_)
     is_open = wish.room(replace(wish.spec, resources=(0,) * len(asked)))[rows] > 0
     holds_port = _holds_port(wish, holders, rows)

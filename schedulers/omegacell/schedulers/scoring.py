@@ -21,7 +21,7 @@ def load_after(cell: CellView, group: TaskGroup) -> Floats:
     """
     capacity, free = cell.capacity, cell.free()
     load = np.zeros(cell.machine_count)
-    for dimension, amount in enumerate(group.spec.resources):
+    for dimension, amount in enumerate(group.spec.charged):
         has = np.maximum(capacity[:, dimension], 1)
         used = capacity[:, dimension] - free[:, dimension] + amount
         np.maximum(load, np.where(capacity[:, dimension] > 0, used / has, 0.0), out=load)

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.commands import StopJob, SubmitJob
 from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.errors import InvariantError, PluginError
 from omegacell.core.invariants import check
-from omegacell.core.jobs import JobSpec, Kind, Port, TaskState
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Kind, Port, Stopping, TaskState
 from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.snapshots import digest
 from omegacell.core.units import SECOND_US, Band, JobId, SessionId
+from omegacell.core.waits import find_waiting
 from omegacell.schedulers.actions import Action, Append, Folded, Wait
 from omegacell.schedulers.interface import Scheduler, TaskGroup
 from omegacell.schedulers.loop import Limits, Loop, LoopSettings
@@ -104,7 +106,8 @@ class TestCell:
     def end(self, job: JobId, *, exit_code: int = 0, skew_us: int = 0) -> int:
         """Let every placed or running task of a job end with an exit code; return how many there were.
 
-        ``skew_us`` is by how much the clock of their machines is ahead.
+        Tasks that wait for room have not begun, and go on waiting. ``skew_us`` is by how much the clock of their
+        machines is ahead.
         """
         self.operator.port.catch_up()
         cell = self.operator.cell
@@ -112,26 +115,47 @@ class TestCell:
         if row is None:
             return 0
         first = int(cell.jobs.offset[row])
-        extent = cell.tasks.machine[first : first + int(cell.jobs.extent[row])]
-        indices = np.flatnonzero(extent >= 0)
-        if len(indices):
-            count = len(indices)
-            machines = extent[indices].astype(np.int32)
-            self.operator.must(
-                Report(
-                    machines=machines,
-                    epochs=cell.machines.epoch[machines].astype(np.int32),
-                    jobs=np.full(count, job, np.int64),
-                    indices=indices.astype(np.int32),
-                    attempts=cell.tasks.attempt[first + indices].astype(np.int32),
-                    kinds=np.full(count, ReportKind.EXITED, np.uint8),
-                    exit_codes=np.full(count, exit_code, np.int32),
-                    signals=np.zeros(count, np.uint8),
-                    notes=np.zeros(count, np.uint8),
-                    at_us=np.full(count, self.clock.wall_us() + skew_us, np.int64),
-                )
+        tasks = first + np.flatnonzero(cell.tasks.machine[first : first + int(cell.jobs.extent[row])] >= 0)
+        tasks = tasks[~find_waiting(cell, tasks)]
+        self._end_tasks(tasks, exit_code=exit_code, at_us=self.clock.wall_us() + skew_us)
+        return len(tasks)
+
+    def end_stopping(self) -> int:
+        """Let every task end that was asked to, as after its grace period; return how many there were."""
+        self.operator.port.catch_up()
+        tasks = np.flatnonzero(self.operator.cell.tasks.stopping != Stopping.NO)
+        self._end_tasks(tasks, exit_code=143, at_us=self.clock.wall_us())
+        return len(tasks)
+
+    def waiting(self, job: JobId) -> int:
+        """Return how many placed tasks of a job wait until others have ended on their machine."""
+        self.operator.port.catch_up()
+        cell = self.operator.cell
+        row = cell.jobs.row_of(job)
+        if row is None:
+            return 0
+        first = int(cell.jobs.offset[row])
+        return sum(first <= task < first + int(cell.jobs.extent[row]) for task in cell.tasks.waits)
+
+    def _end_tasks(self, tasks: NDArray[np.int64], *, exit_code: int, at_us: int) -> None:
+        cell, count = self.operator.cell, len(tasks)
+        if not count:
+            return
+        machines, rows = cell.tasks.machine[tasks], cell.tasks.job[tasks]
+        self.operator.must(
+            Report(
+                machines=machines.astype(np.int32),
+                epochs=cell.machines.epoch[machines].astype(np.int32),
+                jobs=cell.jobs.id[rows].astype(np.int64),
+                indices=(tasks - cell.jobs.offset[rows]).astype(np.int32),
+                attempts=cell.tasks.attempt[tasks].astype(np.int32),
+                kinds=np.full(count, ReportKind.EXITED, np.uint8),
+                exit_codes=np.full(count, exit_code, np.int32),
+                signals=np.zeros(count, np.uint8),
+                notes=np.zeros(count, np.uint8),
+                at_us=np.full(count, at_us, np.int64),
             )
-        return len(indices)
+        )
 
     def join(
         self, scheduler: Scheduler, *, name: str | None = None, queue: str = SCHEDULER, limits: Limits | None = None
@@ -235,7 +259,7 @@ class TestCell:
 
 
 def make_spec(name: str, *, count: int = 1, cpu_milli: int = 100, memory_bytes: int = 0, **fields: Any) -> JobSpec:
-    """Return the spec of a job for `TestCell`; ``fields`` are those of `JobSpec`."""
+    """Return the spec of a job for `TestCell`; ``fields`` are those of `JobSpec`, ``is_gang`` for a whole job."""
     values: dict[str, Any] = {
         "owner": "tester",
         "kind": Kind.BATCH,
@@ -245,6 +269,8 @@ def make_spec(name: str, *, count: int = 1, cpu_milli: int = 100, memory_bytes: 
         "driver": "exec",
         "resources": (cpu_milli, memory_bytes, 0),
     }
+    if "is_gang" in fields:
+        values["gang"] = WHOLE_JOB if fields.pop("is_gang") else None
     return JobSpec(name=name, count=count, **(values | fields))
 
 
@@ -252,7 +278,9 @@ def make_group(*, count: int = 1, job: int = 1, **fields: Any) -> TaskGroup:
     """Return a group of fresh pending tasks, for trying a scheduler by hand."""
     spec = make_spec("group", count=count, **fields)
     zeros = np.zeros(count, np.int32)
-    return TaskGroup(number=0, job=JobId(job), spec=spec, indices=np.arange(count, dtype=np.int32), attempts=zeros)
+    indices = np.arange(count, dtype=np.int32)
+    least = 1 if spec.gang is None else spec.gang.least_of(count)
+    return TaskGroup(number=0, job=JobId(job), spec=spec, indices=indices, attempts=zeros, least=least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,10 +340,13 @@ def _race(make: Callable[[], Scheduler], seed: int) -> TestCell:
     for name, count in (("learn-0", 1), ("learn-1", 2)):
         jobs.append(test.submit(name, count=2, devices=(DeviceRequest(name="gpu", count=count),)))
     jobs.append(test.submit("gang", count=4, cpu_milli=900, is_gang=True, band=Band.PRODUCTION))
+    jobs.append(test.submit("teams", count=5, cpu_milli=700, gang=Gang(size=3, least=2)))
+    jobs.append(test.submit("vip", count=3, cpu_milli=1_500, band=Band.MONITORING))
     test.submit("too-large", count=99, cpu_milli=900, is_gang=True)
     test.go()
     for number, job in enumerate(jobs):
         test.end(job, exit_code=number % 2)
+        test.end_stopping()
         test.add_machine(f"late-{number}")
         test.go()
     return test

@@ -19,9 +19,13 @@ from omegacell.core.crowds import Crowd
 from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
+from omegacell.core.preempt_claims import evict_on
+from omegacell.core.preemption import AttemptKey
 from omegacell.core.units import Band, JobId
+from omegacell.core.waits import keys_of
 from omegacell.schedulers.classes import classes_of
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
+from omegacell.schedulers.preempting import Found, find_held, find_room_by_preemption, is_too_deep, outranks_any
 
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -37,6 +41,15 @@ class Shaped(Protocol):
     @property
     def job(self) -> JobId:
         """Whose tasks."""
+        ...
+
+
+class Waiting(Shaped, Protocol):
+    """Tasks of a job that wait: a `TaskGroup`."""
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """Their indices."""
         ...
 
 
@@ -182,10 +195,45 @@ class CellView:
             known = self._rooms[shape] = _frozen(find_room(self._overlay, group.spec, cell=self._cell))
         return known
 
+    def fresh_allocs(self, group: Shaped) -> NDArray[np.int64]:
+        """Return how many allocs on each machine have room for a group and no task of its job: ``(machines,)`` int64.
+
+        Of a group that runs inside an alloc set. Cost: O(allocs + tasks inside).
+        """
+        return self._overlay.allocs.fresh(group.spec)
+
     def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take at least one task of a group's shape: ``(rows,)`` bool."""
         fits: NDArray[np.bool_] = self.room(group, rows) > 0
         return fits
+
+    def outranks(self, group: Shaped) -> bool:
+        """Tell whether any task on any machine would give way to a group's: else nothing is to be had by preemption."""
+        return outranks_any(self._cell, group.spec)
+
+    def preemptible(self, group: Shaped) -> NDArray[np.int64]:
+        """Return what tasks hold that would give way to a group's: ``(machines, resources)`` int64. Cost: O(tasks)."""
+        return _frozen(find_held(self._cell, group.spec))
+
+    def gives_room(self, group: "Waiting") -> NDArray[np.bool_]:
+        """Return for which tasks of a group others may be evicted: ``(tasks,)`` bool.
+
+        Not for those that were displaced themselves at the end of a chain, and have not run since.
+        """
+        row = self._cell.jobs.row_of(group.job)
+        return np.ones(len(group.indices), np.bool_) if row is None else ~is_too_deep(self._cell, row, group.indices)
+
+    def make_room(self, group: Shaped, count: int, rng: np.random.Generator) -> Found:
+        """Return machines for up to ``count`` tasks of a group where others give way, and who: the cheapest victims.
+
+        One row for each task that finds room so, each counted in for the next; tasks that are ending already are
+        waited for before anybody is evicted. Cost: O(machines + tasks).
+        """
+        return find_room_by_preemption(self._cell, self._overlay, group.spec, count=count, rng=rng)
+
+    def keys_of(self, tasks: NDArray[np.int64]) -> list[AttemptKey]:
+        """Return job id, index and attempt of task rows: how claims name their victims."""
+        return keys_of(self._cell, tasks)
 
     def machines_of(self, group: Shaped) -> NDArray[np.int64]:
         """Return the machine of each placed or running task of a group's job, int64; a row may stand several times."""
@@ -239,15 +287,17 @@ class Tentative:
         """Begin with no claims. Cost: O(1)."""
         self._cell = cell
         self._overlay = Overlay(cell)
-        self._waiting: list[tuple[JobSpec, NDArray[np.integer]]] = []
+        self._waiting: list[tuple[JobSpec, NDArray[np.integer], tuple[int, ...]]] = []
         self._rooms: dict[Shape, NDArray[np.int64]] = {}
         self._lacks: dict[Shape, tuple[Lack, ...]] = {}
 
     @property
     def overlay(self) -> Overlay:
         """The overlay with all claims taken; not to be changed by the caller."""
-        for spec, rows in self._waiting:
+        for spec, rows, evicted in self._waiting:
             self._overlay.take(spec, rows)
+            for task in evicted:
+                evict_on(self._cell, self._overlay, task)
         if self._waiting:
             self._waiting.clear()
             self._rooms, self._lacks = {}, {}
@@ -258,10 +308,10 @@ class Tentative:
         overlay = self.overlay
         return CellView(self._cell, overlay, self._rooms)
 
-    def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
-        """Count in claims of one task each on machines."""
+    def take(self, spec: JobSpec, rows: NDArray[np.integer], evicted: tuple[int, ...] = ()) -> None:
+        """Count in claims of one task each on machines, and the tasks that give way to them."""
         if len(rows):
-            self._waiting.append((spec, rows))
+            self._waiting.append((spec, rows, evicted))
 
     def find_cap_lack(self, job: JobId, task_count: int) -> int:
         """Return the dimension in which a cap does not take so many more tasks of a job, -1 when it takes them."""
@@ -274,9 +324,14 @@ class Tentative:
         if self._cell.caps.rows and row is not None:
             self._overlay.caps.take(row, task_count)
 
-    def lacks(self, spec: JobSpec) -> tuple[Lack, ...]:
-        """Count the machines that take no more task of a shape, by reason. Cost: O(machines), once a shape."""
+    def lacks(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> tuple[Lack, ...]:
+        """Count the machines, or those of ``rows``, that take no more task of a shape, by reason.
+
+        Cost: O(rows); for all machines once a shape.
+        """
         overlay = self.overlay
+        if rows is not None:
+            return find_lacks(overlay, spec, rows, cell=self._cell)
         shape = shape_on(overlay, spec)
         known = self._lacks.get(shape)
         if known is None:

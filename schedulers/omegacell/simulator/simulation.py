@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.columns import Int32s
 from omegacell.core.commands import Place
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import WHOLE_JOB, JobSpec
 from omegacell.core.jobs import Kind as CoreKind
 from omegacell.core.units import Atomicity, Band, JobId
 from omegacell.schedulers.interface import TaskGroup
@@ -280,6 +280,7 @@ class Simulation:
         return number
 
     def _spec_of(self, job: SimulatedJob, queue: str) -> JobSpec:
+        is_gang = self.setup.atomicity is Atomicity.ALL_OR_NOTHING and job.kind is not Kind.PREFILL
         return JobSpec(
             name=f"{job.kind.value.lower()}-{job.number}",
             owner="lab",
@@ -290,7 +291,7 @@ class Simulation:
             count=job.task_count,
             resources=amounts_of(job.cpus, job.memory_gb),
             driver=DRIVER,
-            is_gang=self.setup.atomicity is Atomicity.ALL_OR_NOTHING and job.kind is not Kind.PREFILL,
+            gang=WHOLE_JOB if is_gang else None,
         )
 
     def _allocated_cpu(self) -> int:

@@ -22,8 +22,8 @@ from typing import Final
 
 import numpy as np
 
-from omegacell.core.apply_holds import judge_release
-from omegacell.core.apply_jobs import judge_forget, judge_stop, judge_submit
+from omegacell.core.apply_holds import judge_hold, judge_release
+from omegacell.core.apply_jobs import judge_forget, judge_grow, judge_stop, judge_submit
 from omegacell.core.apply_limits import judge_set_caps, judge_set_quota
 from omegacell.core.apply_machines import (
     judge_eligibility,
@@ -33,6 +33,7 @@ from omegacell.core.apply_machines import (
     judge_taints,
     judge_tick,
 )
+from omegacell.core.apply_preempt import judge_preempting, take_preempting
 from omegacell.core.apply_sessions import (
     find_author_row,
     judge_close,
@@ -43,7 +44,8 @@ from omegacell.core.apply_sessions import (
     keep_books,
     open_session,
 )
-from omegacell.core.apply_tasks import judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_tasks import Taken, judge_evict, judge_place, judge_report, judge_unplaced, take_granted
+from omegacell.core.apply_templates import judge_spawn
 from omegacell.core.apply_updates import judge_finish, judge_revert, judge_stop_tasks, judge_update
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
@@ -68,7 +70,7 @@ from omegacell.core.commands import (
 from omegacell.core.conflicts import Base, base_of
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.machine_commands import (
@@ -81,6 +83,8 @@ from omegacell.core.machine_commands import (
 )
 from omegacell.core.outcomes import NO_REFUSALS, Outcome, Reason, Refusals, Status
 from omegacell.core.overlays import Overlay
+from omegacell.core.preemption import NO_VICTIMS
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Revision
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.core.validate import check_transaction
@@ -162,15 +166,18 @@ def _find_standing_reason(cell: Cell, transaction: Transaction, stamp: Stamp) ->
 
 def _judge(cell: Cell, transaction: Transaction, *, base: Base, stamp: Stamp) -> list[Verdict]:
     """Judge every command; pure. Whatever goes wrong here refuses the transaction, except a lack of memory."""
-    overlay, taken = Overlay(cell), Disruptions(cell)
+    overlay = Overlay(cell)
+    taken = Taken(overlay, Disruptions(cell))
     commands = _commands_of(transaction)
     verdicts: list[Verdict] = []
     try:
         for command in commands:
             if isinstance(command, Place):
-                verdict = judge_place(cell, command, overlay=overlay, base=base, stamp=stamp)
+                judge = judge_place if command.victims is NO_VICTIMS else judge_preempting
+                verdict = judge(cell, command, overlay=overlay, base=base, stamp=stamp)
                 if len(commands) > 1:
                     take_granted(cell, overlay, command, verdict=verdict)
+                    take_preempting(cell, overlay, verdict, taken=taken.disruptions)
             elif isinstance(command, Evict):
                 verdict = judge_evict(cell, command, taken=taken, base=base, stamp=stamp)
             else:
@@ -211,6 +218,12 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
             return judge_revert(cell, command, stamp=stamp, seen=base.seen)
         case FinishUpdate():
             return judge_finish(cell, command, stamp=stamp, seen=base.seen)
+        case SpawnJob():
+            return judge_spawn(cell, command, stamp=stamp, seen=base.seen)
+        case HoldTasks():
+            return judge_hold(cell, command, base=base, stamp=stamp)
+        case GrowSystemJob():
+            return judge_grow(cell, command, stamp=stamp, seen=base.seen)
         case ForgetJob():
             return judge_forget(cell, command, stamp=stamp, seen=base.seen)
         case SetQuota():

@@ -1,21 +1,25 @@
-"""Judging and writing the commands about jobs: submit, stop, forget.
+"""Judging and writing the commands about jobs: submit, grow, stop, forget.
 
 Each ``judge_...`` is pure and returns a `Verdict`; the private ``_write_...`` beside it performs it.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from omegacell.core.apply_allocs import find_alloc_refusal
 from omegacell.core.apply_limits import Swap, find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
+from omegacell.core.children import find_children
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
-from omegacell.core.holds import find_cycle, find_predecessor, find_unmet
-from omegacell.core.jobs import JobSpec, Stopping, TaskState, is_same_job
-from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
+from omegacell.core.hold_commands import GrowSystemJob
+from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
+from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState, is_same_job
+from omegacell.core.lives import Rows, Stamp, ask_to_end, move_tasks, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.quotas import QuotaKey, find_share
 from omegacell.core.units import PAST_ATTEMPTS_KEPT, RESOURCE_COUNT
@@ -27,15 +31,14 @@ MAX_TASK_ROWS = 50_000_000
 
 def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> Verdict:
     """Judge a `SubmitJob`: create, change nothing, scale, adjust, replace, or refuse."""
-    jobs, spec = cell.jobs, command.spec
-    is_too_many = cell.tasks.count + spec.count > MAX_TASK_ROWS
+    jobs = cell.jobs
+    command = _count_machines(cell, command)
+    spec = command.spec
     job = jobs.by_name(spec.name)
     if job is None:
-        write = partial(_write_create, cell, command, stamp=stamp)
+        write = partial(_write_submit, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        excess = find_quota_refusal(cell, spec, Swap(), stamp=stamp, seen=seen)
-        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, Swap(), stamp=stamp, seen=seen) or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
     is_same, group = is_same_job(jobs.spec_of(row), spec), [row, *jobs.predecessors_of(row)]
@@ -43,17 +46,17 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        excess = find_quota_refusal(cell, spec, Swap(now=group), stamp=stamp, seen=seen)
-        excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
-        return refuse(Reason.LIMIT) if is_too_many else excess or verdict
+        return _find_new_refusal(cell, spec, Swap(now=group), stamp=stamp, seen=seen) or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+    if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
+        spec = replace(spec, count=int(jobs.count_wanted[row]))
     if not is_same:
         return refuse(Reason.JOB_EXISTS, is_conflict=is_changed)
     if spec == jobs.spec_of(row):
         return Verdict(value=job, detail=Change.UNCHANGED)
     if jobs.stopping[row]:
         return refuse(Reason.JOB_STOPPING, is_conflict=is_changed)
-    if is_too_many and spec.count > jobs.extent[row]:
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS and spec.count > jobs.extent[row]:
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
@@ -62,26 +65,64 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     return excess or Verdict(value=job, detail=change, write=write)
 
 
+def _find_new_refusal(cell: Cell, spec: JobSpec, swap: Swap, *, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return why a new job is refused, in order of precedence; ``swap`` is what it replaces."""
+    unfit = find_alloc_refusal(cell, spec, stamp=stamp, seen=seen) if cell.jobs.has_guests or spec.alloc else None
+    if unfit is not None:
+        return unfit
+    if cell.tasks.count + spec.count > MAX_TASK_ROWS:
+        return refuse(Reason.LIMIT)
+    excess = find_quota_refusal(cell, spec, swap, stamp=stamp, seen=seen)
+    return excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
+
+
+def _count_machines(cell: Cell, command: SubmitJob) -> SubmitJob:
+    """Return a submit with the number of tasks that it means: of a system job one for each machine, at least one."""
+    if command.spec.kind is not Kind.SYSTEM:
+        return command
+    return replace(command, spec=replace(command.spec, count=max(1, cell.machines.count)))
+
+
+def judge_grow(cell: Cell, command: GrowSystemJob, *, stamp: Stamp, seen: int) -> Verdict:
+    """Judge a `GrowSystemJob`: a system job that is not over, and fewer tasks than machines."""
+    jobs = cell.jobs
+    row = jobs.row_of(command.job)
+    if row is None:
+        return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
+    is_conflict = jobs.effective_changed_at(row, floor=stamp.floor) > seen
+    if jobs.stopping[row]:
+        return refuse(Reason.JOB_STOPPING, is_conflict=is_conflict)
+    spec, count = jobs.spec_of(row), cell.machines.count
+    if spec.kind is not Kind.SYSTEM or not jobs.is_active(row) or count <= spec.count:
+        return refuse(Reason.NOT_DUE, is_conflict=is_conflict)
+    if cell.tasks.count + count > MAX_TASK_ROWS:
+        return refuse(Reason.LIMIT)
+    return Verdict(value=count, write=partial(_write_grow, cell, row, stamp=stamp))
+
+
 def find_cycle_refusal(cell: Cell, spec: JobSpec, *, stamp: Stamp, seen: int) -> Verdict | None:
     """Return the refusal of a job that would wait for itself by way of others; None when it would not."""
     if not spec.after:
         return None
-    cycle = find_cycle(cell, spec)
-    if not cycle:
+    names = find_all_awaited(cell, spec)
+    if spec.name not in names:
         return None
-    rows = [find_predecessor(cell, Dependency(job=name)) for name in cycle]
+    rows = [find_predecessor(cell, Dependency(job=name)) for name in names]
     changed = [cell.jobs.effective_changed_at(row, floor=stamp.floor) for row in rows if row is not None]
     return refuse(Reason.DEPENDENCY_CYCLE, is_conflict=any(at > seen for at in changed))
 
 
 def judge_stop(cell: Cell, command: StopJob, *, stamp: Stamp, seen: int) -> Verdict:
-    """Judge a `StopJob`."""
+    """Judge a `StopJob`. For its deadline a job that is at rest is left alone."""
     row = cell.jobs.row_of(command.job)
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
-    if cell.jobs.stopping[row]:
+    is_for_deadline = command.cause is StopCause.DEADLINE
+    if is_for_deadline and not 0 <= int(cell.jobs.deadline[row]) <= cell.elapsed:
+        return refuse(Reason.NOT_DUE)
+    if cell.jobs.stopping[row] or (is_for_deadline and not cell.jobs.is_active(row)):
         return Verdict()
-    return Verdict(write=partial(_write_stop, cell, row, stamp=stamp))
+    return Verdict(write=partial(write_stop, cell, row, cause=command.cause, stamp=stamp))
 
 
 def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> Verdict:
@@ -114,44 +155,86 @@ def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
     return 1 <= job < cell.jobs.next_id and cell.forgotten_at > seen
 
 
-def _write_create(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
-    row = create_job(cell, command, is_held=bool(find_unmet(cell, command.spec)), stamp=stamp)
+def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stamp) -> int:
+    """Bring a new job in and return its row; from now on its name means it. Mutates."""
+    is_waiting = is_held(cell, spec)
+    row = create_job(cell, spec, is_held=is_waiting, submitted_at_us=submitted_at_us, stamp=stamp)
     reshape(cell, [row], asked={}, stamp=stamp)
+    return row
 
 
-def create_job(cell: Cell, command: SubmitJob, *, is_held: bool, stamp: Stamp) -> int:
+def create_job(cell: Cell, spec: JobSpec, *, is_held: bool, submitted_at_us: int, stamp: Stamp) -> int:
     """Bring a job in and return its row; its quota is not charged yet. Mutates."""
-    jobs, spec = cell.jobs, command.spec
+    jobs = cell.jobs
     offset = cell.tasks.allocate(spec.count)
     row = jobs.add(spec)
     jobs.offset[row] = offset
     jobs.extent[row] = spec.count
-    jobs.submitted_at_us[row] = command.submitted_at_us
+    jobs.submitted_at_us[row] = submitted_at_us
     jobs.created_at[row] = stamp.revision
+    if spec.deadline_us and not spec.template_kind:
+        jobs.deadline[row] = cell.elapsed + spec.deadline_us
+    if spec.schedule is not None:
+        jobs.instant_us[row] = submitted_at_us  # what was before it is none of its instants
     state = TaskState.HELD if is_held else TaskState.PENDING
     jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
     if state is not TaskState.PENDING:
         cell.tasks.state[offset : offset + spec.count] = state
+    elif spec.kind is Kind.SYSTEM:
+        _hold_mismatches(cell, row, first=0)
     return row
 
 
+def _write_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp) -> None:
+    write_create(cell, command.spec, submitted_at_us=command.submitted_at_us, stamp=stamp)
+
+
+def _hold_mismatches(cell: Cell, row: int, *, first: int) -> None:
+    """Hold the fresh tasks of a system job, from index ``first`` on, whose machines do not match."""
+    indices = np.arange(first, int(cell.jobs.count_wanted[row]), dtype=np.int64)
+    held = indices[find_mismatches(cell, cell.jobs.spec_of(row), indices) != Reason.NONE]
+    move_tasks(cell, held + int(cell.jobs.offset[row]), TaskState.HELD)
+
+
+def _write_grow(cell: Cell, row: int, *, stamp: Stamp) -> None:
+    jobs = cell.jobs
+    asked, before, count = note_asked(cell, [row]), int(jobs.count_wanted[row]), cell.machines.count
+    is_awaiting = bool(find_awaited(cell, row))
+    jobs.count_wanted[row] = count
+    jobs.specs[row] = replace(jobs.spec_of(row), count=count)
+    _enlarge(cell, row, count)
+    if is_awaiting:
+        added = np.arange(before, count, dtype=np.int64) + int(jobs.offset[row])
+        move_tasks(cell, added, TaskState.HELD)
+    else:
+        _hold_mismatches(cell, row, first=before)
+    reshape(cell, [row], asked=asked, stamp=stamp)
+
+
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
-    if not cell.jobs.stopping[row]:
-        _write_stop(cell, row, stamp=stamp)
-    _write_create(cell, command, stamp=stamp)
+    jobs, old = cell.jobs, int(cell.jobs.id[row])
+    if not jobs.stopping[row]:
+        write_stop(cell, row, stamp=stamp)
+    _write_submit(cell, command, stamp=stamp)
+    if jobs.template[row] and command.spec.template_kind:
+        heirs = find_children(jobs, old)  # a template in another's place has its children, too
+        jobs.parent[heirs] = jobs.next_id - 1
+        touch_jobs(cell, heirs, stamp=stamp)
 
 
-def _write_stop(cell: Cell, row: int, *, stamp: Stamp) -> None:
+def write_stop(cell: Cell, row: int, *, stamp: Stamp, cause: StopCause = StopCause.ASKED) -> None:
+    """Stop a job that was not asked to stop before, and those that it takes the place of in an update. Mutates."""
     jobs = cell.jobs
     group = [each for each in (row, *jobs.predecessors_of(row)) if not jobs.stopping[each]]
     asked = note_asked(cell, group)
     jobs.updating[row] = Updating.NO
+    jobs.stop_cause[row] = cause
     for each in group:
         jobs.stopping[each] = 1
-        jobs.why[each] = None
         first = int(jobs.offset[each])
-        stop_tasks(cell, np.arange(first, first + int(jobs.extent[each]), dtype=np.int64))
+        stop_tasks(cell, np.arange(first, first + int(jobs.extent[each]), dtype=np.int64), stamp=stamp)
+        jobs.why[each] = None
     reshape(cell, group, asked=asked, stamp=stamp)
 
 
@@ -176,7 +259,8 @@ def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
-        stop_tasks(cell, np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64))
+        surplus = np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64)
+        stop_tasks(cell, surplus, stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
         is_held = bool(jobs.counts[row, TaskState.HELD] or jobs.updating[row])
@@ -213,6 +297,9 @@ def _enlarge(cell: Cell, row: int, count: int) -> None:
 def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: int) -> None:
     for row in [row for row in arena.past if old <= row < old + length]:
         arena.past[row - old + new] = arena.past[row]
+    for kept in (arena.waits, arena.preempted):
+        for row in [row for row in kept if old <= row < old + length]:
+            kept[row - old + new] = kept.pop(row)  # type: ignore[assignment]
     for row in [row for row in arena.ports if old <= row < old + length]:
         numbers = arena.ports.pop(row)
         arena.ports[row - old + new] = numbers
@@ -223,16 +310,16 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
         arena.devices[at] = arena.devices.pop(row)
         requests = cell.jobs.spec_of(int(arena.job[row])).devices
         cell.machines.devices.rename(int(arena.machine[row]), requests, arena.devices[at], task_row=at)
+    arena.allocs.rename(old, new, length)
 
 
-def stop_tasks(cell: Cell, tasks: Rows) -> None:
+def stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     """Stop tasks: waiting ones at once, the others when their machine says that they ended. Mutates."""
     arena = cell.tasks
     is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
     move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
     is_active = (arena.state[tasks] == TaskState.PLACED) | (arena.state[tasks] == TaskState.RUNNING)
-    arena.stopping[tasks[is_active]] = Stopping.STOP
-    cell.touched.tasks.append(tasks[is_active])
+    ask_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
 def note_asked(cell: Cell, rows: Iterable[int]) -> dict[int, list[int]]:

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from omegacell.core.caps import Cap, find_held
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Place
-from omegacell.core.conflicts import Base, Judged
-from omegacell.core.jobs import JobSpec
+from omegacell.core.conflicts import Base, Judged, JudgedColumns
+from omegacell.core.holds import count_asked
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason
@@ -84,12 +84,13 @@ class Swap(NamedTuple):
 def find_quota_refusal(cell: Cell, spec: JobSpec, swap: Swap, *, stamp: Stamp, seen: int) -> Verdict | None:
     """Return the refusal of a spec that takes its owner above a quota, or None. Pure.
 
-    What jobs of that name count already is given back first, if they are of the same owner and band.
+    What jobs of that name count already is given back first, if they are of the same owner and band. A template
+    asks for nothing.
     """
     quota = cell.quotas.find(spec.owner, spec.band)
-    if quota is None:
+    if quota is None or spec.template_kind:
         return None
-    more, jobs = amounts_of(spec, spec.count), cell.jobs
+    more, jobs = amounts_of(spec, count_asked(cell, spec)), cell.jobs
     for row in swap.now:
         if (jobs.spec_of(row).owner, jobs.spec_of(row).band) == (spec.owner, spec.band):
             more = [asked - had for asked, had in zip(more, find_share(jobs, row), strict=True)]
@@ -101,9 +102,12 @@ def find_quota_refusal(cell: Cell, spec: JobSpec, swap: Swap, *, stamp: Stamp, s
     if excess is None:
         return None
     dimension, shortage = excess
+    changed_at = quota.effective_changed_at(floor=stamp.floor)
+    if spec.kind is Kind.SYSTEM:  # how many machines match is read too
+        changed_at = max(changed_at, cell.effective_topology_at(floor=stamp.floor))
     return Verdict(
         reason=Reason.QUOTA_EXCEEDED,
-        is_conflict=quota.effective_changed_at(floor=stamp.floor) > seen,
+        is_conflict=changed_at > seen,
         granted=0,
         value=min(shortage, _MAX_SHORTAGE),
         detail=dimension,
@@ -123,7 +127,8 @@ def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, 
         return judged
     room = overlay.caps.room(job_row)
     count = len(place.indices)
-    reasons = np.zeros(count, np.uint8) if judged.reasons is None else judged.reasons
+    columns = JudgedColumns.of(judged, count)
+    reasons = columns.reasons
     granted = np.flatnonzero(reasons == Reason.NONE)[:room]
     if len(granted) < room or not count:
         return judged
@@ -140,12 +145,8 @@ def limit_claims(cell: Cell, overlay: Overlay, place: Place, judged: Judged, *, 
     is_changed = cap.effective_changed_at(floor=base.floor) > base.seen
     return Judged(
         reasons=np.where(is_capped, np.uint8(Reason.CAP_EXCEEDED), reasons),
-        is_conflict=np.where(is_capped, np.uint8(is_changed), _or_zeros(judged.is_conflict, count)).astype(np.uint8),
-        dimensions=np.where(is_capped, np.int32(dimension), _or_zeros(judged.dimensions, count, -1)).astype(np.int32),
-        shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), _or_zeros(judged.shortages, count)),
-        taken_at=np.where(is_capped, np.int64(0), _or_zeros(judged.taken_at, count)),
+        is_conflict=np.where(is_capped, np.uint8(is_changed), columns.is_conflict),
+        dimensions=np.where(is_capped, np.int32(dimension), columns.dimensions),
+        shortages=np.where(is_capped, np.int64(min(shortage, _MAX_SHORTAGE)), columns.shortages),
+        taken_at=np.where(is_capped, np.int64(0), columns.taken_at),
     )
-
-
-def _or_zeros(column: NDArray[np.integer] | None, count: int, fresh: int = 0) -> NDArray[np.integer]:
-    return np.full(count, fresh, np.int64) if column is None else column

@@ -4,25 +4,45 @@ Claims are judged by `conflicts`, reports here; both are columns and are judged 
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.apply_gangs import find_order, judge_claims, judge_groups, reorder, restore_order
 from omegacell.core.apply_jobs import is_forgotten_since
-from omegacell.core.apply_limits import limit_claims
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.columns import find_ranks, is_distinct, span_of
 from omegacell.core.commands import Evict, Place, Unplaced
-from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged, find_refusals
+from omegacell.core.conflicts import ALL_GRANTED, Base, Claims, Judged
 from omegacell.core.drains import EvictCause
+from omegacell.core.gangs import groups_of
 from omegacell.core.jobs import Kind, Stopping, TaskState
-from omegacell.core.lives import Ends, Rows, Stamp, begin_attempts, end_attempts, start_attempts, touch_job, touch_jobs
+from omegacell.core.lives import (
+    Ends,
+    Rows,
+    Stamp,
+    ask_to_end,
+    begin_attempts,
+    end_attempts,
+    start_attempts,
+    touch_job,
+    touch_jobs,
+)
 from omegacell.core.machine_commands import ExitNote, Report, ReportKind
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.runs import find_ending, write_ending
 from omegacell.core.verdicts import Verdict, refuse, refuse_all_rows, refuse_rows
+from omegacell.core.waits import find_waiting
+
+
+class Taken(NamedTuple):
+    """What the commands of a transaction were granted so far: what they claimed, and what they took away."""
+
+    overlay: Overlay
+    disruptions: Disruptions
 
 
 def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, stamp: Stamp) -> Verdict:
@@ -34,19 +54,22 @@ def judge_place(cell: Cell, command: Place, *, overlay: Overlay, base: Base, sta
         judged = refuse_all_rows(asked, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
         return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
     offset = int(cell.jobs.offset[job_row])
-    tasks = span_of(offset, command.indices)
-    judged = find_refusals(cell, overlay, Claims(command, job_row, tasks), base=base)
-    if cell.caps.rows:
-        judged = limit_claims(cell, overlay, command, judged, base=base)
-    indices, machines = command.indices, command.machines.astype(np.int64)
+    gang = cell.jobs.spec_of(job_row).gang
+    order = None if gang is None else find_order(gang, command.indices)
+    place = command if order is None else reorder(command, order)
+    tasks = span_of(offset, place.indices)
+    judge = judge_claims if gang is None else judge_groups
+    judged = judge(cell, overlay, Claims(place, job_row, tasks), base=base)
+    refusals = refuse_rows(judged if order is None else restore_order(judged, order))
+    indices, machines = place.indices, place.machines.astype(np.int64)
     if judged.reasons is not None:
         is_granted = judged.reasons == Reason.NONE.value
         indices, machines = indices[is_granted], machines[is_granted]
         if not len(indices):
-            return Verdict(asked=asked, granted=0, refusals=refuse_rows(judged))
+            return Verdict(asked=asked, granted=0, refusals=refusals)
         tasks = span_of(offset, indices)
     write = partial(begin_attempts, cell, tasks, job_row=job_row, machines=machines, stamp=stamp)
-    return Verdict(asked=asked, granted=len(indices), refusals=refuse_rows(judged), write=write)
+    return Verdict(asked=asked, granted=len(indices), refusals=refusals, write=write)
 
 
 def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdict) -> None:
@@ -60,9 +83,12 @@ def take_granted(cell: Cell, overlay: Overlay, command: Place, *, verdict: Verdi
     overlay.claim_tasks(command.indices[is_granted] + cell.jobs.offset[job_row])
     if cell.caps.rows:
         overlay.caps.take(job_row, verdict.granted)
+    gang = cell.jobs.spec_of(job_row).gang
+    if gang is not None:
+        overlay.gangs.take(job_row, groups_of(gang, command.indices[is_granted]))
 
 
-def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, stamp: Stamp) -> Verdict:
+def judge_evict(cell: Cell, command: Evict, *, taken: Taken, base: Base, stamp: Stamp) -> Verdict:
     """Judge an `Evict`: each task must still be in the attempt that was meant, and a drain keeps within budgets.
 
     What is granted is noted in ``taken``, for the commands after it.
@@ -83,7 +109,7 @@ def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, s
     conflicts = np.full(asked, is_changed, np.uint8)
     if command.cause is EvictCause.DRAIN:
         active = np.flatnonzero(reasons == Reason.NONE)
-        reasons[active] = taken.find_reasons(row, tasks[active])
+        reasons[active] = taken.disruptions.find_reasons(row, tasks[active])
         if jobs.has_updates:  # the jobs of an update have one budget
             group = (jobs.current_of(row), *jobs.predecessors_of(jobs.current_of(row)))
             is_near = any(jobs.effective_changed_at(each, floor=base.floor) > base.seen for each in group)
@@ -93,16 +119,18 @@ def judge_evict(cell: Cell, command: Evict, *, taken: Disruptions, base: Base, s
         conflicts[elsewhere] = machines_changed > base.seen
     judged = Judged(reasons=reasons, is_conflict=conflicts)
     granted = tasks[reasons == Reason.NONE]
-    taken.note(row, granted)
+    taken.disruptions.note(row, granted)
+    if jobs.kind[row] == Kind.ALLOC.value and len(granted):
+        taken.overlay.close_allocs(granted)
     fresh = np.unique(granted[arena.stopping[granted] == Stopping.NO])
     write = partial(_write_evict, cell, fresh, job_row=row, stamp=stamp) if len(fresh) else None
     return Verdict(asked=asked, granted=len(granted), refusals=refuse_rows(judged), write=write)
 
 
 def _write_evict(cell: Cell, tasks: Rows, *, job_row: int, stamp: Stamp) -> None:
-    cell.tasks.stopping[tasks] = Stopping.EVICT
+    # one that waited for room may have given way to an earlier claim of the transaction: it ended at once then
+    ask_to_end(cell, tasks[cell.tasks.machine[tasks] >= 0], Stopping.EVICT, stamp=stamp)
     touch_job(cell, job_row, stamp=stamp)
-    cell.touched.tasks.append(tasks)
 
 
 def judge_unplaced(cell: Cell, command: Unplaced, *, base: Base) -> Verdict:
@@ -157,12 +185,14 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
         & (arena.machine[tasks] == command.machines)
         & _is_active(cell, tasks)
     )
+    if arena.waits:
+        is_current &= ~find_waiting(cell, tasks)
     reasons[~is_current] = Reason.STALE_ATTEMPT.value
     reasons[~is_task] = Reason.UNKNOWN_TASK.value
     reasons[machines.epoch[rows] != command.epochs] = Reason.STALE_EPOCH.value
     reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     reasons[~is_job] = Reason.UNKNOWN_JOB.value
-    _refuse_after_exit(reasons, tasks, command)
+    _refuse_after_exit(cell, reasons, tasks, command)
     if not reasons.any():
         return tasks, ALL_GRANTED
     is_conflict = np.zeros(asked, np.uint8)
@@ -178,9 +208,10 @@ def _judge_report_rows(cell: Cell, command: Report, *, base: Base) -> tuple[Rows
     return tasks, Judged(reasons=reasons, is_conflict=is_conflict)
 
 
-def _refuse_after_exit(reasons: NDArray[np.uint8], tasks: Rows, command: Report) -> None:
-    """Refuse rows that follow the exit of their own attempt in the same report."""
-    if is_distinct(tasks):
+def _refuse_after_exit(cell: Cell, reasons: NDArray[np.uint8], tasks: Rows, command: Report) -> None:
+    """Refuse rows that follow the exit of their own attempt in the same report, or of the alloc that it runs in."""
+    inside = cell.tasks.allocs.inside
+    if not inside and is_distinct(tasks):
         return
     ended: dict[int, None] = {}
     for place in np.flatnonzero(reasons == Reason.NONE.value).tolist():
@@ -189,6 +220,7 @@ def _refuse_after_exit(reasons: NDArray[np.uint8], tasks: Rows, command: Report)
             reasons[place] = Reason.STALE_ATTEMPT.value
         elif command.kinds[place] == ReportKind.EXITED.value:
             ended[task] = None
+            ended.update(inside.get(task, {}))
 
 
 def _find_job_rows(cell: Cell, ids: NDArray[np.int64]) -> Rows:
@@ -202,7 +234,16 @@ def _find_job_rows(cell: Cell, ids: NDArray[np.int64]) -> Rows:
 
 
 def _write_report(cell: Cell, command: Report, tasks: Rows, granted: Rows, *, stamp: Stamp) -> None:
-    """Write granted rows in order; a task that stands several times is written once per round."""
+    """Write granted rows in order; a task that stands several times is written once per round.
+
+    Where an alloc ends that has tasks inside, each row is a round: what becomes of these depends on what came before.
+    """
+    inside = cell.tasks.allocs.inside
+    exited = granted[command.kinds[granted] == ReportKind.EXITED.value] if inside else granted[:0]
+    if any(task in inside for task in tasks[exited].tolist()):
+        for place in range(len(granted)):
+            _write_round(cell, command, tasks, granted[place : place + 1], stamp=stamp)
+        return
     if is_distinct(tasks[granted]):
         _write_round(cell, command, tasks, granted, stamp=stamp)
         return

@@ -21,7 +21,7 @@ from omegacell.core.cell import Cell
 from omegacell.core.commands import SubmitJob
 from omegacell.core.conflicts import Base, Judged
 from omegacell.core.holds import find_unmet, is_dependency_changed
-from omegacell.core.jobs import Kind, Stopping, TaskState, is_same_job
+from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState, is_same_job
 from omegacell.core.lives import Rows, Stamp, touch_job
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.rollouts import find_losses, find_room, find_target, is_over, is_to_revert
@@ -39,7 +39,7 @@ def judge_update(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     jobs, spec = cell.jobs, command.spec
     rows = jobs.rows_of_name(spec.name)
     old = jobs.spec_of(rows[0]) if rows else spec
-    if not rows or is_same_job(old, spec) or old.owner != spec.owner or {old.kind, spec.kind} != {Kind.SERVICE}:
+    if not rows or is_same_job(old, spec) or old.owner != spec.owner or not (is_updatable(old) and is_updatable(spec)):
         return judge_submit(cell, command, stamp=stamp, seen=seen)
     if jobs.stopping[rows[0]] or not jobs.is_active(rows[0]):
         return judge_submit(cell, replace(command, replace=True, update=False), stamp=stamp, seen=seen)
@@ -49,6 +49,11 @@ def judge_update(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     excess = excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
     write = partial(_write_update, cell, command, rows=rows, stamp=stamp)
     return excess or Verdict(value=jobs.next_id, detail=Change.UPDATED, write=write)
+
+
+def is_updatable(spec: JobSpec) -> bool:
+    """Tell whether a job of this spec can be updated: services, but for those inside allocs and templates."""
+    return spec.kind is Kind.SERVICE and not spec.alloc and not spec.template_kind
 
 
 def judge_stop_tasks(cell: Cell, command: StopTasks, *, base: Base, stamp: Stamp) -> Verdict:
@@ -135,17 +140,18 @@ def _is_changed(cell: Cell, rows: list[int], *, floor: int, seen: int) -> bool:
 
 def _write_update(cell: Cell, command: SubmitJob, *, rows: list[int], stamp: Stamp) -> None:
     asked = note_asked(cell, rows)
-    new = create_job(cell, command, is_held=True, stamp=stamp)
+    at_us = command.submitted_at_us
+    new = create_job(cell, command.spec, is_held=True, submitted_at_us=at_us, stamp=stamp)
     _succeed(cell, new, rows, updating=Updating.FORWARD)
     for row in rows:
-        stop_tasks(cell, _find_tasks(cell, row, TaskState.HELD))
+        stop_tasks(cell, _find_tasks(cell, row, TaskState.HELD), stamp=stamp)
     reshape(cell, [*rows, new], asked=asked, stamp=stamp)
 
 
 def _write_stop_tasks(cell: Cell, tasks: Rows, *, row: int, stamp: Stamp) -> None:
     asked, current = note_asked(cell, [row]), cell.jobs.current_of(row)
     cell.jobs.progressed_elapsed[current] = cell.elapsed
-    stop_tasks(cell, tasks)
+    stop_tasks(cell, tasks, stamp=stamp)
     if not cell.jobs.counts[row, TaskState.PENDING]:
         cell.jobs.why[row] = None
     reshape(cell, [row, current], asked={**asked, **note_asked(cell, [current])}, stamp=stamp)
@@ -156,7 +162,7 @@ def _write_revert(cell: Cell, target: int, others: list[int], *, stamp: Stamp) -
     _succeed(cell, target, others, updating=Updating.BACK)
     for row in others:
         waiting = [_find_tasks(cell, row, state) for state in (TaskState.PENDING, TaskState.HELD)]
-        stop_tasks(cell, np.concatenate(waiting))
+        stop_tasks(cell, np.concatenate(waiting), stamp=stamp)
         cell.jobs.why[row] = None
     first, wanted = int(cell.jobs.offset[target]), int(cell.jobs.count_wanted[target])
     stopped = _find_tasks(cell, target, TaskState.STOPPED)

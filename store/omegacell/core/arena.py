@@ -11,13 +11,18 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.alloctable import AllocTable
 from omegacell.core.columns import Column, Table
 from omegacell.core.devices import Granted
+from omegacell.core.preemption import AttemptKey, Preempted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastAttempt:
-    """An attempt that ended and was followed by another, as far as a cell remembers it."""
+    """An attempt that ended and was followed by another, as far as a cell remembers it.
+
+    ``preempted_by`` is the job that it gave way to, at the revision ``preempted_at``; 0 when it ended otherwise.
+    """
 
     attempt: int
     machine: int
@@ -28,6 +33,8 @@ class PastAttempt:
     placed_at_us: int
     started_at_us: int
     ended_at_us: int
+    preempted_by: int = 0
+    preempted_at: int = 0
 
 
 class TaskArena(Table):
@@ -41,8 +48,10 @@ class TaskArena(Table):
         exit_code: int32, -1 for none; signal: uint8, 0 for none; note: `ExitNote`, uint8; all of the last attempt.
         placed_at_us, started_at_us, ended_at_us: wall stamps of the last attempt, int64, 0 for not yet.
         ended_elapsed: elapsed when the last attempt ended, int64.
-        ports: task row to granted ports. devices: task row to granted devices. past: task row to earlier attempts,
-            oldest first.
+        ports: task row to granted ports. devices: task row to granted devices. allocs: which task runs inside which
+            alloc. past: task row to earlier attempts, oldest first.
+        waits: task row of a placed task to the attempts on its machine that must have ended before it may begin; only
+            of those whose room is still held by others. preempted: task row to its last displacement.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -83,7 +92,10 @@ class TaskArena(Table):
         super().__init__()
         self.ports: dict[int, tuple[int, ...]] = {}
         self.devices: dict[int, Granted] = {}
+        self.allocs = AllocTable()
         self.past: dict[int, tuple[PastAttempt, ...]] = {}
+        self.waits: dict[int, tuple[AttemptKey, ...]] = {}
+        self.preempted: dict[int, Preempted] = {}
         self.free_extents: list[tuple[int, int]] = []
 
     def allocate(self, length: int) -> int:
@@ -103,6 +115,8 @@ class TaskArena(Table):
         self.refresh(offset, offset + length)
         for row in [row for row in self.past if offset <= row < offset + length]:
             del self.past[row]
+        for row in [row for row in self.preempted if offset <= row < offset + length]:
+            del self.preempted[row]
         place = bisect_left(self.free_extents, (offset, 0))
         if place < len(self.free_extents) and self.free_extents[place][0] == offset + length:
             length += self.free_extents.pop(place)[1]
@@ -120,8 +134,11 @@ class TaskArena(Table):
 
     def last_attempt(self, row: int) -> PastAttempt:
         """Return the last attempt of a task as a value; its state is the task's."""
+        attempt = int(self.attempt[row])
+        displaced = self.preempted.get(row)
+        is_displaced = displaced is not None and displaced.attempt == attempt
         return PastAttempt(
-            attempt=int(self.attempt[row]),
+            attempt=attempt,
             machine=int(self.last_machine[row]),
             state=int(self.state[row]),
             exit_code=int(self.exit_code[row]),
@@ -130,6 +147,8 @@ class TaskArena(Table):
             placed_at_us=int(self.placed_at_us[row]),
             started_at_us=int(self.started_at_us[row]),
             ended_at_us=int(self.ended_at_us[row]),
+            preempted_by=displaced.by_job if displaced is not None and is_displaced else 0,
+            preempted_at=displaced.revision if displaced is not None and is_displaced else 0,
         )
 
     def copy(self) -> Self:
@@ -138,6 +157,9 @@ class TaskArena(Table):
         other.copy_columns(self)
         other.ports = dict(self.ports)
         other.devices = dict(self.devices)
+        other.allocs = self.allocs.copy()
         other.past = dict(self.past)
+        other.waits = dict(self.waits)
+        other.preempted = dict(self.preempted)
         other.free_extents = list(self.free_extents)
         return other

@@ -1,7 +1,8 @@
 """How much of a job may be taken away at once: what ``max_unavailable`` means, counted from the cell alone.
 
 A wanted task is *available* when it runs, has not been told to end, and is not known to be unhealthy; where its job
-has a health check, when it is known to be healthy. In a batch job a task at rest is no loss, and counts as available.
+has a health check, when it is known to be healthy. In a batch job a task at rest is no loss, and counts as available;
+in a system job a held one, whose machine does not match.
 An eviction that takes no available task away is always within the budget: it makes nothing worse, and may be what lets
 a broken task begin anew elsewhere. The judge and whoever proposes evictions ask here, so both count alike.
 """
@@ -30,6 +31,8 @@ def find_available(cell: Cell, job_row: int) -> NDArray[np.bool_]:
     available &= (health == _HEALTHY) if spec.is_health_checked else (health != _UNHEALTHY)
     if spec.kind is Kind.BATCH:
         available |= state >= TaskState.SUCCEEDED
+    elif spec.kind is Kind.SYSTEM:
+        available |= state == TaskState.HELD
     return available
 
 

@@ -59,10 +59,10 @@ class CapTable:
         cap = self.rows.get(spec.scheduler)
         if cap is None:
             return None
-        cap.usage[_CPU] += spec.resources[_CPU] * task_count
-        cap.usage[_MEMORY] += spec.resources[_MEMORY] * task_count
+        cap.usage[_CPU] += spec.charged[_CPU] * task_count
+        cap.usage[_MEMORY] += spec.charged[_MEMORY] * task_count
         cap.usage[_JOBS] += job_count
-        return cap if job_count or spec.resources[_CPU] or spec.resources[_MEMORY] else None
+        return cap if job_count or spec.charged[_CPU] or spec.charged[_MEMORY] else None
 
     def copy(self) -> "CapTable":
         """Return an equal, independent table."""
@@ -87,14 +87,17 @@ class CapUse:
         self._taken: dict[str, list[int]] = {}
         self._holding: dict[int, None] = {}
 
-    def room(self, job_row: int) -> int:
-        """Return how many more tasks of a job its scheduler's cap takes; `MAX_TASKS_PER_JOB` when nothing limits it."""
-        spec = self._jobs.spec_of(job_row)
+    def room(self, job_row: int, spec: JobSpec | None = None) -> int:
+        """Return how many more tasks of a job its scheduler's cap takes; `MAX_TASKS_PER_JOB` when nothing limits it.
+
+        ``spec`` is what its tasks ask for, when that is to be something else than they do.
+        """
+        spec = spec or self._jobs.spec_of(job_row)
         cap = self._caps.rows.get(spec.scheduler)
         if cap is None:
             return MAX_TASKS_PER_JOB
         room = MAX_TASKS_PER_JOB
-        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row)):
+        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
             if amount and dimension == _JOBS:
                 room = room if left > 0 else 0
             elif amount:
@@ -106,7 +109,7 @@ class CapUse:
         spec = self._jobs.spec_of(job_row)
         cap = self._caps.rows.get(spec.scheduler)
         if cap is not None:
-            for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row)):
+            for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
                 asked = amount if dimension == _JOBS else amount * task_count
                 if asked > left and amount:
                     return dimension, asked - left
@@ -120,8 +123,8 @@ class CapUse:
         if spec.scheduler not in self._caps.rows:
             return
         taken = self._taken.setdefault(spec.scheduler, [0] * CAP_COUNT)
-        taken[_CPU] += spec.resources[_CPU] * task_count
-        taken[_MEMORY] += spec.resources[_MEMORY] * task_count
+        taken[_CPU] += spec.charged[_CPU] * task_count
+        taken[_MEMORY] += spec.charged[_MEMORY] * task_count
         if not self._is_holding(job_row):
             taken[_JOBS] += 1
             self._holding[job_row] = None
@@ -133,11 +136,29 @@ class CapUse:
         other._holding = dict(self._holding)
         return other
 
-    def _left_and_asked(self, cap: Cap, job_row: int) -> list[tuple[int, int]]:
-        """Return for each dimension what is left of a cap, and what one more task of a job asks of it."""
+    def find_needed(self, job_row: int, task_count: int) -> tuple[int, ...]:
+        """Return the limits of a cap that is there, raised as far as so many more tasks of a job need."""
         spec = self._jobs.spec_of(job_row)
+        cap = self._caps.rows[spec.scheduler]
+        needed = []
+        for dimension, (left, amount) in enumerate(self._left_and_asked(cap, job_row, spec)):
+            asked = amount if dimension == _JOBS else amount * task_count
+            needed.append(cap.amounts[dimension] + max(0, asked - left) if amount else cap.amounts[dimension])
+        return tuple(needed)
+
+    def find_left(self, job_row: int) -> tuple[int | None, ...]:
+        """Return what is left for more tasks of a job, in the order of `CAP_NAMES`; None where nothing limits it."""
+        spec = self._jobs.spec_of(job_row)
+        cap = self._caps.rows.get(spec.scheduler)
+        if cap is None:
+            return (None,) * CAP_COUNT
+        pairs = self._left_and_asked(cap, job_row, spec)
+        return tuple(left if amount else None for left, amount in pairs)
+
+    def _left_and_asked(self, cap: Cap, job_row: int, spec: JobSpec) -> list[tuple[int, int]]:
+        """Return for each dimension what is left of a cap, and what one more task of a job asks of it."""
         taken = self._taken.get(spec.scheduler, (0,) * CAP_COUNT)
-        asked = (spec.resources[_CPU], spec.resources[_MEMORY], 0 if self._is_holding(job_row) else 1)
+        asked = (spec.charged[_CPU], spec.charged[_MEMORY], 0 if self._is_holding(job_row) else 1)
         return [
             (limit - used - more, 0 if limit == UNLIMITED else amount)
             for limit, used, more, amount in zip(cap.amounts, cap.usage, taken, asked, strict=True)
@@ -159,7 +180,7 @@ def find_held(jobs: JobTable, scheduler: str) -> list[int]:
     for row, spec in enumerate(jobs.specs):
         if spec is not None and spec.scheduler == scheduler and holds_any(jobs, row):
             count = int(jobs.counts[row, TaskState.PLACED] + jobs.counts[row, TaskState.RUNNING])
-            held[_CPU] += spec.resources[_CPU] * count
-            held[_MEMORY] += spec.resources[_MEMORY] * count
+            held[_CPU] += spec.charged[_CPU] * count
+            held[_MEMORY] += spec.charged[_MEMORY] * count
             held[_JOBS] += 1
     return held

@@ -10,11 +10,13 @@ from typing import Final, TypeAlias
 
 from omegacell.core.columns import Int32s
 from omegacell.core.drains import EvictCause, SetEligibility
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import JobSpec, StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import Inventory, LoseMachines, RegisterMachine, Report, SetTaints, Tick
+from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
@@ -110,9 +112,13 @@ class SubmitJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopJob:
-    """Stop a job: pending tasks at once, the others when their machine says that they ended."""
+    """Stop a job: pending tasks at once, the others when their machine says that they ended.
+
+    With `StopCause.DEADLINE` it is the claim that the job's deadline has passed.
+    """
 
     job: JobId
+    cause: StopCause = StopCause.ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +137,13 @@ class Place:
         job: whose tasks.
         indices: task indices, ``(claims,)`` int32.
         machines: machine rows, ``(claims,)`` int32.
+        victims: tasks that are to give way; `NO_VICTIMS` for none, as in nearly every `Place`.
     """
 
     job: JobId
     indices: Int32s
     machines: Int32s
+    victims: Victims = NO_VICTIMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,8 +169,8 @@ class Lack:
 
     Attributes:
         reason: a value of `outcomes.Reason`, the first that holds for the machine.
-        dimension: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
+        dimension: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `units.CAP_NAMES` for CAP_EXCEEDED, else -1.
         machine_count: how many machines.
     """
 
@@ -206,6 +214,9 @@ Command: TypeAlias = (
     | StopTasks
     | RevertUpdate
     | FinishUpdate
+    | SpawnJob
+    | HoldTasks
+    | GrowSystemJob
     | SetQuota
     | SetCaps
     | Place

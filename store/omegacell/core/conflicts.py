@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Span, find_highest, is_distinct, is_zero
+from omegacell.core.columns import Span, are_equal, find_highest, is_distinct, is_zero
 from omegacell.core.commands import Place, Transaction
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
 from omegacell.core.quick import quick
@@ -92,12 +92,43 @@ def _is_all_granted(cell: Cell, overlay: Overlay, claims: Claims, *, base: Base)
     if base.detection is Detection.COARSE and (changed(rows, floor=base.floor) > base.seen).any():
         return False
     spec = cell.jobs.spec_of(job_row)
+    if spec.kind is Kind.SYSTEM and not are_equal(place.indices, rows):
+        return False
     if is_distinct(rows):
         return overlay.takes_each(spec, rows)
     return bool(overlay.fits_in_order(spec, rows).all())
 
 
+class Standing(NamedTuple):
+    """Claims as far as they are judged without asking whether there is room: columns of the claims' length.
+
+    Attributes:
+        reasons: the first that holds of those that come before room, uint8.
+        rows: their machines, 0 for one that is not there, int64.
+        changed: when their machines last changed, int64. taken_at: see `Refusals`.
+        job_row: whose claims.
+    """
+
+    reasons: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    changed: NDArray[np.int64]
+    taken_at: NDArray[np.int64]
+    job_row: int
+
+    def take(self, places: NDArray[np.integer]) -> "Standing":
+        """Return some of the claims."""
+        reasons, rows, changed, taken_at, job_row = self
+        return Standing(reasons[places], rows[places], changed[places], taken_at[places], job_row)
+
+
 def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:
+    standing = judge_standing(cell, overlay, place, job_row=job_row, base=base)
+    lacks = _judge_room(overlay, cell.jobs.spec_of(job_row), standing.rows, standing.reasons)
+    return conclude(cell, overlay, standing, lacks, base=base)
+
+
+def judge_standing(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Standing:
+    """Judge the claims of one `Place` of a known job, but for room, and for what collides with another claim."""
     jobs, machines = cell.jobs, cell.machines
     spec = jobs.spec_of(job_row)
     count = len(place.indices)
@@ -115,26 +146,43 @@ def _judge(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Ba
     else:
         changed, taken_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
     reasons[cell.tasks.state[task_rows] != 0] = Reason.TASK_NOT_PENDING.value
+    if spec.kind is Kind.SYSTEM:
+        reasons[place.indices != place.machines] = Reason.NOT_ITS_MACHINE.value
     reasons[~is_task] = Reason.UNKNOWN_TASK.value
     reasons[~is_machine] = Reason.UNKNOWN_MACHINE.value
     if jobs.stopping[job_row]:
         reasons[:] = Reason.JOB_STOPPING.value
-    dimensions, shortages = _judge_room(overlay, spec, rows, reasons)
+    return Standing(reasons, rows, changed, taken_at, job_row)
+
+
+def conclude(
+    cell: Cell,
+    overlay: Overlay,
+    standing: Standing,
+    lacks: tuple[NDArray[np.int32], NDArray[np.int64]],
+    *,
+    base: Base,
+) -> Judged:
+    """Say of claims whose reasons are all found which refusals are conflicts; ``lacks``: dimensions and shortages."""
+    reasons, _, changed, taken_at, job_row = standing
+    dimensions, shortages = lacks
     is_job_reason = np.isin(
         reasons, (Reason.JOB_STOPPING.value, Reason.UNKNOWN_TASK.value, Reason.TASK_NOT_PENDING.value)
     )
-    is_job_changed = jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
+    is_job_changed = cell.jobs.effective_changed_at(job_row, floor=base.floor) > base.seen
     is_conflict = np.where(is_job_reason, is_job_changed, changed > base.seen) & (reasons != Reason.NONE.value)
+    spec = cell.jobs.spec_of(job_row)
     if overlay.is_crowded(spec):
         crowded = (Reason.NEIGHBOUR.value, Reason.TOO_MANY_ON_MACHINE.value, Reason.SPREAD_SKEWED.value)
         is_conflict |= np.isin(reasons, crowded) & (is_job_changed or _is_crowd_changed(cell, spec, base))
-    is_conflict &= reasons != Reason.UNKNOWN_MACHINE.value
+    is_stray = reasons == Reason.NOT_ITS_MACHINE.value  # which machine that is never changes
+    is_conflict &= (reasons != Reason.UNKNOWN_MACHINE.value) & ~is_stray
     return Judged(
         reasons=reasons,
         is_conflict=is_conflict.astype(np.uint8),
         dimensions=dimensions,
         shortages=shortages,
-        taken_at=np.where(is_job_reason, np.int64(0), taken_at),
+        taken_at=np.where(is_job_reason | is_stray, np.int64(0), taken_at),
     )
 
 
@@ -172,6 +220,7 @@ def _is_crowd_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
     if cell.effective_topology_at(floor=base.floor) > base.seen or cell.forgotten_at > base.seen:
         return True
     names = [each.job for each in spec.placement.neighbours if not each.weight]
+    names += [spec.alloc] if spec.alloc else []
     names += [name for name, _ in cell.jobs.find_repelling(spec.name)]
     names += [spec.name] if cell.jobs.has_updates else []
     rows = [row for name in names for row in cell.jobs.rows_of_name(name)]
@@ -196,7 +245,7 @@ def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: in
             after.take(spec, one.machines)
             after.claim_tasks(np.array([task_row], np.int64))
         parts.append(judged)
-    return _join(parts)
+    return join_judged(parts)
 
 
 def _single(reason: Reason) -> Judged:
@@ -212,7 +261,8 @@ def _single(reason: Reason) -> Judged:
 _CLAIMED_TWICE = _single(Reason.CLAIMED_TWICE)
 
 
-def _join(parts: list[Judged]) -> Judged:
+def join_judged(parts: list[Judged]) -> Judged:
+    """Put together what became of claims that were judged in parts, each of which has every column."""
     return Judged(
         reasons=np.concatenate([part.reasons for part in parts if part.reasons is not None]),
         is_conflict=np.concatenate([part.is_conflict for part in parts if part.is_conflict is not None]),
@@ -220,3 +270,33 @@ def _join(parts: list[Judged]) -> Judged:
         shortages=np.concatenate([part.shortages for part in parts if part.shortages is not None]),
         taken_at=np.concatenate([part.taken_at for part in parts if part.taken_at is not None]),
     )
+
+
+class JudgedColumns(NamedTuple):
+    """What became of each claim: the columns of `Judged`, all of them there."""
+
+    reasons: NDArray[np.uint8]
+    is_conflict: NDArray[np.uint8]
+    dimensions: NDArray[np.int32]
+    shortages: NDArray[np.int64]
+    taken_at: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, judged: Judged, count: int) -> "JudgedColumns":
+        """Return all columns of ``count`` judged claims; those that say nothing are made."""
+        zeros = np.zeros(count, np.int64)
+        return cls(
+            zeros.astype(np.uint8) if judged.reasons is None else judged.reasons,
+            zeros.astype(np.uint8) if judged.is_conflict is None else judged.is_conflict,
+            np.full(count, -1, np.int32) if judged.dimensions is None else judged.dimensions,
+            zeros if judged.shortages is None else judged.shortages,
+            zeros if judged.taken_at is None else judged.taken_at,
+        )
+
+    def take(self, places: NDArray[np.integer]) -> "JudgedColumns":
+        """Return what became of some claims."""
+        return JudgedColumns(*[column[places] for column in self])
+
+    def judged(self) -> Judged:
+        """Return them as what a check hands on."""
+        return Judged(**self._asdict())

@@ -17,3 +17,23 @@ class ReleaseTasks:
 
     job: JobId
     indices: Int32s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HoldTasks:
+    """Claim that something holds pending tasks of a job (again): they leave the schedulers' sight.
+
+    Attributes:
+        job: whose tasks.
+        indices: task indices, ``(tasks,)`` int32.
+    """
+
+    job: JobId
+    indices: Int32s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowSystemJob:
+    """Claim that machines joined since a system job was counted: it gets a task for each."""
+
+    job: JobId

@@ -9,8 +9,9 @@ from collections import Counter
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import InvariantError
-from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, TaskState
+from omegacell.core.jobs import ACTIVE_STATES, STATE_COUNT, Kind, StopCause, TaskState
 from omegacell.core.machines import MachineState
+from omegacell.core.preemption import MAX_CASCADE
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT
 
 
@@ -18,12 +19,16 @@ def check(cell: Cell) -> None:
     """Raise `InvariantError` at the first thing that does not hold. Pure; cost: O(cell), in plain Python."""
     _check_extents(cell)
     _check_jobs(cell)
+    _check_templates(cell)
     _check_tasks(cell)
     _check_machines(cell)
     _check_ports(cell)
     _check_devices(cell)
+    _check_allocs(cell)
     _check_quotas(cell)
     _check_caps(cell)
+    _check_waits(cell)
+    _check_preempted(cell)
 
 
 def _require(is_true: bool, what: str) -> None:
@@ -57,9 +62,18 @@ def _check_jobs(cell: Cell) -> None:
         found = Counter(int(state) for state in arena.state[offset : offset + extent])
         counts = [found.get(state, 0) for state in range(STATE_COUNT)]
         _require(counts == jobs.counts[row].tolist(), f"job {job} counts {jobs.counts[row].tolist()}, has {counts}")
+        if spec.kind is Kind.SYSTEM:
+            limit = max(1, cell.machines.count)
+            _require(spec.count == extent <= limit, f"job {job} has {extent} tasks for {limit} machines")
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
         _check_pair(cell, row)
+        has_deadline = jobs.deadline[row] >= spec.deadline_us > 0
+        is_timed = spec.deadline_us and not spec.template_kind
+        _require(has_deadline or (not is_timed and jobs.deadline[row] == -1), f"job {job} has a wrong deadline")
+        is_late = jobs.stop_cause[row] == StopCause.DEADLINE
+        is_cause = not is_late or (jobs.stopping[row] and 0 <= jobs.deadline[row] <= cell.elapsed)
+        _require(bool(is_cause), f"job {job} was stopped at a deadline that has not passed")
         if jobs.stopping[row]:
             waiting = counts[TaskState.PENDING] + counts[TaskState.HELD]
             _require(waiting == 0, f"job {job} is stopping and has pending or held tasks")
@@ -90,6 +104,28 @@ def _check_pair(cell: Cell, row: int) -> None:
         _require(not waits, f"task {index} of job {job} goes on beside that of its successor {successor}")
 
 
+def _check_templates(cell: Cell) -> None:
+    jobs, arena = cell.jobs, cell.tasks
+    templates = {int(jobs.id[row]) for row in range(jobs.count) if jobs.id[row] and jobs.template[row]}
+    instants: set[tuple[int, int]] = set()
+    for row in range(jobs.count):
+        if not jobs.id[row]:
+            continue
+        spec, job, parent = jobs.spec_of(row), int(jobs.id[row]), int(jobs.parent[row])
+        kind = 1 if spec.schedule is not None else 2 if spec.parameters is not None else 0
+        _require(jobs.template[row] == kind, f"job {job} is marked as template of kind {jobs.template[row]}")
+        offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
+        states = {int(state) for state in arena.state[offset : offset + extent]}
+        resting = {int(TaskState.HELD), int(TaskState.STOPPED)}
+        _require(not kind or states <= resting, f"template {job} has tasks that are neither held nor stopped")
+        _require(parent < jobs.next_id, f"job {job} is a child of job {parent}, which was never there")
+        _require(not (kind and parent), f"template {job} is a child of {parent}")
+        instant = (parent, int(jobs.instant_us[row]))
+        if parent in templates and instant[1]:
+            _require(instant not in instants, f"two children of template {parent} were made for {instant[1]}")
+            instants.add(instant)
+
+
 def _check_tasks(cell: Cell) -> None:
     arena, jobs = cell.tasks, cell.jobs
     for row in range(arena.count):
@@ -101,6 +137,9 @@ def _check_tasks(cell: Cell) -> None:
             arena.state[row] not in (TaskState.LOST, TaskState.EVICTED), f"task row {row} rests in a passing state"
         )
         if is_active:
+            if jobs.kind[arena.job[row]] == Kind.SYSTEM:
+                index = row - int(jobs.offset[arena.job[row]])
+                _require(arena.machine[row] == index, f"task row {row}, {index} of a system job, is not on its machine")
             _require(arena.attempt[row] > 0, f"task row {row} is active without an attempt")
             state = cell.machines.state[arena.machine[row]]
             _require(state != MachineState.DOWN, f"task row {row} is on a lost machine")
@@ -116,7 +155,7 @@ def _check_machines(cell: Cell) -> None:
     for row in range(arena.count):
         if arena.job[row] >= 0 and arena.machine[row] >= 0:
             spec = jobs.spec_of(int(arena.job[row]))
-            for dimension, amount in enumerate(spec.resources):
+            for dimension, amount in enumerate(spec.charged):
                 held[int(arena.machine[row])][spec.band][dimension] += amount
     for driver in machines.driver_names:
         bit = machines.driver_bit(driver)
@@ -144,11 +183,57 @@ def _check_machines(cell: Cell) -> None:
 
 
 def find_overcommitted(cell: Cell) -> list[str]:
-    """Return the machines that hold more than their capacity; only a machine that shrank when registering may."""
-    machines = cell.machines
+    """Return the machines of which more is held, or promised, than they have; only one that shrank may.
+
+    Held is what was begun there and has not ended; promised is what goes on there, and what waits for room.
+    """
+    machines, arena, jobs = cell.machines, cell.tasks, cell.jobs
+    held = [[0] * RESOURCE_COUNT for _ in range(machines.count)]
+    promised = [[0] * RESOURCE_COUNT for _ in range(machines.count)]
+    for task in range(arena.count):
+        if arena.job[task] < 0 or arena.machine[task] < 0:
+            continue
+        sums = [] if task in arena.waits else [held]
+        sums += [] if arena.stopping[task] else [promised]
+        for each in sums:
+            for dimension, amount in enumerate(jobs.spec_of(int(arena.job[task])).resources):
+                each[int(arena.machine[task])][dimension] += amount
     return [
-        machines.names[row] for row in range(machines.count) if any(free < 0 for free in machines.free[row].tolist())
+        machines.names[row]
+        for row in range(machines.count)
+        if any(
+            max(held[row][dimension], promised[row][dimension]) > int(machines.capacity[row, dimension])
+            for dimension in range(RESOURCE_COUNT)
+        )
     ]
+
+
+def _check_waits(cell: Cell) -> None:
+    arena, jobs = cell.tasks, cell.jobs
+    for task, keys in arena.waits.items():
+        _require(arena.state[task] == TaskState.PLACED, f"task row {task} waits for room and is not placed")
+        _require(arena.stopping[task] == 0, f"task row {task} waits for room, and should have ended at once")
+        _require(len(dict.fromkeys(keys)) == len(keys) > 0, f"task row {task} waits for {keys}")
+        for job, index, attempt in keys:
+            row = jobs.row_of(job)
+            _require(row is not None, f"task row {task} waits for job {job}, which is gone")
+            other = int(jobs.offset[row]) + index
+            is_same = int(arena.attempt[other]) == attempt and arena.machine[other] == arena.machine[task]
+            _require(is_same, f"task row {task} waits for attempt {attempt} of {job}/{index}, which is not there")
+            _require(arena.stopping[other] != 0, f"task row {task} waits for {job}/{index}, which is not ending")
+            _require(other not in arena.waits, f"task row {task} waits for {job}/{index}, which was not begun")
+
+
+def _check_preempted(cell: Cell) -> None:
+    arena = cell.tasks
+    for task, known in arena.preempted.items():
+        _require(arena.job[task] >= 0, f"task row {task} of no job was displaced")
+        _require(1 <= known.depth <= MAX_CASCADE, f"task row {task} was displaced {known.depth} deep")
+        _require(known.attempt <= arena.attempt[task], f"task row {task} was displaced in attempt {known.attempt}")
+        is_begun = arena.state[task] == TaskState.RUNNING and arena.attempt[task] != known.attempt
+        _require(not is_begun, f"task row {task} runs again and was displaced")
+        if arena.machine[task] >= 0 and arena.attempt[task] == known.attempt:
+            _require(arena.stopping[task] != 0, f"task row {task} was displaced and goes on")
 
 
 def _check_ports(cell: Cell) -> None:
@@ -201,6 +286,40 @@ def _check_devices(cell: Cell) -> None:
     _require(not expected, f"tasks hold devices of unknown kinds: {sorted(expected)}")
 
 
+def _check_allocs(cell: Cell) -> None:
+    arena, jobs = cell.tasks, cell.jobs
+    expected: dict[int, set[int]] = {}
+    left: dict[int, list[int]] = {}
+    for row in range(arena.count):
+        spec = jobs.spec_of(int(arena.job[row])) if arena.job[row] >= 0 else None
+        is_inside = spec is not None and bool(spec.alloc) and arena.machine[row] >= 0
+        _require(is_inside == (row in arena.allocs.of), f"task row {row} is in an alloc and should not be, or is not")
+        if spec is None or not is_inside:
+            continue
+        alloc = arena.allocs.of[row]
+        box = jobs.spec_of(int(arena.job[alloc]))
+        _require(
+            box.kind is Kind.ALLOC and box.name == spec.alloc, f"task row {row} is in {box.name}, not {spec.alloc}"
+        )
+        _require(arena.state[alloc] == TaskState.RUNNING, f"task row {row} is in alloc row {alloc}, which does not run")
+        _require(arena.machine[alloc] == arena.machine[row], f"task row {row} is on another machine than its alloc")
+        is_told = arena.stopping[alloc] == 0 or arena.stopping[row] != 0
+        _require(is_told, f"task row {row} was not told to end with its alloc row {alloc}")
+        expected.setdefault(alloc, set()).add(row)
+        held = left.setdefault(alloc, list(box.resources))
+        left[alloc] = [free - amount for free, amount in zip(held, spec.resources, strict=True)]
+    found = {alloc: set(tasks) for alloc, tasks in arena.allocs.inside.items()}
+    _require(found == expected, f"allocs hold {found}, their tasks say {expected}")
+    for alloc, amounts in left.items():
+        _require(min(amounts) >= 0, f"alloc row {alloc} holds more than it has: {amounts} left")
+    for name in dict.fromkeys(spec.alloc for spec in jobs.specs if spec is not None and spec.alloc):
+        named = [row for row, spec in enumerate(jobs.specs) if spec is not None and spec.alloc == name]
+        known = jobs.find_guests(name)
+        _require(sorted(known) == named, f"job rows {known} are known to run in {name}; {named} do")
+    has_sets = any(spec is not None and spec.kind is Kind.ALLOC for spec in jobs.specs)
+    _require(jobs.has_alloc_sets == has_sets, f"the cell has alloc sets: {has_sets}, and believes otherwise")
+
+
 def _check_quotas(cell: Cell) -> None:
     jobs, arena = cell.jobs, cell.tasks
     for (owner, band), quota in cell.quotas.rows.items():
@@ -208,14 +327,16 @@ def _check_quotas(cell: Cell) -> None:
         expected = [0] * RESOURCE_COUNT
         for row in range(jobs.count):
             spec = jobs.specs[row]
-            if spec is None or jobs.stopping[row] or (spec.owner, spec.band) != (owner, band):
+            if spec is None or jobs.stopping[row] or jobs.template[row] or (spec.owner, spec.band) != (owner, band):
                 continue
             offset, extent = int(jobs.offset[row]), int(jobs.extent[row])
-            if any(state < TaskState.SUCCEEDED for state in arena.state[offset : offset + extent].tolist()):
-                share = [amount * spec.count for amount in spec.resources]
+            states = arena.state[offset : offset + extent].tolist()
+            if any(state < TaskState.SUCCEEDED for state in states):
+                count = spec.count - states.count(TaskState.HELD) * (spec.kind is Kind.SYSTEM)
+                share = [amount * count for amount in spec.charged]
                 new = None if not jobs.successor[row] else jobs.specs[jobs.row_of(int(jobs.successor[row])) or 0]
                 if new is not None and new.band == spec.band:
-                    pairs = list(zip(spec.resources, new.resources, strict=True))
+                    pairs = list(zip(spec.charged, new.charged, strict=True))
                     share = [
                         sum(had - min(had, asked if index < new.count else 0) for index in range(spec.count))
                         for had, asked in pairs
@@ -231,7 +352,7 @@ def _check_caps(cell: Cell) -> None:
     for task in range(arena.count):
         spec = jobs.specs[int(arena.job[task])] if arena.job[task] >= 0 and arena.machine[task] >= 0 else None
         if spec is not None and spec.scheduler in held:
-            held[spec.scheduler] = [used + spec.resources[at] for at, used in enumerate(held[spec.scheduler])]
+            held[spec.scheduler] = [used + spec.charged[at] for at, used in enumerate(held[spec.scheduler])]
             holders[spec.scheduler].add(int(arena.job[task]))
     for name, cap in cell.caps.rows.items():
         expected = [*held[name], len(holders[name])]

@@ -13,15 +13,20 @@ from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
-from omegacell.core.units import Band
+from omegacell.core.templates import Parameters, Schedule, TemplateKind
+from omegacell.core.units import RESOURCE_COUNT, Band
 from omegacell.core.updates import UpdatePolicy
 
 
 class Kind(IntEnum):
-    """How a job ends: a batch job when its tasks have, a service never by itself."""
+    """What a job is, and how it ends: a batch job when its tasks have, the others never by themselves."""
 
     BATCH = 0
     SERVICE = 1
+    SYSTEM = 2
+    """A service with one task for each machine: task i belongs to machine row i, and the cell keeps the count."""
+    ALLOC = 3
+    """An alloc set: its tasks are reservations, in which tasks of other jobs run. It never ends by itself."""
 
 
 class TaskState(IntEnum):
@@ -48,6 +53,9 @@ TERMINAL_STATES: Final = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPP
 
 NO_LIMIT: Final = -1
 
+NOTHING: Final = (0,) * RESOURCE_COUNT
+"""Resources: none of any."""
+
 
 class Event(IntEnum):
     """What can happen to a task."""
@@ -61,11 +69,13 @@ class Event(IntEnum):
     STOPPED = 6
     STOP_ASKED = 7
     RELEASED = 8
+    HELD = 9
 
 
 LIFE_CYCLE: Final[dict[tuple[TaskState, Event], TaskState]] = {
     (TaskState.PENDING, Event.PLACED): TaskState.PLACED,
     (TaskState.PENDING, Event.STOP_ASKED): TaskState.STOPPED,
+    (TaskState.PENDING, Event.HELD): TaskState.HELD,
     (TaskState.HELD, Event.RELEASED): TaskState.PENDING,
     (TaskState.HELD, Event.STOP_ASKED): TaskState.STOPPED,
     (TaskState.PLACED, Event.STARTED): TaskState.RUNNING,
@@ -93,6 +103,15 @@ class Stopping(IntEnum):
     EVICT = 2
 
 
+class StopCause(IntEnum):
+    """Why a job is stopped."""
+
+    ASKED = 0
+    """Somebody asked for it, or put another job in its place."""
+    DEADLINE = 1
+    """Its deadline has passed."""
+
+
 class OnPartition(IntEnum):
     """What the machine does with a task when the machine loses the cell for longer than its lease."""
 
@@ -108,6 +127,36 @@ class Port:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gang:
+    """That tasks of a job are placed together or not at all; `gangs` judges it.
+
+    Attributes:
+        size: tasks with consecutive indices that are one group, the last group perhaps fewer; 0: all are one group.
+        least: tasks of a group that must have a place for any to get one; 0: all of the group.
+
+    >>> pairs = Gang(size=4, least=3)
+    >>> [pairs.length_of(group, 10) for group in range(3)], [pairs.least_of(length) for length in (4, 2)]
+    ([4, 4, 2], [3, 2])
+    """
+
+    size: int = 0
+    least: int = 0
+
+    def length_of(self, group: int, wanted: int) -> int:
+        """Return how many tasks a group has when so many are wanted of the job; none when there is no such group."""
+        size = self.size or wanted
+        return max(0, min(size, wanted - group * size))
+
+    def least_of(self, length: int) -> int:
+        """Return how many of a group of so many tasks must have a place."""
+        return min(self.least or length, length)
+
+
+WHOLE_JOB: Final = Gang()
+"""All tasks of the job, or none."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
@@ -116,15 +165,15 @@ class JobSpec:
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
         owner: who answers for it; for people and quotas.
-        kind: batch or service.
+        kind: batch, service, system or alloc set.
         scheduler: the name of the scheduler that places it.
         band: Borg's priority band.
         priority: the integer inside the band, higher first.
-        count: how many tasks.
+        count: how many tasks; of a system job as many as there are machines, which `apply` keeps so.
         resources: what one task asks for, ``(resources,)`` integers in base units.
         driver: the driver that runs its tasks; a machine must offer it.
         ports: the ports of one task.
-        is_gang: all tasks are placed together or none is.
+        gang: which tasks are placed together or not at all; None when each is placed alone.
         max_restarts: failed attempts a task may have and still be tried again; -1 for no limit.
         restart_delay_us: base of the back-off between attempts, a hint to proposers.
         grace_us: time between SIGTERM and SIGKILL.
@@ -135,8 +184,13 @@ class JobSpec:
         max_unavailable: wanted tasks that may be unavailable when a drain takes one more away (see `budgets`); with 0
             none is taken; `NO_LIMIT` for any.
         is_health_checked: its tasks have a health check: they are available once it was passed.
+        alloc: name of the alloc set inside whose allocs its tasks run; empty for tasks on machines of their own.
+        max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
+        deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
         update: how it is updated while it runs; None for `updates.DEFAULT_POLICY`.
+        schedule: when children of it are made; it is a template then, and its own tasks never run.
+        parameters: what those who dispatch it may say; likewise.
     """
 
     name: str
@@ -149,7 +203,7 @@ class JobSpec:
     resources: tuple[int, ...]
     driver: str
     ports: tuple[Port, ...] = ()
-    is_gang: bool = False
+    gang: Gang | None = None
     max_restarts: int = 0
     restart_delay_us: int = 1_000_000
     grace_us: int = 5_000_000
@@ -159,8 +213,30 @@ class JobSpec:
     devices: tuple[DeviceRequest, ...] = ()
     max_unavailable: int = NO_LIMIT
     is_health_checked: bool = False
+    alloc: str = ""
     after: tuple[Dependency, ...] = ()
     update: UpdatePolicy | None = None
+    max_run_us: int = 0
+    deadline_us: int = 0
+    schedule: Schedule | None = None
+    parameters: Parameters | None = None
+
+    @property
+    def template_kind(self) -> TemplateKind:
+        """What it is a template for."""
+        if self.schedule is not None:
+            return TemplateKind.SCHEDULED
+        return TemplateKind.NONE if self.parameters is None else TemplateKind.PARAMETERISED
+
+    @property
+    def charged(self) -> tuple[int, ...]:
+        """What one task takes of its machine: nothing inside an alloc, which was taken of the machine already."""
+        return NOTHING if self.alloc else self.resources
+
+    @property
+    def is_gang(self) -> bool:
+        """Whether tasks of it are placed together or not at all."""
+        return self.gang is not None
 
 
 def is_same_job(before: JobSpec, after: JobSpec) -> bool:

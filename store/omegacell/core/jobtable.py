@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.columns import Column, Table
 from omegacell.core.commands import Unplaced
-from omegacell.core.jobs import STATE_COUNT, JobSpec
+from omegacell.core.jobs import STATE_COUNT, JobSpec, Kind
 from omegacell.core.units import RESOURCE_COUNT, JobId
 
 
@@ -22,11 +22,19 @@ class JobTable(Table):
         id: job id, int64, 0 in a free row.
         offset, extent, count_wanted: first task row, length of the extent, tasks wanted; int64.
         counts: tasks of the extent by state, ``(jobs, states)`` int64.
-        shape: what one task asks for, ``(jobs, resources)`` int64.
+        shape: what one task takes of its machine, `JobSpec.charged`, ``(jobs, resources)`` int64.
         band, kind: uint8. max_restarts: int64, -1 for no limit.
         stopping: 1 when it was asked to stop, uint8.
+        stop_cause: the `StopCause` of a stopping job, uint8.
+        deadline: elapsed at which it is to be stopped, int64, -1 for never.
         created_at, changed_at, changed_before: revisions, int64 (see `MachineTable`).
         submitted_at_us, first_decided_at_us: wall stamps, int64, the latter 0 until a scheduler tried.
+        template: value of `TemplateKind`, uint8.
+        parent: id of the template of which it was made, int64, 0 for none; it may have left the cell.
+        instant_us: wall stamp, int64: of a child the instant that it was made for, 0 for none; of a scheduled template
+            the last one that is over, whatever became of it.
+        made_count, skipped_count, missed_count: of a template, int64: children made, instants without one because
+            another was not at rest, and instants that nobody proposed in time.
         ended_elapsed: elapsed when its last task came to rest, int64, -1 while any is not at rest.
         successor: id of the job that takes its place in an update, or took it, int64, 0 for none (see `updates`).
         updating: `Updating`, uint8: whether it is taking the place of others.
@@ -50,10 +58,18 @@ class JobTable(Table):
         "changed_before": Column(np.int64),
         "submitted_at_us": Column(np.int64),
         "first_decided_at_us": Column(np.int64),
+        "template": Column(np.uint8),
+        "parent": Column(np.int64),
+        "instant_us": Column(np.int64),
+        "made_count": Column(np.int64),
+        "skipped_count": Column(np.int64),
+        "missed_count": Column(np.int64),
         "ended_elapsed": Column(np.int64, fresh=-1),
         "successor": Column(np.int64),
         "updating": Column(np.uint8),
         "progressed_elapsed": Column(np.int64),
+        "stop_cause": Column(np.uint8),
+        "deadline": Column(np.int64, fresh=-1),
     }
     id: NDArray[np.int64]
     offset: NDArray[np.int64]
@@ -70,10 +86,18 @@ class JobTable(Table):
     changed_before: NDArray[np.int64]
     submitted_at_us: NDArray[np.int64]
     first_decided_at_us: NDArray[np.int64]
+    template: NDArray[np.uint8]
+    parent: NDArray[np.int64]
+    instant_us: NDArray[np.int64]
+    made_count: NDArray[np.int64]
+    skipped_count: NDArray[np.int64]
+    missed_count: NDArray[np.int64]
     ended_elapsed: NDArray[np.int64]
     successor: NDArray[np.int64]
     updating: NDArray[np.uint8]
     progressed_elapsed: NDArray[np.int64]
+    stop_cause: NDArray[np.uint8]
+    deadline: NDArray[np.int64]
 
     def __init__(self) -> None:
         """Begin with no jobs."""
@@ -86,11 +110,23 @@ class JobTable(Table):
         self._id_by_name: dict[str, int] = {}
         self._repelling: dict[str, dict[int, None]] = {}
         self._predecessors: dict[int, dict[int, None]] = {}
+        self._guests: dict[str, dict[int, None]] = {}
+        self._set_count = 0
 
     @property
     def has_updates(self) -> bool:
         """Whether any job has a successor."""
         return bool(self._predecessors)
+
+    @property
+    def has_guests(self) -> bool:
+        """Whether any job runs, or waits to run, inside an alloc set."""
+        return any(self._guests.values())
+
+    @property
+    def has_alloc_sets(self) -> bool:
+        """Whether any job is an alloc set."""
+        return self._set_count > 0
 
     @property
     def flat_counts(self) -> NDArray[np.int64]:
@@ -165,16 +201,17 @@ class JobTable(Table):
         job = self.next_id
         self.next_id += 1
         self.id[row] = job
-        self.shape[row] = spec.resources
+        self.shape[row] = spec.charged
         self.band[row] = spec.band
         self.kind[row] = spec.kind
         self.max_restarts[row] = spec.max_restarts
+        self.template[row] = spec.template_kind
         self.count_wanted[row] = spec.count
         self.specs[row] = spec
         self.why[row] = None
         self._row_by_id[job] = row
         self._id_by_name[spec.name] = job
-        self._note_repelling(job, spec)
+        self._note_names(job, spec)
         return row
 
     def remove(self, row: int) -> None:
@@ -187,6 +224,9 @@ class JobTable(Table):
         for predecessor in self.predecessors_of(row):
             self.set_successor(predecessor, 0)
         self.set_successor(row, 0)
+        if spec.alloc:
+            del self._guests[spec.alloc][job]
+        self._set_count -= spec.kind is Kind.ALLOC
         if self._id_by_name.get(name) == job:
             del self._id_by_name[name]
         del self._row_by_id[job]
@@ -205,10 +245,11 @@ class JobTable(Table):
         named = [row for row, current in zip(used, is_current, strict=True) if current]
         self._id_by_name = {self.spec_of(row).name: int(self.id[row]) for row in named}
         self._repelling, self._predecessors = {}, {}
+        self._guests, self._set_count = {}, 0
         for row in used:
             if self.successor[row]:
                 self._predecessors.setdefault(int(self.successor[row]), {})[int(self.id[row])] = None
-            self._note_repelling(int(self.id[row]), self.spec_of(row))
+            self._note_names(int(self.id[row]), self.spec_of(row))
 
     def is_repelled(self, name: str) -> bool:
         """Tell whether any job in the cell must stay apart from the job of that name."""
@@ -225,9 +266,17 @@ class JobTable(Table):
                 found += [(spec.name, each.attribute) for each in rules if each.job == name]
         return found
 
-    def _note_repelling(self, job: int, spec: JobSpec) -> None:
+    def find_guests(self, name: str) -> list[int]:
+        """Return the rows of the jobs whose tasks run inside the alloc set of that name, oldest first."""
+        return [self._row_by_id[job] for job in sorted(self._guests.get(name, ()))]
+
+    def _note_names(self, job: int, spec: JobSpec) -> None:
+        """Note the job under the names of others that its spec names."""
         for name in _find_repelled(spec):
             self._repelling.setdefault(name, {})[job] = None
+        if spec.alloc:
+            self._guests.setdefault(spec.alloc, {})[job] = None
+        self._set_count += spec.kind is Kind.ALLOC
 
     def touch(self, rows: NDArray[np.integer], *, revision: int, floor: int) -> None:
         """Mark jobs as changed at ``revision``; see `MachineTable.touch`. Mutates."""
@@ -252,6 +301,8 @@ class JobTable(Table):
         other._id_by_name = dict(self._id_by_name)
         other._repelling = {name: dict(jobs) for name, jobs in self._repelling.items()}
         other._predecessors = {job: dict(olds) for job, olds in self._predecessors.items()}
+        other._guests = {name: dict(jobs) for name, jobs in self._guests.items()}
+        other._set_count = self._set_count
         return other
 
 

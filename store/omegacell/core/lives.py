@@ -5,18 +5,20 @@ judged before. All functions mutate the cell, take many tasks at once, and keep 
 counts, ports) true. Task rows given to one call are distinct.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import AllocLedger
 from omegacell.core.caps import holds_any
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
 from omegacell.core.quotas import find_asked
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.waits import find_waiting, forget_displaced, forget_earlier, note_ends
 
 Rows = NDArray[np.int64]
 
@@ -67,7 +69,7 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
     """Place pending tasks of one job: the next attempt of each begins on its machine.
 
-    Ports and devices are granted here.
+    Ports, devices and allocs are granted here.
     """
     arena, jobs = cell.tasks, cell.jobs
     count = len(machines)
@@ -92,6 +94,10 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
     if spec.devices:
         for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
             arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
+    if spec.alloc:
+        ledger = AllocLedger(cell)
+        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
+            arena.allocs.enter(task, ledger.grant(spec, machine))
     counts = jobs.counts[job_row]
     if cell.caps.rows:
         cap = cell.caps.charge(spec, count, job_count=not holds_any(jobs, job_row))
@@ -118,9 +124,9 @@ def charge_all(cell: Cell, machines: Rows, *, band: int, amounts: NDArray[np.int
 
 
 def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
-    """Give back the ports and devices that tasks hold on their machines."""
+    """Give back the ports and devices that tasks hold on their machines, and their room in allocs."""
     arena = cell.tasks
-    if not arena.ports and not arena.devices:
+    if not arena.ports and not arena.devices and not arena.allocs.of:
         return
     for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
         numbers = arena.ports.pop(task, None)
@@ -130,18 +136,74 @@ def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
         if granted is not None:
             requests = cell.jobs.spec_of(int(arena.job[task])).devices
             cell.machines.devices.give_back(machine, requests, granted)
+        arena.allocs.leave(task)
 
 
 def start_attempts(cell: Cell, tasks: Rows, *, at_us: NDArray[np.int64], stamp: Stamp) -> None:
     """Mark placed tasks as running since ``at_us``."""
     move_tasks(cell, tasks, TaskState.RUNNING)
     cell.tasks.started_at_us[tasks] = at_us
+    if cell.tasks.preempted:
+        forget_earlier(cell, tasks)
     touch_jobs(cell, np.unique(cell.tasks.job[tasks]), stamp=stamp)
+    if cell.jobs.has_alloc_sets:
+        _touch_machines_of(cell, find_allocs(cell, tasks), stamp=stamp)
 
 
-def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
-    """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next."""
+def ask_to_end(cell: Cell, tasks: Rows, how: Stopping, *, stamp: Stamp) -> None:
+    """Ask placed or running tasks to end; those that wait for room end at once, because no machine knows of them.
+
+    What runs inside an alloc that is asked is evicted, and its machine has less to offer. The caller marks the jobs of
+    the tasks as changed, and keeps what they count for under quotas.
+    """
+    arena = cell.tasks
+    if cell.jobs.has_alloc_sets:
+        _empty_allocs(cell, find_allocs(cell, tasks), stamp=stamp)
+    is_waiting = find_waiting(cell, tasks)
+    arena.stopping[tasks] = how.value
+    waiting, tasks = tasks[is_waiting], tasks[~is_waiting]
+    cell.touched.tasks.append(tasks)
+    if len(waiting):
+        state = TaskState.STOPPED if how is Stopping.STOP else TaskState.EVICTED
+        ends = end_all_as(state, len(waiting), at_us=stamp.at_us)
+        end_attempts(cell, waiting, ends, stamp=stamp, is_in_quota=False)
+
+
+def _empty_allocs(cell: Cell, allocs: Rows, *, stamp: Stamp) -> None:
+    """Evict what runs inside allocs that are asked to end."""
+    arena = cell.tasks
+    _touch_machines_of(cell, allocs, stamp=stamp)
+    inside = np.array(arena.allocs.find_inside(allocs.tolist()), np.int64)
+    inside = inside[arena.stopping[inside] == _NOT_STOPPING]
+    if len(inside):
+        arena.stopping[inside] = Stopping.EVICT.value
+        cell.touched.tasks.append(inside)
+        touch_jobs(cell, np.unique(arena.job[inside]), stamp=stamp)
+
+
+def find_allocs(cell: Cell, tasks: Rows) -> Rows:
+    """Return those of some tasks that are allocs."""
+    allocs: Rows = tasks[cell.jobs.kind[cell.tasks.job[tasks]] == Kind.ALLOC.value]
+    return allocs
+
+
+def _touch_machines_of(cell: Cell, allocs: Rows, *, stamp: Stamp) -> None:
+    """Mark the machines of allocs as changed: they take other tasks inside than before."""
+    if len(allocs):
+        machines = cell.tasks.machine[allocs].astype(np.int64)
+        cell.machines.touch(machines, revision=stamp.revision, floor=stamp.floor)
+        cell.touched.machines.append(machines)
+
+
+def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp, is_in_quota: bool = True) -> None:
+    """End the attempts of placed or running tasks: give back what they hold, and send each task where it goes next.
+
+    What is still inside an alloc that ends is lost with it. Without ``is_in_quota`` the caller keeps what the jobs
+    count for under quotas.
+    """
     arena, jobs = cell.tasks, cell.jobs
+    if arena.allocs.inside:
+        _lose_inside(cell, tasks, ends, stamp=stamp)
     job_rows = arena.job[tasks].astype(np.int64)
     machines = arena.machine[tasks].astype(np.int64)
     cell.machines.charge(machines, bands=jobs.band[job_rows], amounts=-jobs.shape[job_rows])
@@ -154,6 +216,8 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     arena.ended_elapsed[tasks] = cell.elapsed
     nexts, restarts = _find_nexts(cell, tasks, ends.states)
     move_tasks(cell, tasks, ends.states)
+    if arena.preempted:
+        forget_displaced(cell, tasks, ends.states)
     _remember(cell, tasks[nexts == TaskState.PENDING.value])
     move_tasks(cell, tasks, nexts)
     arena.restarts[tasks] = restarts
@@ -164,10 +228,26 @@ def end_attempts(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
     if cell.caps.rows or cell.quotas.rows:
         rows, counts = np.unique(job_rows, return_counts=True)
         for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-            give_back(cell, row, count, stamp=stamp)
+            give_back(cell, row, count, stamp=stamp, is_in_quota=is_in_quota)
+    if arena.waits:
+        note_ends(cell, tasks)
 
 
-def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
+def _lose_inside(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
+    """End as LOST what is inside allocs that end, when they do, but for what ends by itself in the same step."""
+    own = dict.fromkeys(tasks.tolist())
+    lost: dict[int, int] = {}
+    for alloc, at_us in zip(own, ends.at_us.tolist(), strict=True):
+        inside = cell.tasks.allocs.find_inside([alloc])
+        lost.update((task, at_us) for task in inside if task not in own)
+    if lost:
+        rows = np.array(sorted(lost), np.int64)
+        ending = end_all_as(TaskState.LOST, len(rows), at_us=0)
+        at = np.array([lost[row] for row in rows.tolist()], np.int64)
+        end_attempts(cell, rows, replace(ending, at_us=at), stamp=stamp)
+
+
+def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp, is_in_quota: bool = True) -> None:
     """Count the ended attempts of a job out of its scheduler's cap, and the job out of its quota once it rests."""
     jobs = cell.jobs
     spec = jobs.spec_of(job_row)
@@ -175,7 +255,7 @@ def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp) -> None:
     if cap is not None:
         cap.touch(revision=stamp.revision, floor=stamp.floor)
         cell.touched.uncapped[spec.scheduler] = None
-    if not jobs.stopping[job_row] and not jobs.is_active(job_row):
+    if is_in_quota and not jobs.stopping[job_row] and not jobs.is_active(job_row):
         less = [-amount for amount in find_asked(jobs, job_row)]
         cell.quotas.charge((spec.owner, int(spec.band)), less, revision=stamp.revision, floor=stamp.floor)
 
@@ -227,8 +307,8 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)
-    is_service = jobs.kind[job_rows] == Kind.SERVICE.value
-    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_service)
+    is_endless = jobs.kind[job_rows] != Kind.BATCH.value
+    is_failure = (states == TaskState.FAILED.value) | ((states == TaskState.SUCCEEDED.value) & is_endless)
     is_counted = is_wanted & is_failure & may_restart
     is_displaced = (states == TaskState.LOST.value) | (states == TaskState.EVICTED.value)
     is_again = is_wanted & (is_displaced | (states == TaskState.STOPPED.value))

@@ -103,6 +103,8 @@ class ExitNote(IntEnum):
     """Killed because its health checks failed."""
     FENCED = 5
     """Killed by its machine because the machine's lease on it ran out: counts as lost."""
+    TIME_LIMIT = 6
+    """Ended by its machine because it had run for as long as its job allows."""
 
 
 @quick

@@ -48,47 +48,60 @@ class Reason(IntEnum):
     NOT_DUE = 8
     STALE_TICK = 9
     UNKNOWN_JOB = 10
-    JOB_EXISTS = 11
-    JOB_STOPPING = 12
-    JOB_ACTIVE = 13
-    NOT_UPDATING = 14
-    UPDATE_GOES_ON = 15
-    UNKNOWN_MACHINE = 16
-    STALE_EPOCH = 17
-    MACHINE_ELSEWHERE = 18
-    MACHINE_HEARD = 19
-    TOO_MANY_LOST = 20
-    LIMIT = 21
-    QUOTA_EXCEEDED = 22
-    DEPENDENCY_CYCLE = 23
+    NOT_A_TEMPLATE = 11
+    JOB_EXISTS = 12
+    JOB_STOPPING = 13
+    ALREADY_SPAWNED = 14
+    JOB_ACTIVE = 15
+    NOT_UPDATING = 16
+    UPDATE_GOES_ON = 17
+    UNKNOWN_MACHINE = 18
+    STALE_EPOCH = 19
+    MACHINE_ELSEWHERE = 20
+    MACHINE_HEARD = 21
+    TOO_MANY_LOST = 22
+    UNKNOWN_ALLOC_SET = 23
+    ALLOC_TOO_SMALL = 24
+    LIMIT = 25
+    QUOTA_EXCEEDED = 26
+    DEPENDENCY_CYCLE = 27
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 24
-    TASK_NOT_PENDING = 25
-    TASK_NOT_HELD = 26
-    STILL_HELD = 27
-    STALE_ATTEMPT = 28
-    NOT_DRAINING = 29
-    JOB_DISRUPTED = 30
-    CLAIMED_TWICE = 31
-    CAP_EXCEEDED = 32
-    MACHINE_CHANGED = 33
-    MACHINE_NOT_UP = 34
-    DRIVER_MISSING = 35
-    MACHINE_CORDONED = 36
-    CONSTRAINT = 37
-    TAINTED = 38
-    NEIGHBOUR = 39
-    TOO_MANY_ON_MACHINE = 40
-    SPREAD_SKEWED = 41
-    DEVICE_MISSING = 42
-    PORT_IN_RANGE = 43
-    PORT_TAKEN = 44
-    PORTS_EXHAUSTED = 45
-    DEVICES_EXHAUSTED = 46
-    RESOURCES = 47
-    GANG_PARTNER = 48
+    UNKNOWN_TASK = 28
+    NOT_ITS_MACHINE = 29
+    TASK_NOT_PENDING = 30
+    TASK_NOT_HELD = 31
+    STILL_HELD = 32
+    NOTHING_HOLDS = 33
+    STALE_ATTEMPT = 34
+    NOT_DRAINING = 35
+    JOB_DISRUPTED = 36
+    CLAIMED_TWICE = 37
+    CAP_EXCEEDED = 38
+    VICTIM_GONE = 39
+    VICTIM_ELSEWHERE = 40
+    VICTIM_PROTECTED = 41
+    CASCADE_TOO_DEEP = 42
+    MACHINE_CHANGED = 43
+    MACHINE_NOT_UP = 44
+    DRIVER_MISSING = 45
+    MACHINE_CORDONED = 46
+    NO_ALLOC = 47
+    CONSTRAINT = 48
+    TAINTED = 49
+    NEIGHBOUR = 50
+    TOO_MANY_ON_MACHINE = 51
+    SPREAD_SKEWED = 52
+    DEVICE_MISSING = 53
+    PORT_IN_RANGE = 54
+    PORT_TAKEN = 55
+    PORTS_EXHAUSTED = 56
+    DEVICES_EXHAUSTED = 57
+    ALLOC_FULL = 58
+    RESOURCES = 59
+    GANG_INCOMPLETE = 60
+    GANG_PARTNER = 61
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 49
+    PLUGIN_FAILED = 62
 
 
 REASON_COUNT = len(Reason)
@@ -125,6 +138,17 @@ class Change(IntEnum):
     """A new job takes the place of the one that runs, step by step."""
 
 
+class Spawning(IntEnum):
+    """What a granted `SpawnJob` did."""
+
+    NONE = 0
+    MADE = 1
+    SKIPPED = 2
+    """No child was made: another one is not at rest, and the schedule does not let them overlap."""
+    EXISTED = 3
+    """The template has a child of that name already."""
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Refusals:
@@ -134,8 +158,8 @@ class Refusals:
         positions: places among all claims (evictions, reports) of the transaction, in order of its commands, int32.
         reasons: values of `Reason`, uint8.
         is_conflict: 1 when what the reason reads changed after the base, 0 for a disagreement, uint8.
-        dimensions: index of the resource for RESOURCES, of the job's device for the reasons about devices, of
-            `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
+        dimensions: index of the resource for RESOURCES and ALLOC_FULL, of the job's device for the reasons about
+            devices, of `CAP_NAMES` for CAP_EXCEEDED, else -1, int32.
         shortages: how much was missing of it, base units or devices, int64.
         taken_at: revision of the last granted claim on the machine, 0 where no machine matters, int64.
     """
@@ -171,8 +195,10 @@ class Outcome:
         status: its fate.
         reason: why all of it was refused; NONE when only some claims were, or nothing was.
         granted: how many claims, evictions or reports were granted; 1 for any other granted command.
-        value: the job id of a submit, the machine row of a registration, what a quota lacks, else 0.
-        detail: the `Change` of a submit, the epoch of a registration, the resource that a quota lacks, else 0.
+        value: the job id of a submit or of a child, the machine row of a registration, what a quota lacks, else 0; of
+            ALLOC_TOO_SMALL the id of the other job: of the set, or of the job inside.
+        detail: the `Change` of a submit, the `Spawning` of a `SpawnJob`, the epoch of a registration, the resource that
+            a quota or alloc lacks, else 0.
         is_conflict: the whole was refused because what its reason reads changed after the base.
         refusals: the refused ones.
     """

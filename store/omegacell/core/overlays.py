@@ -6,20 +6,52 @@ feasibility asks it before, `apply` asks it when judging, and there is no second
 a claim that does not fit a conflict is in `conflicts`.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import AllocLedger
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, find_lowest, find_ranks, rows_of
 from omegacell.core.crowds import Crowd, find_crowded
 from omegacell.core.devices import DeviceLedger
 from omegacell.core.drains import Eligibility
+from omegacell.core.gangs import GangUse
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import MAX_TASKS_PER_JOB
+
+
+class Evictions:
+    """Tasks that give way to claims on an overlay, by machine; each holds its room until it has ended."""
+
+    def __init__(self, cell: Cell) -> None:
+        """Begin with none."""
+        self._cell = cell
+        self._tasks: dict[int, dict[int, None]] = {}
+
+    def add(self, task_row: int) -> None:
+        """Note that a task gives way. Mutates."""
+        self._tasks.setdefault(int(self._cell.tasks.machine[task_row]), {})[task_row] = None
+
+    def all(self) -> tuple[int, ...]:
+        """Return the task rows that give way."""
+        return tuple([task for tasks in self._tasks.values() for task in tasks])
+
+    def on(self, row: int) -> tuple[int, ...]:
+        """Return the task rows on a machine that give way, in the order in which they were noted."""
+        return tuple(self._tasks.get(row, ()))
+
+    def fork(self) -> "Evictions":
+        """Return independent ones with the same tasks."""
+        other = Evictions(self._cell)
+        other._tasks = {row: dict(tasks) for row, tasks in self._tasks.items()}
+        return other
 
 
 class Overlay:
@@ -32,10 +64,20 @@ class Overlay:
         self._port_free = cell.machines.port_free
         self._static: dict[int, dict[int, None]] = {}
         self._claimed: dict[int, None] = {}
+        self.evictions = Evictions(cell)
         self._claims: dict[str, list[NDArray[np.integer]]] = {}
         self._devices: DeviceLedger | None = None
+        self._allocs: AllocLedger | None = None
         self._is_private = False
         self._caps: CapUse | None = None
+        self._gangs: GangUse | None = None
+
+    @property
+    def gangs(self) -> GangUse:
+        """How short the groups of gangs are after the tentative claims."""
+        if self._gangs is None:
+            self._gangs = GangUse(self._cell)
+        return self._gangs
 
     @property
     def caps(self) -> CapUse:
@@ -43,6 +85,13 @@ class Overlay:
         if self._caps is None:
             self._caps = CapUse(self._cell.caps, self._cell.jobs)
         return self._caps
+
+    @property
+    def allocs(self) -> AllocLedger:
+        """What is left in allocs after the tentative claims."""
+        if self._allocs is None:
+            self._allocs = AllocLedger(self._cell)
+        return self._allocs
 
     @property
     def free(self) -> NDArray[np.int64]:
@@ -96,15 +145,19 @@ class Overlay:
         if spec.placement is not NO_RULES or machines.index.is_marked:
             takers = takers & machines.index.meets_all(spec.placement, rows)
             takers &= machines.index.tolerated(spec.placement, rows)
+        if spec.alloc:
+            takers = takers & self.allocs.has_any(spec, rows)
         return takers
 
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return how many tasks each machine takes as far as it is about this machine alone."""
         free = self._free if rows is None else self._free.take(rows, axis=0)
         room = np.multiply(self._takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
-        for dimension, amount in enumerate(spec.resources):
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
+        if spec.alloc:
+            np.minimum(room, self.allocs.room(spec, rows), out=room)
         if spec.ports:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
             np.minimum(room, self._port_room(spec, every), out=room)
@@ -121,7 +174,7 @@ class Overlay:
         A quotient is at least one exactly when the amount is free, so the least that is free says it for all machines.
         Cost: O(rows).
         """
-        if spec.ports or spec.devices or self.is_crowded(spec):
+        if spec.ports or spec.devices or spec.alloc or self.is_crowded(spec):
             return bool(self.fits_in_order(spec, rows).all())
         rows = rows.astype(np.int64, copy=False)  # numpy picks by its own integers, several times faster
         if False in self._takers(spec, rows).tolist():
@@ -134,12 +187,9 @@ class Overlay:
 
     def take(self, spec: JobSpec, rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each on machines; a row may stand several times. Mutates the overlay."""
-        if not self._is_private:
-            self._free = self._free.copy()
-            self._port_free = self._port_free.copy()
-            self._is_private = True
+        self._own()
         self._claims.setdefault(spec.name, []).append(rows)
-        for dimension, amount in enumerate(spec.resources):
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.subtract.at(self._free[:, dimension], rows, amount)
         if spec.ports:
@@ -150,6 +200,14 @@ class Overlay:
                 taken.update((port.number, None) for port in spec.ports if port.number)
         if spec.devices:
             self._ledger().take(spec.devices, rows)
+        if spec.alloc:
+            for row in rows.tolist():
+                self.allocs.grant(spec, row)
+
+    def close_allocs(self, tasks: NDArray[np.integer]) -> None:
+        """Count allocs as told to end, so that they take no more tasks. Mutates the overlay."""
+        self._own()
+        self.allocs.close(tasks)
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
@@ -190,12 +248,26 @@ class Overlay:
         if spec.devices:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
-        for dimension, amount in enumerate(spec.resources):
+        if spec.alloc:
+            full, _ = self.allocs.find_lacks(spec, every)
+            _refuse_short(reasons, dimensions, full, Reason.ALLOC_FULL)
+        for dimension, amount in enumerate(spec.charged):
             if amount:
                 lacks = (reasons == Reason.NONE.value) & (self._free[every, dimension] < amount)
                 reasons[lacks] = Reason.RESOURCES.value
                 dimensions[lacks] = dimension
         return reasons, dimensions
+
+    def find_mismatches(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return why machines are none for such a task whatever is free there: values of `Reason`, uint8.
+
+        What `standing_reasons` says, and DEVICE_MISSING where a machine has too few devices in all.
+        """
+        reasons = self.standing_reasons(spec, rows)
+        if spec.devices:
+            missing = self._ledger().find_missing(spec.devices, rows)
+            _refuse_short(reasons, np.full(len(rows), -1, np.int32), missing, Reason.DEVICE_MISSING)
+        return reasons
 
     def find_lack(self, spec: JobSpec, row: int, *, is_alone: bool = False) -> tuple[Reason, int, int]:
         """Return why one more task does not fit on a machine: reason, dimension (or -1) and shortage (or 0).
@@ -211,6 +283,8 @@ class Overlay:
         shortage = 0
         if reason is Reason.RESOURCES:
             shortage = spec.resources[dimension] - int(self._free[row, dimension])
+        elif reason is Reason.ALLOC_FULL:
+            shortage = int(self.allocs.find_lacks(spec, one)[1][0])
         elif dimension >= 0:
             is_offered = reason is Reason.DEVICE_MISSING
             shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
@@ -222,9 +296,12 @@ class Overlay:
         other._free, other._port_free = self._free.copy(), self._port_free.copy()
         other._static = {row: dict(taken) for row, taken in self._static.items()}
         other._claimed = dict(self._claimed)
+        other.evictions = self.evictions.fork()
         other._claims = {name: list(rows) for name, rows in self._claims.items()}
         other._devices = None if self._devices is None else self._devices.fork()
+        other._allocs = None if self._allocs is None else self._allocs.fork()
         other._caps = None if self._caps is None else self._caps.fork()
+        other._gangs = None if self._gangs is None else self._gangs.fork()
         other._is_private = True
         return other
 
@@ -240,6 +317,18 @@ class Overlay:
         """Tell whether any of these tasks was claimed before on this overlay."""
         return bool(self._claimed) and any(row in self._claimed for row in rows_of(tasks).tolist())
 
+    def give_back(self, row: int, amounts: Sequence[int]) -> None:
+        """Count resources ``(resources,)`` of a machine as free, as of a task that ends at once. Mutates."""
+        self._own()
+        self._free[row] += np.array(amounts, np.int64)
+
+    def _own(self) -> None:
+        """Begin to write on copies of the columns. Mutates."""
+        if not self._is_private:
+            self._free = self._free.copy()
+            self._port_free = self._port_free.copy()
+            self._is_private = True
+
     def _ledger(self) -> DeviceLedger:
         """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
         if self._devices is None:
@@ -248,15 +337,10 @@ class Overlay:
 
     def standing_reasons(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
-        machines = self._cell.machines
-        lacks_driver = machines.drivers[rows] & machines.driver_bit(spec.driver) == 0
-        reasons = np.zeros(len(rows), np.uint8)
-        if spec.placement is not NO_RULES or machines.index.is_marked:
-            reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
-            reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
-        reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
-        reasons[lacks_driver] = Reason.DRIVER_MISSING.value
-        reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
+        reasons = _find_standing(self._cell, spec, rows)
+        if spec.alloc:
+            is_later = (reasons == Reason.NONE.value) | (reasons > Reason.NO_ALLOC.value)
+            reasons[is_later & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -265,27 +349,42 @@ class Overlay:
         if dynamic:
             room = self._port_free[rows] // np.int64(dynamic)
         if dynamic < len(spec.ports):
-            blocked = [self._static_reason(spec, row) is not Reason.NONE for row in rows.tolist()]
+            find = partial(_find_static_reason, self._cell, spec)
+            blocked = [find(row, taken=self._static.get(row, {})) is not Reason.NONE for row in rows.tolist()]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
 
-    def _static_reason(self, spec: JobSpec, row: int) -> Reason:
-        machines = self._cell.machines
-        first, last = int(machines.port_first[row]), int(machines.port_last[row])
-        numbers = [port.number for port in spec.ports if port.number]
-        if any(first <= number <= last for number in numbers):
-            return Reason.PORT_IN_RANGE
-        used, taken = machines.ports[row], self._static.get(row, {})
-        if any(number in used or number in taken for number in numbers):
-            return Reason.PORT_TAKEN
-        return Reason.NONE
-
     def _port_reason(self, spec: JobSpec, row: int) -> Reason:
-        reason = self._static_reason(spec, row)
+        reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
         if reason is not Reason.NONE:
             return reason
         dynamic = sum(port.number == 0 for port in spec.ports)
         return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
+
+
+def _find_static_reason(cell: Cell, spec: JobSpec, row: int, *, taken: dict[int, None]) -> Reason:
+    """Return why a machine does not have the ports that a job names; ``taken`` are those claimed tentatively."""
+    first, last = int(cell.machines.port_first[row]), int(cell.machines.port_last[row])
+    numbers = [port.number for port in spec.ports if port.number]
+    if any(first <= number <= last for number in numbers):
+        return Reason.PORT_IN_RANGE
+    used = cell.machines.ports[row]
+    if any(number in used or number in taken for number in numbers):
+        return Reason.PORT_TAKEN
+    return Reason.NONE
+
+
+def _find_standing(cell: Cell, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Return why machines take no such task whatever else is there: values of `Reason`, uint8."""
+    machines = cell.machines
+    reasons = np.zeros(len(rows), np.uint8)
+    if spec.placement is not NO_RULES or machines.index.is_marked:
+        reasons[~machines.index.tolerated(spec.placement, rows)] = Reason.TAINTED.value
+        reasons[~machines.index.meets_all(spec.placement, rows)] = Reason.CONSTRAINT.value
+    reasons[machines.eligibility[rows] != Eligibility.OPEN.value] = Reason.MACHINE_CORDONED.value
+    reasons[machines.drivers[rows] & machines.driver_bit(spec.driver) == 0] = Reason.DRIVER_MISSING.value
+    reasons[machines.state[rows] != MachineState.UP.value] = Reason.MACHINE_NOT_UP.value
+    return reasons
 
 
 def _refuse_short(

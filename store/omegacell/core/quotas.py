@@ -2,7 +2,8 @@
 
 A quota is admission control, not scheduling: it is judged when a job is submitted, and nothing that was admitted is
 ever stopped for it. A job counts with all the tasks that it wants, placed or not, from its submission until it is at
-rest or asked to stop. The lowest band has no quota: it takes what is left over.
+rest or asked to stop; a system job with one for each machine that matches. The lowest band has no quota: it takes what
+is left over.
 
 While a job is updated its name counts, index by index, with the larger of old and new: the new job counts whole, the
 old one with what it asks for beyond it, until it is at rest. In another band than its successor's it counts whole.
@@ -12,10 +13,13 @@ by the few who call `QuotaTable.charge`. A cell without quotas pays nothing for 
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.jobtable import JobTable
 from omegacell.core.units import RESOURCE_COUNT, UNLIMITED, Band
+
+_SYSTEM: Final = int(Kind.SYSTEM)
 
 QuotaKey = tuple[str, int]
 """Owner, and value of a `Band`."""
@@ -101,9 +105,18 @@ def is_counted(jobs: JobTable, row: int) -> bool:
 
 
 def find_asked(jobs: JobTable, row: int) -> list[int]:
-    """Return what a job counts for while it is neither at rest nor asked to stop, ``(resources,)``."""
+    """Return what a job counts for while it is neither at rest nor asked to stop, ``(resources,)``.
+
+    Of a system job the held ones do not count: their machines do not match. A template counts with none: its children
+    do.
+    """
     spec, current = jobs.spec_of(row), jobs.current_of(row)
-    return amounts_of(spec, spec.count) if current == row else find_beyond(spec, jobs.spec_of(current))
+    if current != row:
+        return find_beyond(spec, jobs.spec_of(current))
+    if jobs.template[row]:
+        return [0] * RESOURCE_COUNT
+    held = int(jobs.counts[row, TaskState.HELD]) if jobs.kind[row] == _SYSTEM else 0
+    return amounts_of(spec, int(jobs.count_wanted[row]) - held)
 
 
 def find_beyond(old: JobSpec, new: JobSpec) -> list[int]:
@@ -119,13 +132,13 @@ def find_beyond(old: JobSpec, new: JobSpec) -> list[int]:
     if old.band != new.band:
         return amounts_of(old, old.count)
     both, more = min(old.count, new.count), max(0, old.count - new.count)
-    pairs = zip(old.resources, new.resources, strict=True)
+    pairs = zip(old.charged, new.charged, strict=True)
     return [max(0, had - asked) * both + had * more for had, asked in pairs]
 
 
 def amounts_of(spec: JobSpec, task_count: int) -> list[int]:
     """Return what so many tasks of a job ask for, ``(resources,)``."""
-    return [amount * task_count for amount in spec.resources]
+    return [amount * task_count for amount in spec.charged]
 
 
 def find_usage(jobs: JobTable) -> dict[QuotaKey, list[int]]:

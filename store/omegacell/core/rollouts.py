@@ -19,6 +19,12 @@ def policy_of(spec: JobSpec) -> UpdatePolicy:
     return DEFAULT_POLICY if spec.update is None else spec.update
 
 
+def find_limit(spec: JobSpec) -> int:
+    """Return how many indices an update may keep unavailable: of a gang at least one whole group."""
+    parallel = policy_of(spec).max_parallel
+    return parallel if spec.gang is None else max(parallel, spec.gang.length_of(0, spec.count))
+
+
 def find_room(cell: Cell, current: int) -> int:
     """Return how many available old tasks may be stopped now; negative when too many indices are unavailable already.
 
@@ -27,7 +33,7 @@ def find_room(cell: Cell, current: int) -> int:
     jobs = cell.jobs
     olds = jobs.predecessors_of(current)
     spec = jobs.spec_of(current)
-    limit = spec.count if spec.is_gang else policy_of(spec).max_parallel
+    limit = find_limit(spec)
     covered = max((int(jobs.count_wanted[row]) for row in olds), default=0)
     served = find_served(cell, current)[:covered]
     return limit - (len(served) - int(np.count_nonzero(served)))

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import are_equal, is_run, is_zero, span_of
+from omegacell.core.columns import are_equal, is_run, is_zero, rows_of, span_of
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.lives import Stamp, charge_all, give_back, return_grants, touch_job
 from omegacell.core.machine_commands import Report, ReportKind
+from omegacell.core.waits import forget_displaced, note_ends
 
 # plain integers: numpy asks an enum member for attributes that it does not have, at every use
 _PLACED: Final = int(TaskState.PLACED)
@@ -63,7 +64,7 @@ def find_ending(cell: Cell, command: Report) -> Ending | None:
         and are_equal(arena.attempt[tasks], command.attempts)
         and are_equal(arena.machine[tasks], command.machines)
     )
-    if not is_current:
+    if not is_current or (arena.waits and any(row in arena.waits for row in rows_of(tasks).tolist())):
         return None
     machines = command.machines.astype(np.int64)
     if not are_equal(cell.machines.epoch[machines], command.epochs):
@@ -96,5 +97,9 @@ def write_ending(cell: Cell, command: Report, ending: Ending, *, stamp: Stamp) -
     touch_job(cell, row, stamp=stamp)
     if cell.caps.rows or cell.quotas.rows:
         give_back(cell, row, len(machines), stamp=stamp)
+    if arena.preempted:
+        forget_displaced(cell, at)
+    if arena.waits:
+        note_ends(cell, at)
     cell.touched.tasks.append(at)
     cell.touched.machines.append(machines)

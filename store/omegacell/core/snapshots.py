@@ -24,12 +24,14 @@ from omegacell.core.commands import Genesis, Lack, Unplaced
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceKind, DeviceRequest, DeviceTable
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.jobtable import JobTable
 from omegacell.core.machines import MachineTable
 from omegacell.core.placement import NO_RULES, Effect, Taint
+from omegacell.core.preemption import Preempted
 from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
+from omegacell.core.snapshots_templates import read_parameters, read_schedule
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
 from omegacell.core.updates import OnFailure, UpdatePolicy
 
@@ -238,8 +240,11 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row = [getattr(spec, field.name) for field in fields(spec)]
     at = [field.name for field in fields(spec)].index
     row[at("ports")] = [[port.name, port.number] for port in spec.ports]
+    row[at("gang")] = None if spec.gang is None else [spec.gang.size, spec.gang.least]
     row[at("payload")] = spec.payload.hex()
     row[at("placement")] = None if spec.placement == NO_RULES else placement_row(spec.placement)
+    row[at("schedule")] = None if spec.schedule is None else asdict(spec.schedule)
+    row[at("parameters")] = None if spec.parameters is None else asdict(spec.parameters)
     row[at("after")] = [[each.job, each.condition] for each in spec.after]
     row[at("update")] = (
         None if spec.update is None else [getattr(spec.update, each.name) for each in fields(UpdatePolicy)]
@@ -255,6 +260,8 @@ def _read_spec(row: list[Any]) -> JobSpec:
     values["on_partition"] = OnPartition(values["on_partition"])
     values["resources"] = tuple(values["resources"])
     values["ports"] = tuple(Port(name=name, number=number) for name, number in values["ports"])
+    gang = values["gang"]
+    values["gang"] = None if gang is None else Gang(size=gang[0], least=gang[1])
     values["payload"] = bytes.fromhex(values["payload"])
     placement = values["placement"]
     values["placement"] = NO_RULES if placement is None else read_placement(placement)
@@ -266,6 +273,8 @@ def _read_spec(row: list[Any]) -> JobSpec:
     if values["update"] is not None:
         policy = dict(zip([each.name for each in fields(UpdatePolicy)], values["update"], strict=True))
         values["update"] = UpdatePolicy(**{**policy, "on_failure": OnFailure(policy["on_failure"])})
+    values["schedule"] = read_schedule(values["schedule"])
+    values["parameters"] = read_parameters(values["parameters"])
     return JobSpec(**values)
 
 
@@ -287,7 +296,10 @@ def _tasks_head(arena: TaskArena) -> dict[str, Any]:
     return {
         "ports": [[row, arena.ports[row]] for row in sorted(arena.ports)],
         "devices": [[row, arena.devices[row]] for row in sorted(arena.devices)],
+        "allocs": sorted(arena.allocs.of.items()),
         "past": past,
+        "waits": [[row, arena.waits[row]] for row in sorted(arena.waits)],
+        "preempted": [[row, arena.preempted[row]] for row in sorted(arena.preempted)],
         "free_extents": arena.free_extents,
     }
 
@@ -296,8 +308,11 @@ def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     names = [field.name for field in fields(PastAttempt)]
     arena.ports = {row: tuple(numbers) for row, numbers in head["ports"]}
     arena.devices = {row: tuple(tuple(indices) for indices in granted) for row, granted in head["devices"]}
+    arena.allocs.restore((task_row, alloc_row) for task_row, alloc_row in head["allocs"])
     for row, attempts in head["past"]:
         arena.past[row] = tuple(PastAttempt(**dict(zip(names, values, strict=True))) for values in attempts)
+    arena.waits = {row: tuple((job, index, attempt) for job, index, attempt in keys) for row, keys in head["waits"]}
+    arena.preempted = {row: Preempted(*values) for row, values in head["preempted"]}
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]
 
 

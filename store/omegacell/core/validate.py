@@ -28,10 +28,10 @@ from omegacell.core.commands import (
     Transaction,
     Unplaced,
 )
-from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
+from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, JobSpec
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
     ExitNote,
@@ -44,11 +44,11 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.outcomes import REASON_COUNT
+from omegacell.core.preemption import NO_VICTIMS
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import (
     CAP_COUNT,
     FORMAT,
-    MAX_ATTRIBUTES,
-    MAX_DEVICES_PER_MACHINE,
     MAX_DEVICES_PER_TASK,
     MAX_DIMENSIONS,
     MAX_MACHINES,
@@ -63,7 +63,16 @@ from omegacell.core.units import (
     Band,
 )
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
-from omegacell.core.validate_placement import check_placement, check_taints
+from omegacell.core.validate_machines import (
+    check_eligibility,
+    check_inventory,
+    check_registration,
+    check_set_taints,
+    check_tick,
+)
+from omegacell.core.validate_placement import check_alloc, check_gang, check_placement
+from omegacell.core.validate_preemption import check_victims
+from omegacell.core.validate_templates import check_spawn, check_template
 from omegacell.core.validate_values import (
     check_after,
     check_ascending,
@@ -71,6 +80,7 @@ from omegacell.core.validate_values import (
     check_devices,
     check_name,
     check_range,
+    check_system,
     check_text,
     check_update,
     check_vector,
@@ -139,6 +149,8 @@ def _check_place(command: Place) -> None:
         check_rows("machines", command.machines, MAX_MACHINES)
         check_equal(command.indices, command.machines)
     check_range("job", command.job, 1, _MAX_ID)
+    if command.victims is not NO_VICTIMS:
+        check_victims(command)
 
 
 def _check_evict(command: Evict) -> None:
@@ -148,7 +160,7 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_tasks(command: ReleaseTasks | StopTasks) -> None:
+def _check_tasks(command: ReleaseTasks | HoldTasks | StopTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
     check_range("job", command.job, 1, _MAX_ID)
 
@@ -160,13 +172,8 @@ def _check_submit(command: SubmitJob) -> None:
         raise MalformedError("a submit either replaces or updates")
 
 
-def _check_job(command: StopJob | ForgetJob | RevertUpdate | FinishUpdate) -> None:
+def _check_job(command: StopJob | ForgetJob | GrowSystemJob | RevertUpdate | FinishUpdate) -> None:
     check_range("job", command.job, 1, _MAX_ID)
-
-
-def _check_set_taints(command: SetTaints) -> None:
-    check_ascending("machines", command.machines)
-    check_taints(command.add, command.remove)
 
 
 def _check_open(command: OpenSession) -> None:
@@ -194,14 +201,18 @@ def check_spec(spec: JobSpec) -> None:
         1 <= spec.count <= MAX_TASKS_PER_JOB
         and 0 <= spec.priority <= 1_000_000
         and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and 0 <= spec.restart_delay_us <= MAX_QUANTITY
-        and 0 <= spec.grace_us <= MAX_QUANTITY
+        and min(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) >= 0
+        and max(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) <= MAX_QUANTITY
         and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
         and len(spec.payload) in (0, 32)
     ):
         _check_numbers(spec)
     if spec.ports:
         _check_ports(spec)
+    if spec.alloc or spec.kind is Kind.ALLOC:
+        check_alloc(spec)
+    if spec.gang is not None:
+        check_gang(spec.gang)
     if spec.devices:
         check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
         for request in spec.devices:
@@ -211,14 +222,18 @@ def check_spec(spec: JobSpec) -> None:
         check_after(spec.after)
     if spec.update is not None:
         check_update(spec.update)
+    if spec.schedule is not None or spec.parameters is not None:
+        check_template(spec)
+    if spec.kind is Kind.SYSTEM:
+        check_system(spec)
 
 
 def _check_numbers(spec: JobSpec) -> None:
     check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
     check_range("priority", spec.priority, 0, 1_000_000)
     check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
-    check_range("restart_delay_us", spec.restart_delay_us, 0, MAX_QUANTITY)
-    check_range("grace_us", spec.grace_us, 0, MAX_QUANTITY)
+    for name in ("restart_delay_us", "grace_us", "max_run_us", "deadline_us"):
+        check_range(name, getattr(spec, name), 0, MAX_QUANTITY)
     check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
     if len(spec.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
@@ -233,39 +248,6 @@ def _check_ports(spec: JobSpec) -> None:
     numbers = [port.number for port in spec.ports if port.number]
     if len(set(numbers)) != len(numbers) or len({port.name for port in spec.ports}) != len(spec.ports):
         raise MalformedError("a port stands twice in one task")
-
-
-def _check_machine(command: RegisterMachine) -> None:
-    check_name("machine", command.name)
-    check_text("boot_id", command.boot_id)
-    check_vector("capacity", command.capacity)
-    if len(command.drivers) > MAX_ATTRIBUTES or len(set(command.drivers)) != len(command.drivers):
-        raise MalformedError("drivers stand twice or are too many")
-    for driver in command.drivers:
-        check_name("driver", driver)
-    check_attributes(command.attributes)
-    check_range("port_first", command.port_first, 0, 65_535)
-    check_range("port_last", command.port_last, -1, 65_535)
-    check_devices(command.devices, limit=MAX_DEVICES_PER_MACHINE)
-    for offer in command.devices:
-        check_attributes(offer.attributes)
-
-
-def _check_eligibility(command: SetEligibility) -> None:
-    check_ascending("machines", command.machines)
-    check_range("deadline_us", command.deadline_us, NO_DEADLINE, MAX_QUANTITY)
-    if command.deadline_us != NO_DEADLINE and command.eligibility is not Eligibility.DRAINING:
-        raise MalformedError(f"a deadline for machines that are to be {command.eligibility.name}; only a drain has one")
-
-
-def _check_inventory(command: Inventory) -> None:
-    check_range("machine", command.machine, 0, MAX_MACHINES - 1)
-    check_range("epoch", command.epoch, 1, _MAX_EPOCH)
-    check_equal(command.jobs, command.indices, command.attempts)
-    if len(command.jobs):
-        check_rows("jobs", command.jobs, _MAX_ID)
-        check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-        check_rows("attempts", command.attempts, _MAX_EPOCH)
 
 
 def _check_report(command: Report) -> None:
@@ -317,21 +299,12 @@ def _check_unplaced(command: Unplaced) -> None:
     check_range("job", command.job, 1, _MAX_ID)
     check_range("task_count", command.task_count, 1, MAX_TASKS_PER_JOB)
     check_text("note", command.note)
-    if len(command.lacks) > REASON_COUNT + RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
+    if len(command.lacks) > REASON_COUNT + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
         raise MalformedError(f"{len(command.lacks)} lacks in one Unplaced")
     for lack in command.lacks:
         check_range("reason", lack.reason, 1, REASON_COUNT - 1)
         check_range("dimension", lack.dimension, -1, MAX_DIMENSIONS - 1)
         check_range("machine_count", lack.machine_count, 0, MAX_MACHINES)
-
-
-def _check_tick(command: Tick) -> None:
-    check_range("after", command.after, 0, _MAX_ID)
-    check_range("dt_us", command.dt_us, 0, MAX_QUANTITY)
-    check_equal(command.gained, command.gained_epochs)
-    for column in (command.gained, command.lost_contact):
-        if len(column):
-            check_rows("machine", column, MAX_MACHINES)
 
 
 def _check_genesis(command: Genesis) -> None:
@@ -373,18 +346,21 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Unplaced: _check_unplaced,
     StopJob: _check_job,
     ForgetJob: _check_job,
+    SpawnJob: check_spawn,
     ReleaseTasks: _check_tasks,
+    HoldTasks: _check_tasks,
+    GrowSystemJob: _check_job,
     StopTasks: _check_tasks,
     RevertUpdate: _check_job,
     FinishUpdate: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
-    RegisterMachine: _check_machine,
-    Inventory: _check_inventory,
+    RegisterMachine: check_registration,
+    Inventory: check_inventory,
     LoseMachines: lambda command: check_ascending("machines", command.machines),
-    SetTaints: _check_set_taints,
-    SetEligibility: _check_eligibility,
-    Tick: _check_tick,
+    SetTaints: check_set_taints,
+    SetEligibility: check_eligibility,
+    Tick: check_tick,
     OpenSession: _check_open,
     ExpireSession: lambda command: check_range("session", command.session, 1, _MAX_ID),
     Genesis: _check_genesis,

@@ -1,13 +1,14 @@
-"""Ranges and structure of placement rules and taints; the part of `validate` that is about them."""
+"""Ranges and structure of what jobs say about where their tasks go, and of taints: a part of `validate`."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from omegacell.core.constraints import NUMERIC, WITH_SEVERAL, WITHOUT_VALUE, Constraint, number_of
 from omegacell.core.errors import MalformedError
+from omegacell.core.jobs import Gang, JobSpec, Kind
 from omegacell.core.placement import MACHINE, MAX_WEIGHT, NO_RULES, Neighbour, PlacementRules, Spread, Taint
 from omegacell.core.units import MAX_NAME_LENGTH, MAX_TASKS_PER_JOB
-from omegacell.core.validate_values import check_range
+from omegacell.core.validate_values import check_name, check_range
 
 MAX_RULES: Final = 32
 """Constraints, tolerations, neighbours, spreads and affinities of one job, each; taints of one machine too."""
@@ -110,3 +111,23 @@ def _check_word(what: str, text: str, limit: int = MAX_VALUE_LENGTH) -> None:
 def _check_text(what: str, text: str, limit: int) -> None:
     if len(text) > limit or not _PRINTABLE.issuperset(text):
         raise MalformedError(f"{what} {text[:80]!r}; expected at most {limit} printable ASCII characters")
+
+
+def check_alloc(spec: JobSpec) -> None:
+    """Check an alloc set, or a job that runs inside one."""
+    if spec.kind is Kind.ALLOC and (spec.alloc or spec.ports or spec.is_health_checked):
+        raise MalformedError("an alloc set runs inside no other, and has neither ports nor a health check")
+    if spec.alloc and spec.kind is Kind.SYSTEM:
+        raise MalformedError("a system job runs inside no alloc: its tasks are for machines")
+    if spec.alloc:
+        check_name("alloc", spec.alloc)
+    if spec.alloc and spec.devices:
+        raise MalformedError("a task inside an alloc asks for no devices: it shares those of the alloc")
+
+
+def check_gang(gang: Gang) -> None:
+    """Check which tasks are placed together."""
+    check_range("gang size", gang.size, 0, MAX_TASKS_PER_JOB)
+    check_range("gang least", gang.least, 0, gang.size or MAX_TASKS_PER_JOB)
+    if gang.size == 1:
+        raise MalformedError("a gang of groups of one task; expected at least 2, or 0 for the whole job")

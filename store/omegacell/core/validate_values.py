@@ -8,6 +8,7 @@ from typing import Final
 from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import Attributes, DeviceOffer, DeviceRequest
 from omegacell.core.errors import MalformedError
+from omegacell.core.jobs import JobSpec
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
     MAX_DEPENDENCIES,
@@ -90,6 +91,14 @@ def check_update(update: UpdatePolicy) -> None:
     check_range("max_parallel", update.max_parallel, 1, MAX_TASKS_PER_JOB)
     check_range("min_healthy_us", update.min_healthy_us, 0, MAX_QUANTITY)
     check_range("deadline_us", update.deadline_us, 1, MAX_QUANTITY)
+
+
+def check_system(spec: JobSpec) -> None:
+    """Raise `MalformedError` when a system job says how many tasks it has, or where: each machine has one."""
+    rules = spec.placement
+    check_range("count of a system job", spec.count, 1, 1)
+    if spec.is_gang or rules.max_per_machine or rules.neighbours or rules.spreads or rules.affinities:
+        raise MalformedError("a system job is no gang, and has neither max_per_machine, neighbours, spreads nor wishes")
 
 
 def check_attributes(attributes: Attributes) -> None:

@@ -23,6 +23,7 @@ class Verdict(NamedTuple):
         value, detail: see `Outcome`.
         refusals: the refused rows, positions from 0 within the command.
         write: performs the grant; None when there is nothing to write.
+        evicted: task rows that give way to granted claims.
     """
 
     reason: Reason = Reason.NONE
@@ -33,6 +34,7 @@ class Verdict(NamedTuple):
     detail: int = 0
     refusals: Refusals = NO_REFUSALS
     write: Callable[[], None] | None = None
+    evicted: tuple[int, ...] = ()
 
 
 def refuse(reason: Reason, *, is_conflict: bool = False) -> Verdict:

@@ -11,8 +11,11 @@ from omegacell.core import commands as core
 from omegacell.core import machine_commands as machines
 from omegacell.core.drains import EvictCause, SetEligibility
 from omegacell.core.errors import MalformedError
-from omegacell.core.hold_commands import ReleaseTasks
+from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
+from omegacell.core.jobs import StopCause
 from omegacell.core.limit_commands import SetCaps, SetQuota
+from omegacell.core.preemption import NO_VICTIMS, Victims
+from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.store.codec_columns import (
@@ -25,7 +28,7 @@ from omegacell.store.codec_columns import (
     read_int32s,
     read_int64s,
 )
-from omegacell.store.codec_holds import read_release, write_release
+from omegacell.store.codec_holds import read_grow, read_hold, read_release, write_grow, write_hold, write_release
 from omegacell.store.codec_jobs import read_spec, write_spec
 from omegacell.store.codec_limits import read_set_caps, read_set_quota, write_set_caps, write_set_quota
 from omegacell.store.codec_machines import (
@@ -39,6 +42,7 @@ from omegacell.store.codec_machines import (
     write_set_eligibility,
 )
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
+from omegacell.store.codec_templates import read_spawn, write_spawn
 from omegacell.store.codec_updates import (
     read_finish,
     read_revert,
@@ -51,6 +55,7 @@ from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
 _CAUSES = EnumTable(EvictCause, pb.EvictCause, "EVICT_CAUSE")
+_STOP_CAUSES = EnumTable(StopCause, pb.StopCause, "STOP_CAUSE")
 
 
 # --- the cell -----------------------------------------------------------------------------------------------------
@@ -171,10 +176,12 @@ def _read_submit_job(message: pb.Command) -> core.SubmitJob:
 def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
     message.stop_job.SetInParent()
     message.stop_job.job = command.job
+    message.stop_job.cause = _STOP_CAUSES.to_wire(command.cause)
 
 
 def _read_stop_job(message: pb.Command) -> core.StopJob:
-    return core.StopJob(job=JobId(message.stop_job.job))
+    stop = message.stop_job
+    return core.StopJob(job=JobId(stop.job), cause=_STOP_CAUSES.from_wire(stop.cause))
 
 
 def _write_forget_job(message: pb.Command, command: core.ForgetJob) -> None:
@@ -195,11 +202,32 @@ def _write_place(message: pb.Command, command: core.Place) -> None:
     place.job = command.job
     place.indices = column_bytes(command.indices, INT32)
     place.machines = column_bytes(command.machines, INT32)
+    if command.victims is not NO_VICTIMS:
+        victims = place.victims
+        victims.SetInParent()
+        victims.claims = column_bytes(command.victims.claims, INT32)
+        victims.jobs = column_bytes(command.victims.jobs, INT64)
+        victims.indices = column_bytes(command.victims.indices, INT32)
+        victims.attempts = column_bytes(command.victims.attempts, INT32)
 
 
 def _read_place(message: pb.Command) -> core.Place:
     place = message.place
-    return core.Place(job=JobId(place.job), indices=read_int32s(place.indices), machines=read_int32s(place.machines))
+    return core.Place(
+        job=JobId(place.job),
+        indices=read_int32s(place.indices),
+        machines=read_int32s(place.machines),
+        victims=_read_victims(place.victims) if place.HasField("victims") else NO_VICTIMS,
+    )
+
+
+def _read_victims(victims: pb.Victims) -> Victims:
+    return Victims(
+        claims=read_int32s(victims.claims),
+        jobs=read_int64s(victims.jobs),
+        indices=read_int32s(victims.indices),
+        attempts=read_int32s(victims.attempts),
+    )
 
 
 def _write_evict(message: pb.Command, command: core.Evict) -> None:
@@ -318,6 +346,9 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     StopTasks: write_stop_tasks,
     RevertUpdate: write_revert,
     FinishUpdate: write_finish,
+    SpawnJob: write_spawn,
+    HoldTasks: write_hold,
+    GrowSystemJob: write_grow,
     core.Place: _write_place,
     core.Evict: _write_evict,
     core.Unplaced: _write_unplaced,
@@ -348,6 +379,9 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "stop_tasks": read_stop_tasks,
     "revert_update": read_revert,
     "finish_update": read_finish,
+    "spawn_job": read_spawn,
+    "hold_tasks": read_hold,
+    "grow_system_job": read_grow,
     "place": _read_place,
     "evict": _read_evict,
     "unplaced": _read_unplaced,

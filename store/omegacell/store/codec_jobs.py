@@ -2,11 +2,12 @@
 
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Kind, OnPartition, Port
+from omegacell.core.jobs import Gang, JobSpec, Kind, OnPartition, Port
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
 from omegacell.store.codec_placement import read_placement, write_placement
+from omegacell.store.codec_templates import read_parameters, read_schedule, write_parameters, write_schedule
 from omegacell.store.codec_updates import read_policy, write_policy
 from omegacell.store.proto import log_v1_pb2 as pb
 
@@ -29,7 +30,6 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.driver = spec.driver
     for port in spec.ports:
         message.ports.add(name=port.name, number=port.number)
-    message.is_gang = spec.is_gang
     message.max_restarts = spec.max_restarts
     message.restart_delay_us = spec.restart_delay_us
     message.grace_us = spec.grace_us
@@ -45,8 +45,18 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
     message.is_health_checked = spec.is_health_checked
     if spec.update is not None:
         write_policy(message.update, spec.update)
+    message.alloc = spec.alloc
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
+    message.max_run_us = spec.max_run_us
+    message.deadline_us = spec.deadline_us
+    if spec.schedule is not None:
+        write_schedule(message.schedule, spec.schedule)
+    if spec.parameters is not None:
+        write_parameters(message.parameters, spec.parameters)
+    if spec.gang is not None:
+        message.gang.SetInParent()
+        message.gang.size, message.gang.least = spec.gang.size, spec.gang.least
 
 
 def read_spec(message: pb.JobSpec) -> JobSpec:
@@ -67,7 +77,6 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         resources=tuple(message.resources),
         driver=message.driver,
         ports=tuple([Port(name=port.name, number=port.number) for port in ports]) if ports else (),
-        is_gang=message.is_gang,
         max_restarts=message.max_restarts,
         restart_delay_us=message.restart_delay_us,
         grace_us=message.grace_us,
@@ -78,7 +87,13 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
         update=read_policy(message.update) if message.HasField("update") else None,
+        alloc=message.alloc,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
+        max_run_us=message.max_run_us,
+        deadline_us=message.deadline_us,
+        schedule=read_schedule(message.schedule) if message.HasField("schedule") else None,
+        parameters=read_parameters(message.parameters) if message.HasField("parameters") else None,
+        gang=Gang(size=message.gang.size, least=message.gang.least) if message.HasField("gang") else None,
     )
 
 

@@ -4,9 +4,11 @@ An attempt has a folder ``tasks/<key>``: ``work`` (its working folder, its own),
 cannot rename or replace), and ``task.json`` (what was wanted, so that a restarted agent knows ports and health checks
 of what it finds running). Folders of ended attempts stay for people to look at, the newest up to a limit.
 
+An alloc has a folder ``allocs/<key>`` besides, which the tasks inside share; it goes when the alloc is forgotten.
+
 Environment: a clean base (PATH, HOME, LANG, TMPDIR), then the job's, then what Omegacell says: OMEGA_JOB,
-OMEGA_TASK_INDEX, OMEGA_ATTEMPT, OMEGA_TASK_DIR, OMEGA_PORT_<NAME> and OMEGA_DEVICE_<NAME>, which no job may override;
-with GPUs also what CUDA and the NVIDIA container tools read (see `device_variables`).
+OMEGA_TASK_INDEX, OMEGA_ATTEMPT, OMEGA_TASK_DIR, OMEGA_ALLOC_DIR, OMEGA_PORT_<NAME> and OMEGA_DEVICE_<NAME>, which no
+job may override; with GPUs also what CUDA and the NVIDIA container tools read (see `device_variables`).
 
 Where control groups are missing, memory is limited by RLIMIT_DATA: RLIMIT_AS would refuse runtimes that reserve
 address space without using it. RLIMIT_NPROC is not used: it counts all processes of a user, not those of a task.
@@ -23,6 +25,7 @@ from typing import Final
 
 from omegacell.agent.cgroups import Cgroups, Limits
 from omegacell.agent.device_names import NO_GPUS, device_variables
+from omegacell.agent.drivers.alloc_folders import AllocFolders
 from omegacell.agent.messages import AttemptKey, LogStream, TaskShape, WantedTask
 from omegacell.agent.payload import ExecConfig, InlineFile, LimitsConfig, parse_payload
 from omegacell.agent.supervisor.spawn import SpawnSpec
@@ -77,6 +80,7 @@ class ExecDriver:
 
     def __init__(self, state: str, settings: ExecSettings, cgroups: Cgroups) -> None:
         self._tasks = os.path.join(os.path.abspath(state), "tasks")
+        self._allocs = AllocFolders(os.path.join(os.path.abspath(state), "allocs"))
         self._settings = settings
         self._cgroups = cgroups
         self._sizes: dict[str, int] = {}
@@ -104,7 +108,9 @@ class ExecDriver:
             for file in config.files:
                 _write_file(work, file)
             _give_away(work, user)
-            groups = self._cgroups.create(str(task.key), limits)
+            if task.shape.is_alloc:
+                self._allocs.make(task.key)
+            groups = self._make_groups(task, limits)
         except OSError as error:
             raise StartRefusedError(f"cannot prepare {folder}: {error}") from error
         return SpawnSpec(
@@ -121,6 +127,8 @@ class ExecDriver:
             cgroups=groups,
             is_fenced=task.shape.stop_on_partition,
             mark=f"OMEGA_TASK_DIR={work}",
+            max_run_us=task.shape.max_run_us,
+            grace_us=task.shape.grace_us,
         )
 
     def load(self, key: AttemptKey) -> WantedTask | None:
@@ -137,8 +145,14 @@ class ExecDriver:
         shape["payload"] = base64.b64decode(shape["payload"])
         ports = tuple((name, number) for name, number in fields["ports"])
         devices = tuple((name, tuple(indices)) for name, indices in fields["devices"])
-        incarnation = fields["incarnation"]
-        return WantedTask(key=key, shape=TaskShape(**shape), ports=ports, devices=devices, incarnation=incarnation)
+        return WantedTask(
+            key=key,
+            shape=TaskShape(**shape),
+            ports=ports,
+            devices=devices,
+            incarnation=fields["incarnation"],
+            alloc=AttemptKey.parse(fields["alloc"]) if fields.get("alloc") else None,
+        )
 
     def log_path(self, key: AttemptKey, stream: LogStream) -> str:
         """Return the file of one output of an attempt."""
@@ -147,6 +161,7 @@ class ExecDriver:
     def clean(self, key: AttemptKey) -> None:
         """Remove what an ended attempt no longer needs; its folder stays, see `collect_garbage`."""
         self._cgroups.remove(str(key))
+        self._allocs.remove(str(key))
 
     def collect_garbage(self, held: set[str]) -> list[str]:
         """Remove control groups and the oldest folders, above the limits, of attempts not ``held``.
@@ -156,6 +171,8 @@ class ExecDriver:
         """
         for key in self._cgroups.list() - held:
             self._cgroups.remove(key)
+        for key in self._allocs.list() - held:
+            self._allocs.remove(key)
         ended = sorted(
             (entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self._tasks) if entry.name not in held
         )
@@ -171,6 +188,17 @@ class ExecDriver:
             total -= self._sizes.pop(name)
             removed.append(name)
         return removed
+
+    def _make_groups(self, task: WantedTask, limits: Limits) -> tuple[str, ...]:
+        """Make an attempt's control groups, inside those of its alloc if it has one."""
+        key = str(task.key)
+        if task.shape.is_alloc:
+            return self._cgroups.create_alloc(key, replace(limits, pids=0))
+        if task.alloc is None:
+            return self._cgroups.create(key, limits)
+        if not os.path.isdir(self._allocs.find(task.alloc)):
+            raise StartRefusedError(f"alloc {task.alloc}: it is not on this machine any more")
+        return self._cgroups.create(key, limits, alloc=str(task.alloc))
 
     def _folder(self, key: AttemptKey) -> str:
         return os.path.join(self._tasks, str(key))
@@ -188,6 +216,7 @@ class ExecDriver:
             "ports": task.ports,
             "devices": task.devices,
             "incarnation": task.incarnation,
+            "alloc": "" if task.alloc is None else str(task.alloc),
         }
         fd = os.open(os.path.join(folder, "task.json"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
@@ -206,10 +235,18 @@ class ExecDriver:
             "OMEGA_ATTEMPT": str(task.key.attempt),
             "OMEGA_TASK_DIR": work,
         }
+        alloc = task.key if task.shape.is_alloc else task.alloc
+        if alloc is not None:
+            environment["OMEGA_ALLOC_DIR"] = self._allocs.find(alloc)
         for name, number in task.ports:
             environment[f"OMEGA_PORT_{name.upper().replace('-', '_')}"] = str(number)
-        environment.update(device_variables(task.devices))
+        environment.update(device_variables(self._find_devices(task)))
         return tuple(environment.items())
+
+    def _find_devices(self, task: WantedTask) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Return the devices that a task may use: its own, or inside an alloc those of the alloc."""
+        box = self.load(task.alloc) if task.alloc is not None else None
+        return task.devices if box is None else box.devices
 
     def _find_user(self, name: str) -> _User:
         own = os.geteuid()

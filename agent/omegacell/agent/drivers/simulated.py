@@ -37,6 +37,7 @@ from omegacell.agent.messages import (
     Wanted,
 )
 from omegacell.agent.payload import SimulatedConfig, parse_payload
+from omegacell.agent.supervisor.time_limits import describe_limit
 from omegacell.core.errors import MalformedError
 from omegacell.core.units import JobId, MachineRow
 
@@ -49,12 +50,28 @@ _ENDS: Final = frozenset(int(kind) for kind in ENDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What a shape's tasks will do."""
+    """What a shape's tasks will do: after a time, if ever, they end in a way."""
 
     duration_us: int
-    exit_code: int
+    end_kind: int
+    end_code: int
+    end_message: str
     has_health: bool
     failure: str
+
+
+def _plan_end(config: SimulatedConfig, max_run_us: int, *, has_health: bool, failure: str) -> _Plan:
+    """Return how tasks end: by themselves, or at their time limit, when they obey at once."""
+    duration_us = config.duration_ms * 1000
+    is_overtime = max_run_us > 0 and (duration_us < 0 or duration_us > max_run_us)
+    return _Plan(
+        duration_us=max_run_us if is_overtime else duration_us,
+        end_kind=ReportKind.TIME_LIMIT if is_overtime else ReportKind.EXITED,
+        end_code=_SIGTERM if is_overtime else config.exit_code,
+        end_message=describe_limit(max_run_us) if is_overtime else "",
+        has_health=has_health,
+        failure=failure,
+    )
 
 
 class Fleet:
@@ -126,7 +143,9 @@ class Fleet:
         while self._due and self._due[0] <= bucket:
             for attempt in self._buckets.pop(heapq.heappop(self._due)):
                 if attempt.is_running and self._find(attempt.row, attempt.task, attempt.number) is attempt:
-                    self._end(attempt, kind=ReportKind.EXITED, code=attempt.end_code, at_us=now_us)
+                    if attempt.end_message:
+                        self._gathered.messages[len(self._gathered.rows)] = attempt.end_message
+                    self._end(attempt, kind=attempt.end_kind, code=attempt.end_code, at_us=now_us)
         if self._deadline_us is not None and now_boot_us >= self._deadline_us:
             self._deadline_us = None
             for tasks in self._tasks.values():
@@ -255,7 +274,7 @@ class Fleet:
         if plan.has_health:
             gathered.add(attempt, kind=ReportKind.HEALTHY, code=0, at_us=now_us)
         if plan.duration_us >= 0:
-            attempt.end_code = plan.exit_code
+            attempt.end_kind, attempt.end_code, attempt.end_message = plan.end_kind, plan.end_code, plan.end_message
             bucket = (now_us + plan.duration_us) // _BUCKET_US + 1
             if bucket not in self._buckets:
                 self._buckets[bucket] = []
@@ -294,9 +313,7 @@ class Fleet:
                 has_health = payload.health is not None
             except MalformedError as error:
                 failure = str(error)
-        plan = _Plan(
-            duration_us=config.duration_ms * 1000, exit_code=config.exit_code, has_health=has_health, failure=failure
-        )
+        plan = _plan_end(config, shape.max_run_us, has_health=has_health, failure=failure)
         if len(self._plans) >= 10_000:
             for old in list(islice(self._plans, 5_000)):
                 del self._plans[old]

@@ -21,6 +21,7 @@ class SimulatedAttempt:
     is_fenced: bool = True
     end_kind: int = 0
     end_code: int = 0
+    end_message: str = ""
     ended_at_us: int = 0
 
 

@@ -7,6 +7,8 @@ Rules:
 - A tree is: what is in the attempt's control group; without one, the process group and session of its first process,
   their descendants, and orphans that carry its mark in their environment.
 - What is done to end an attempt is on record before it is done.
+- An attempt that has run for as long as it may is asked to end, and killed after its grace, by the boot clock since its
+  start: whether an agent runs, or any part of the cell, is all the same.
 - Processes found again after a restart of the supervisor are not its children: they are watched through pidfds. How
   they ended is unknown, and said to be, unless a supervisor killed them: that is on record.
 
@@ -22,13 +24,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from omegacell.agent.supervisor import processes, trees
+from omegacell.agent.supervisor.ends import unseen_end, waited_end
 from omegacell.agent.supervisor.records import Act, DeadlineFile, ExitRecord, How, RecordFolder, StartRecord
 from omegacell.agent.supervisor.spawn import Held, SpawnSpec, fork_held, read_error
 
 _DRAIN_RETRY_US = 20_000
 _DRAIN_LIMIT_US = 5_000_000
 _KILL_RETRY_US = 500_000
-_SHELL_KILLED = 128 + signal.SIGKILL  # what a shell exits with when the last command that it ran was killed
 
 
 class Phase(IntEnum):
@@ -84,6 +86,7 @@ class Attempts:
         self._stopping: dict[str, Attempt] = {}
         self._draining: dict[str, Attempt] = {}
         self._fenced: dict[str, Attempt] = {}
+        self._limited: dict[str, Attempt] = {}
         self._look_at_us = 0
 
     # --- what is asked of it
@@ -98,7 +101,7 @@ class Attempts:
                 attempt.phase = Phase.ENDED
                 continue
             if start.boot_id != self._boot_id:
-                self._finish(attempt, self._unseen_end(attempt, "the machine was restarted"))
+                self._finish(attempt, _unseen_end(attempt, "the machine was restarted"))
                 continue
             pidfd = processes.open_process(start.pid, start.start_ticks)
             if pidfd is not None:
@@ -107,7 +110,7 @@ class Attempts:
                 if not attempt.acts.isdisjoint((Act.KILLED, Act.FENCED)):
                     self._kill(attempt)  # the one before may have been killed between its record and its signal
             else:
-                self._drain(attempt, self._unseen_end(attempt, "it ended while no supervisor ran"))
+                self._drain(attempt, _unseen_end(attempt, "it ended while no supervisor ran"))
         trees.kill_marked({a.start.mark.encode() for a in self if a.phase is Phase.ENDED and a.start.mark})
         self._look_at_draining()
 
@@ -196,11 +199,14 @@ class Attempts:
             times.append(self._look_at_us)
         if self._fenced and self._deadline_us is not None:
             times.append(self._deadline_us)
+        if self._limited:
+            times.append(min(attempt.start.end_at_us for attempt in self._limited.values()))
         return min(times, default=None)
 
     def on_time(self) -> None:
-        """Do what is due: kills after grace, the fencing deadline, another look at draining trees."""
+        """Do what is due: time limits, kills after grace, the fencing deadline, another look at draining trees."""
         now_us = processes.boot_clock_us()
+        self._end_overtime(now_us)
         for attempt in list(self._stopping.values()):
             if attempt.kill_at_us is not None and now_us >= attempt.kill_at_us:
                 self._note(attempt, Act.KILLED)
@@ -224,7 +230,7 @@ class Attempts:
             self._signal_group(attempt, signal.SIGKILL)
             os.waitpid(info.si_pid, 0)
             if attempt.pending_end is None:
-                attempt.pending_end = self._waited_end(attempt, info)
+                attempt.pending_end = waited_end(attempt.start, attempt.acts, info, ended_at_us=_wall_us())
             self._drain(attempt, attempt.pending_end)
         self._look_at_draining()
 
@@ -247,7 +253,7 @@ class Attempts:
 
     def on_pidfd(self, attempt: Attempt) -> None:
         """Take note that a process found again has ended."""
-        end = self._unseen_end(attempt, "it ended without a parent to wait for it: its supervisor was killed")
+        end = _unseen_end(attempt, "it ended without a parent to wait for it: its supervisor was killed")
         self._drain(attempt, end)
         self._look_at_draining()
 
@@ -265,38 +271,33 @@ class Attempts:
             is_fenced=spec.is_fenced,
             mark=spec.mark,
             cgroups=spec.cgroups,
+            max_run_us=spec.max_run_us,
+            end_at_us=processes.boot_clock_us() + spec.max_run_us if spec.max_run_us else 0,
+            grace_us=spec.grace_us,
         )
+
+    def _end_overtime(self, now_us: int) -> None:
+        """Ask for the end of attempts that have run for as long as they may, and kill them after their grace.
+
+        What is in its grace is not asked again; if the supervisor before had asked, grace counts from the limit.
+        """
+        for attempt in [each for each in self._limited.values() if now_us >= each.start.end_at_us]:
+            del self._limited[attempt.start.key]
+            if Act.STOPPED in attempt.acts:
+                continue
+            was_asked = Act.OVERTIME in attempt.acts
+            self._note(attempt, Act.OVERTIME)
+            attempt.kill_at_us = (attempt.start.end_at_us if was_asked else now_us) + attempt.start.grace_us
+            self._stopping[attempt.start.key] = attempt
+            if processes.is_running(attempt.start.pid, attempt.start.start_ticks):
+                self._signal_group(attempt, signal.SIGTERM)
 
     def _track(self, attempt: Attempt) -> None:
         self._by_pid[attempt.start.pid] = attempt
+        if attempt.start.end_at_us:
+            self._limited[attempt.start.key] = attempt
         if attempt.start.is_fenced:
             self._fenced[attempt.start.key] = attempt
-
-    def _waited_end(self, attempt: Attempt, info: os.waitid_result) -> ExitRecord:
-        exited = info.si_code == os.CLD_EXITED
-        is_killed = info.si_status == (_SHELL_KILLED if exited else signal.SIGKILL)
-        is_oom = is_killed and trees.count_oom_kills(attempt.start.cgroups) > 0
-        return ExitRecord(
-            how=How.EXITED if exited else How.SIGNALED,
-            code=info.si_status,
-            is_oom=is_oom,
-            was_stopped=Act.STOPPED in attempt.acts,
-            was_fenced=Act.FENCED in attempt.acts,
-            ended_at_us=_wall_us(),
-            message=_explain(attempt, is_oom),
-        )
-
-    def _unseen_end(self, attempt: Attempt, message: str) -> ExitRecord:
-        """Return how an attempt ended that nobody could wait for: as it was ended, else unknown, and ``message``."""
-        was_killed = not attempt.acts.isdisjoint((Act.KILLED, Act.FENCED))
-        return ExitRecord(
-            how=How.SIGNALED if was_killed else How.UNKNOWN,
-            code=signal.SIGKILL if was_killed else 0,
-            was_stopped=Act.STOPPED in attempt.acts,
-            was_fenced=Act.FENCED in attempt.acts,
-            ended_at_us=_wall_us(),
-            message=_explain(attempt, is_oom=False) if was_killed else message,
-        )
 
     def _note(self, attempt: Attempt, act: Act) -> None:
         """Put on record what is about to be done to an attempt; what cannot be recorded is done all the same."""
@@ -323,6 +324,7 @@ class Attempts:
         self._by_pid.pop(attempt.start.pid, None)
         self._stopping.pop(key, None)
         self._fenced.pop(key, None)
+        self._limited.pop(key, None)
         if attempt.pidfd >= 0:
             os.close(attempt.pidfd)
             attempt.pidfd = -1
@@ -373,12 +375,8 @@ def _peek_ended_child() -> os.waitid_result | None:
         return None
 
 
-def _explain(attempt: Attempt, is_oom: bool) -> str:
-    if Act.FENCED in attempt.acts:
-        return "killed because the machine had lost the cell for longer than its lease"
-    if is_oom:
-        return "killed by the kernel: out of memory"
-    return ""
+def _unseen_end(attempt: Attempt, message: str) -> ExitRecord:
+    return unseen_end(attempt.start, attempt.acts, message, ended_at_us=_wall_us())
 
 
 def _wall_us() -> int:

@@ -42,6 +42,8 @@ class Act(IntEnum):
     """It sent SIGKILL."""
     FENCED = 3
     """It sent SIGKILL because the fencing deadline had passed."""
+    OVERTIME = 4
+    """It asked for its end because it had run for as long as it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,9 @@ class StartRecord:
         is_fenced: whether it must end when the fencing deadline passes.
         mark: ``NAME=value`` in its environment that no other attempt on this machine has; empty for none.
         cgroups: directories of the control groups it was put in.
+        max_run_us: how long it may run; 0: for ever.
+        end_at_us: when that is over, on the boot clock; 0: never.
+        grace_us: time between SIGTERM and SIGKILL then.
     """
 
     key: str
@@ -67,6 +72,9 @@ class StartRecord:
     is_fenced: bool
     mark: str
     cgroups: tuple[str, ...]
+    max_run_us: int = 0
+    end_at_us: int = 0
+    grace_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ class ExitRecord:
         is_oom: the kernel killed it, or one of its children, for want of memory.
         was_stopped: the agent had asked for its end.
         was_fenced: the fencing deadline had passed.
+        was_overtime: it had run for as long as it may.
         ended_at_us: wall stamp, for people.
         message: one line for people.
     """
@@ -88,6 +97,7 @@ class ExitRecord:
     is_oom: bool = False
     was_stopped: bool = False
     was_fenced: bool = False
+    was_overtime: bool = False
     ended_at_us: int
     message: str = ""
 

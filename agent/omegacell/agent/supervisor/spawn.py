@@ -48,6 +48,8 @@ class SpawnSpec:
         cgroups: directories of existing control groups to join.
         is_fenced: see `records.StartRecord`.
         mark: see `records.StartRecord`.
+        max_run_us: see `records.StartRecord`.
+        grace_us: see `records.StartRecord`.
     """
 
     key: str
@@ -63,6 +65,8 @@ class SpawnSpec:
     cgroups: tuple[str, ...] = ()
     is_fenced: bool = False
     mark: str = ""
+    max_run_us: int = 0
+    grace_us: int = 0
 
 
 def parse_spec(fields: dict[str, object]) -> SpawnSpec:

@@ -3,11 +3,11 @@
 A cell in memory, the real view, schedulers, decider and judge; no store, no processes. Every sample is a job of its own
 on a cell that changed since the last one: submit, decide, judge, and end its tasks again. So what is remembered between
 decisions counts as it does in a cell at work. The decision about one task is about a job that has others running.
-Preemption is no part of it: there is none yet, and the output says so.
+Where the rules say ``pressing``, the cell is full, and every task is placed by making others give way.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.api.bench.host import describe_host, percentile
-from omegacell.api.bench.schedulecell import SEED, BenchCell, make_job, rules_of
+from omegacell.api.bench.schedulecell import PRESSING, SEED, BenchCell, make_job, rules_of
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, warn
@@ -24,6 +24,7 @@ from omegacell.core.apply import apply
 from omegacell.core.commands import Place
 from omegacell.core.jobs import JobSpec
 from omegacell.core.placement import NO_RULES
+from omegacell.core.preemption import NO_VICTIMS
 from omegacell.core.units import JobId
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.deciding import Decider
@@ -40,7 +41,9 @@ WARM_UP: Final = 2
 LEAST_SAMPLES: Final = 5
 MOST_SAMPLES: Final = 500
 DECIDE_US: Final = 10_000_000
-PREEMPTION: Final = "not considered: there is none yet"
+PREEMPTION: Final = "where the rules say pressing: the cell is full, two best-effort tasks give way to each task"
+PRESSED: Final = (("pressing", "plain"), ("all rules, pressing", "all rules"))
+"""What is measured on a full cell, and by which rules."""
 
 Decide: TypeAlias = Callable[[TaskGroup], Place]
 
@@ -137,6 +140,7 @@ def measure(options: ScheduleOptions) -> Iterator[Case]:
     """Yield the figures of each kind of decision, the plain one of each scheduler and size first."""
     warn(f"making a cell of {options.machines:,} machines ...")
     world = BenchCell(options.machines)
+    bases: dict[tuple[str, int], Case] = {}
     for name, make in SCHEDULERS:
         for tasks in (1, options.tasks):
             base: Case | None = None
@@ -146,7 +150,26 @@ def measure(options: ScheduleOptions) -> Iterator[Case]:
                 spec = make_job("x", tasks if tasks > 1 else RUNNING + 1, placement, scheduler=name)
                 case = bench.measure(spec, tasks, options.seconds, rules=rules)
                 base = base or case
+                bases.setdefault((name, tasks), base)
                 yield _compare(case, base)
+    yield from _measure_pressing(options, world, bases)
+
+
+def _measure_pressing(
+    options: ScheduleOptions, world: BenchCell, bases: Mapping[tuple[str, int], Case]
+) -> Iterator[Case]:
+    """Yield the figures of decisions on the same cell once it is full."""
+    warn("filling the cell ...")
+    world.fill_up()
+    for name, make in SCHEDULERS:
+        for tasks in (1, options.tasks):
+            placements = rules_of(tasks, options.machines)
+            for label, rules in PRESSED:
+                warn(f"{name}: {tasks:,} at once, {label} ...")
+                bench = _Bench(world, make(), prefix=f"{name}-{tasks}-{label.replace(', ', '-').replace(' ', '-')}")
+                spec = make_job("x", tasks, placements[rules], scheduler=name, resources=PRESSING)
+                case = bench.measure(spec, tasks, options.seconds, rules=label)
+                yield _compare(case, bases[name, tasks])
 
 
 class _Bench:
@@ -202,7 +225,10 @@ class _Bench:
         place = decide(group)
         decided.append(1_000 * (time.perf_counter() - begun))
         judged.append(self._apply(place, expected=tasks))
-        world.end(job)
+        if place.victims is NO_VICTIMS:
+            world.end(job)
+        else:
+            world.take_back(job)
         world.cell.drain_delta()
 
     def _place(self, group: TaskGroup) -> Place:
@@ -211,7 +237,7 @@ class _Bench:
             rng=self._rng, now_us=0, clock=self._clock.monotonic_us, deadline_us=self._clock.monotonic_us() + DECIDE_US
         )
         placement = self._scheduler.place([group], Tentative(self._world.cell).view(), context)
-        return Place(job=group.job, indices=placement.indices, machines=placement.machines)
+        return Place(job=group.job, indices=placement.indices, machines=placement.machines, victims=placement.victims)
 
     def _step(self, group: TaskGroup) -> Place:
         """Do the whole step of the loop."""

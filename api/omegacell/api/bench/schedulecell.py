@@ -1,21 +1,26 @@
 """The cell of `omega bench schedule`: machines in zones and racks, some of them tainted, about 60 % of them taken.
 
+For preemption what is left of it is filled with best-effort tasks.
+
 It is a real cell in memory, changed only through `apply`. Everything in it follows from one seed. What is measured on
 it stands in `schedule`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from signal import SIGTERM
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.api.bench.cellmaking import DRIVER, Author, genesis
 from omegacell.api.cli.exits import CommandError
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, Place, SubmitJob, Transaction
+from omegacell.core.commands import Command, Place, StopJob, SubmitJob, Transaction
 from omegacell.core.constraints import Constraint, Operator
-from omegacell.core.jobs import JobSpec, Kind
+from omegacell.core.jobs import JobSpec, Kind, Stopping
 from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, SetTaints
 from omegacell.core.outcomes import Outcome
 from omegacell.core.placement import NO_RULES, Affinity, Effect, PlacementRules, Spread, Taint
@@ -27,6 +32,12 @@ FILL_PERCENT: Final = 60
 ZONES: Final = 3
 RACK: Final = 40
 """Machines in a rack."""
+
+SPARED: Final = (1_000, 2 << 30, 0)
+"""What each best-effort task holds of a cell that is full."""
+
+PRESSING: Final = (1_500, 1 << 30, 0)
+"""What a task asks for that finds no room there: two have to give way to it."""
 
 CAPACITY: Final = (32_000, 128 << 30, 1 << 40)
 TASK: Final = (100, 256 << 20, 0)
@@ -91,6 +102,49 @@ class BenchCell:
         """Return the transaction in which the scheduler claims machines."""
         return self._scheduler.write(place, seen=self.cell.revision)
 
+    def fill_up(self) -> None:
+        """Fill what is left of every machine with best-effort tasks, so that nothing finds room any more."""
+        for number in range(MOST_FILLERS):
+            spec = replace(make_job(f"spare-{number}", 1, NO_RULES, resources=SPARED), band=Band.BEST_EFFORT)
+            room = Tentative(self.cell).overlay.room(spec)
+            rows = np.repeat(np.arange(len(room)), room)[:TASKS_PER_FILLER].astype(np.int32)
+            if not len(rows):
+                return
+            job = self.submit(replace(spec, count=len(rows)))
+            indices = np.arange(len(rows), dtype=np.int32)
+            apply(self.cell, self.write(Place(job=job, indices=indices, machines=rows)))
+        raise CommandError(f"{MOST_FILLERS} jobs did not fill the cell of the bench: choose fewer --machines")
+
+    def take_back(self, job: JobId) -> None:
+        """Undo a job that pressed others: it stops before it began, and those who gave way end and begin again."""
+        self.must(StopJob(job=job))
+        tasks, jobs = self.cell.tasks, self.cell.jobs
+        rows = np.flatnonzero(tasks.stopping != Stopping.NO)
+        machines = tasks.machine[rows].astype(np.int32)
+        self.must(self._report(rows, exit_code=-1, signal=SIGTERM))
+        for row in np.unique(tasks.job[rows]).tolist():
+            mine = tasks.job[rows] == row
+            indices = (rows[mine] - int(jobs.offset[row])).astype(np.int32)
+            place = Place(job=JobId(int(jobs.id[row])), indices=indices, machines=machines[mine])
+            outcome = apply(self.cell, self.write(place))
+            assert outcome.granted == len(indices), "what gave way has its room again"
+
+    def _report(self, rows: NDArray[np.int64], *, exit_code: int, signal: int = 0) -> Report:
+        tasks, jobs, count = self.cell.tasks, self.cell.jobs, len(rows)
+        machines, job_rows = tasks.machine[rows], tasks.job[rows]
+        return Report(
+            machines=machines.astype(np.int32),
+            epochs=self.cell.machines.epoch[machines].astype(np.int32),
+            jobs=jobs.id[job_rows].astype(np.int64),
+            indices=(rows - jobs.offset[job_rows]).astype(np.int32),
+            attempts=tasks.attempt[rows].astype(np.int32),
+            kinds=np.full(count, ReportKind.EXITED, np.uint8),
+            exit_codes=np.full(count, exit_code, np.int32),
+            signals=np.full(count, signal, np.uint8),
+            notes=np.zeros(count, np.uint8),
+            at_us=np.full(count, 1, np.int64),
+        )
+
     def end(self, job: JobId) -> None:
         """Let all tasks of a job that run succeed, so that the cell stays as full as it was."""
         cell = self.cell
@@ -98,24 +152,9 @@ class BenchCell:
         assert row is not None, "the bench submitted it"
         first = int(cell.jobs.offset[row])
         extent = cell.tasks.machine[first : first + int(cell.jobs.extent[row])]
-        indices = np.flatnonzero(extent >= 0)
-        machines, count = extent[indices].astype(np.int32), len(indices)
-        if not count:
-            return
-        self.must(
-            Report(
-                machines=machines,
-                epochs=cell.machines.epoch[machines].astype(np.int32),
-                jobs=np.full(count, job, np.int64),
-                indices=indices.astype(np.int32),
-                attempts=cell.tasks.attempt[first + indices].astype(np.int32),
-                kinds=np.full(count, ReportKind.EXITED, np.uint8),
-                exit_codes=np.zeros(count, np.int32),
-                signals=np.zeros(count, np.uint8),
-                notes=np.zeros(count, np.uint8),
-                at_us=np.full(count, 1, np.int64),
-            )
-        )
+        rows = first + np.flatnonzero(extent >= 0)
+        if len(rows):
+            self.must(self._report(rows, exit_code=0))
 
     def _fill(self) -> None:
         """Place jobs of several shapes on random machines, one task on each at a time."""

@@ -10,9 +10,11 @@ from enum import Enum
 from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
+from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import JobSpec, Port
+from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
+from omegacell.core.templates import Parameters, Schedule
 from omegacell.core.units import RESOURCE_NAMES
 from omegacell.core.updates import UpdatePolicy
 
@@ -73,6 +75,10 @@ def _lasting(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
     return lambda _, value: iter([(path, span(value))])
 
 
+def _limit(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, span(value) if value else "none")])
+
+
 def _resources(_: str, value: tuple[int, ...]) -> Iterator[tuple[str, str]]:
     for name, quantity in zip(RESOURCE_NAMES, value, strict=True):
         yield f"resources.{name.split('_')[0]}", amount(name, quantity)
@@ -117,6 +123,34 @@ def _update(_: str, policy: UpdatePolicy | None) -> Iterator[tuple[str, str]]:
         yield "update.on_failure", policy.on_failure.name.lower()
 
 
+def _schedule(_: str, value: Schedule | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "schedule.cron", value.cron
+        yield "schedule.time_zone", value.time_zone
+        yield "schedule.overlap", _text(value.overlap)
+        yield "schedule.catch_up", _text(value.catch_up)
+
+
+def _parameters(_: str, value: Parameters | None) -> Iterator[tuple[str, str]]:
+    if value is not None:
+        yield "parameters.required", ", ".join(value.required) or "none"
+        yield "parameters.optional", ", ".join(value.optional) or "none"
+        yield "parameters.payload", _text(value.input)
+
+
+def _after(_: str, value: tuple[Dependency, ...]) -> Iterator[tuple[str, str]]:
+    for each in value:
+        yield f"after.{each.job}", each.condition.name.lower()
+
+
+def _gang(_: str, value: Gang | None) -> Iterator[tuple[str, str]]:
+    if value is None or value == WHOLE_JOB:
+        yield "gang", _text(value is not None)
+        return
+    yield "gang.size", str(value.size or "all")
+    yield "gang.min", str(value.least or "all")
+
+
 def _nothing(_: str, __: Any) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -128,12 +162,17 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "ports": _ports,
     "devices": _devices,
     "placement": _placement,
-    "is_gang": _named("gang"),
+    "gang": _gang,
     "max_restarts": _named("restarts.max"),
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
+    "max_run_us": _limit("time_limit"),
+    "deadline_us": _limit("deadline"),
     "payload": _nothing,
     "update": _update,
+    "schedule": _schedule,
+    "parameters": _parameters,
+    "after": _after,
 }
 """How fields of a spec are called and written in job files, where that is not their own name."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from omegacell.api.figures import ConflictRow
-from omegacell.api.records import At, Change, Lack, PendingReason
+from omegacell.api.records import At, Change, HeldReason, Lack, PendingReason
 from omegacell.core.jobs import TaskState
 
 
@@ -26,6 +26,8 @@ class PlanAction(IntEnum):
     """It gives way to another job."""
     PENDING = 6
     """It waits for a place after all."""
+    HELD = 7
+    """It waits for something other than a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ class PlannedJob:
         planned_by: whose decisions these are; empty when nobody was asked.
         counts: its tasks by what is done with them.
         tasks: those tasks, by index.
-        pending: why tasks of it would wait.
+        pending: why tasks of it would wait for a place.
+        held: what its held tasks would wait for.
         is_cut_off: time was over before all of its tasks were decided on.
         warnings: what it asks for that no machine has, a sentence each.
         max_parallel: of an update, how many indices it takes at a time; else 0.
@@ -83,6 +86,7 @@ class PlannedJob:
     is_cut_off: bool
     warnings: tuple[str, ...] = ()
     max_parallel: int = 0
+    held: HeldReason | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -167,7 +171,10 @@ class FittingChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOrigin:
-    """Where an attempt comes from; ``author`` is empty when the log does not reach back to it."""
+    """Where an attempt comes from; ``author`` is empty when the log does not reach back to it.
+
+    ``preempted_by`` is the job to which it gave way, empty when it did not.
+    """
 
     attempt: int
     machine: str
@@ -176,6 +183,8 @@ class AttemptOrigin:
     revision: int
     seen: int
     placed_at_us: int
+    preempted_by: str = ""
+    preempted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,12 +229,15 @@ class Explanation:
         is_cut_off: time was over before every change was tried.
         planned_on: the machine that its scheduler would take now, planned by ``planned_by``.
         evicted: what would give way then.
+        preemption: why nobody gives way to a task that waits; empty when somebody does, or nobody has to.
+        waits_for: tasks that must end before the placed one begins.
         attempts: the newest first.
         then: when the attempt that runs was decided; None when it is not known, and ``then_unknown`` says why.
         now: the same now; None for a task that is on no machine.
         conflicts: claims for the task, or for any task of the job, that were refused; the newest first.
         oldest_revision: how far back ``attempts`` and ``conflicts`` reach.
         machines: where the job's tasks are, the most first.
+        held: what the job's held tasks wait for.
     """
 
     at: At
@@ -252,3 +264,6 @@ class Explanation:
     conflicts: tuple[LostClaim, ...]
     oldest_revision: int
     machines: Mapping[str, int]
+    held: HeldReason | None = None
+    preemption: str = ""
+    waits_for: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from omegacell.api.planning import records
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import Change
-from omegacell.api.wire import read_at, read_lacks, read_pending
+from omegacell.api.wire import read_at, read_held, read_lacks, read_pending
 from omegacell.api.wire_figures import read_conflict
 from omegacell.core.jobs import TaskState
 
@@ -52,6 +52,9 @@ def read_explanation(message: pb.ExplainTaskResponse) -> records.Explanation:
         ),
         oldest_revision=message.oldest_revision,
         machines={share.machine: share.task_count for share in message.machines},
+        held=read_held(message.held) if message.HasField("held") else None,
+        preemption=message.preemption,
+        waits_for=tuple(message.waits_for),
     )
 
 
@@ -83,6 +86,7 @@ def _read_job(message: pb.PlannedJob, names: tuple[str, ...]) -> records.Planned
         is_cut_off=message.is_cut_off,
         warnings=tuple(message.warnings),
         max_parallel=message.max_parallel,
+        held=read_held(message.held) if message.HasField("held") else None,
     )
 
 
@@ -125,6 +129,8 @@ def _read_attempt(message: pb.AttemptOrigin) -> records.AttemptOrigin:
         revision=message.revision,
         seen=message.seen,
         placed_at_us=message.placed_at_us,
+        preempted_by=message.preempted_by,
+        preempted_at=message.preempted_at,
     )
 
 

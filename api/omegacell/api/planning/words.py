@@ -92,6 +92,12 @@ def _opens(step: Step) -> str:
     return f"when {step.name} and {step.before - 1} more machines are uncordoned"
 
 
+def _cap(name: str, quantity: int) -> str:
+    if name == "jobs":
+        return f"{quantity} {'job' if quantity == 1 else 'jobs'}"
+    return describe_amount(name, quantity)
+
+
 def _fewer_devices(step: Step) -> str:
     return f"{step.after} {step.name} instead of {step.before}" if step.after else f"without {step.name}"
 
@@ -99,6 +105,7 @@ def _fewer_devices(step: Step) -> str:
 _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.STOPPING_ENDS: _stopping,
     Kind.LESS: _less,
+    Kind.LOWER_MINIMUM: lambda step: f"min {step.after} instead of {'all ' if step.name else ''}{step.before}",
     Kind.FEWER_TASKS: lambda step: f"{step.after} tasks instead of {step.before}",
     Kind.NO_GANG: lambda _: "without the gang",
     Kind.ANY_PORT: lambda step: f"any port for {step.name} instead of {step.before}",
@@ -111,6 +118,9 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.ANY_POOL: lambda step: f"in any pool instead of {step.name}",
     Kind.FEWER_DEVICES: _fewer_devices,
     Kind.MACHINE_OPENS: _opens,
+    Kind.HIGHER_CAP: lambda step: (
+        f"with a cap of {_cap(step.name, step.after)} instead of {amount(step.name, step.before)}"
+    ),
     Kind.JOB_ENDS: lambda step: f"after job {step.name} ends",
     Kind.MACHINE_RETURNS: _returns,
     Kind.MUCH_LESS: _less,
@@ -120,10 +130,11 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
 
 def describe_miss(cell: Cell, spec: JobSpec, miss: Miss) -> str:
     """Return what a machine lacks, in words."""
-    if miss.reason is Reason.RESOURCES:
+    if miss.reason in (Reason.RESOURCES, Reason.ALLOC_FULL):
+        where = "free" if miss.reason is Reason.RESOURCES else f"left in its alloc of {spec.alloc}"
         return ", ".join(
             f"{amount(RESOURCE_NAMES[each.dimension], each.free)} of "
-            f"{describe_amount(RESOURCE_NAMES[each.dimension], each.asked)} free"
+            f"{describe_amount(RESOURCE_NAMES[each.dimension], each.asked)} {where}"
             for each in miss.shortages
         )
     write = _MISSES.get(miss.reason)
@@ -186,6 +197,7 @@ _MISSES: Final[Mapping[Reason, Callable[[Cell, JobSpec, Miss], str]]] = {
     Reason.MACHINE_CORDONED: lambda cell, _, miss: ("open", "cordoned", "draining")[
         int(cell.machines.eligibility[miss.machine])
     ],
+    Reason.NO_ALLOC: lambda _, spec, __: f"no alloc of {spec.alloc} takes tasks there",
     Reason.CONSTRAINT: _constraint,
     Reason.TAINTED: _taint,
     Reason.NEIGHBOUR: lambda *_: "would break a rule about neighbours",

@@ -11,6 +11,8 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
+    KIND_SYSTEM: _ClassVar[Kind]
+    KIND_ALLOC: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -51,6 +53,30 @@ class OnFailure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_FAILURE_PAUSE: _ClassVar[OnFailure]
     ON_FAILURE_REVERT: _ClassVar[OnFailure]
 
+class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERLAP_ALLOW: _ClassVar[Overlap]
+    OVERLAP_SKIP: _ClassVar[Overlap]
+    OVERLAP_REPLACE: _ClassVar[Overlap]
+
+class CatchUp(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CATCH_UP_NONE: _ClassVar[CatchUp]
+    CATCH_UP_LAST: _ClassVar[CatchUp]
+    CATCH_UP_ALL: _ClassVar[CatchUp]
+
+class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INPUT_RULE_FORBIDDEN: _ClassVar[InputRule]
+    INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
+    INPUT_RULE_REQUIRED: _ClassVar[InputRule]
+
+class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONDITION_SUCCEEDED: _ClassVar[Condition]
+    CONDITION_ENDED: _ClassVar[Condition]
+    CONDITION_AVAILABLE: _ClassVar[Condition]
+
 class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CHANGE_NONE: _ClassVar[Change]
@@ -69,6 +95,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -84,6 +111,7 @@ class PlanAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PLAN_ACTION_STOPPED: _ClassVar[PlanAction]
     PLAN_ACTION_EVICTED: _ClassVar[PlanAction]
     PLAN_ACTION_PENDING: _ClassVar[PlanAction]
+    PLAN_ACTION_HELD: _ClassVar[PlanAction]
 
 class MachineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -103,8 +131,11 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_TURN: _ClassVar[DrainHold]
     DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
+    DRAIN_HOLD_INSIDE: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
+KIND_SYSTEM: Kind
+KIND_ALLOC: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -129,6 +160,18 @@ JOB_STATE_FAILED: JobState
 JOB_STATE_STOPPED: JobState
 ON_FAILURE_PAUSE: OnFailure
 ON_FAILURE_REVERT: OnFailure
+OVERLAP_ALLOW: Overlap
+OVERLAP_SKIP: Overlap
+OVERLAP_REPLACE: Overlap
+CATCH_UP_NONE: CatchUp
+CATCH_UP_LAST: CatchUp
+CATCH_UP_ALL: CatchUp
+INPUT_RULE_FORBIDDEN: InputRule
+INPUT_RULE_OPTIONAL: InputRule
+INPUT_RULE_REQUIRED: InputRule
+CONDITION_SUCCEEDED: Condition
+CONDITION_ENDED: Condition
+CONDITION_AVAILABLE: Condition
 CHANGE_NONE: Change
 CHANGE_CREATED: Change
 CHANGE_UNCHANGED: Change
@@ -142,6 +185,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 PLAN_ACTION_KEPT: PlanAction
@@ -151,6 +195,7 @@ PLAN_ACTION_RESTARTED: PlanAction
 PLAN_ACTION_STOPPED: PlanAction
 PLAN_ACTION_EVICTED: PlanAction
 PLAN_ACTION_PENDING: PlanAction
+PLAN_ACTION_HELD: PlanAction
 MACHINE_STATE_JOINING: MachineState
 MACHINE_STATE_UP: MachineState
 MACHINE_STATE_DOWN: MachineState
@@ -161,6 +206,7 @@ DRAIN_HOLD_ENDING: DrainHold
 DRAIN_HOLD_TURN: DrainHold
 DRAIN_HOLD_BUDGET: DrainHold
 DRAIN_HOLD_SILENT: DrainHold
+DRAIN_HOLD_INSIDE: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
@@ -268,8 +314,38 @@ class UpdatePolicy(_message.Message):
     on_failure: OnFailure
     def __init__(self, max_parallel: _Optional[int] = ..., min_healthy_us: _Optional[int] = ..., deadline_us: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ...) -> None: ...
 
+class Schedule(_message.Message):
+    __slots__ = ("cron", "time_zone", "overlap", "catch_up")
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    CATCH_UP_FIELD_NUMBER: _ClassVar[int]
+    cron: str
+    time_zone: str
+    overlap: Overlap
+    catch_up: CatchUp
+    def __init__(self, cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ...) -> None: ...
+
+class Parameters(_message.Message):
+    __slots__ = ("required", "optional", "input")
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    required: _containers.RepeatedScalarFieldContainer[str]
+    optional: _containers.RepeatedScalarFieldContainer[str]
+    input: InputRule
+    def __init__(self, required: _Optional[_Iterable[str]] = ..., optional: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[InputRule, str]] = ...) -> None: ...
+
+class Gang(_message.Message):
+    __slots__ = ("size", "least")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    least: int
+    def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update", "schedule", "parameters", "alloc", "after", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -280,7 +356,6 @@ class JobSpec(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
-    IS_GANG_FIELD_NUMBER: _ClassVar[int]
     MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
     RESTART_DELAY_US_FIELD_NUMBER: _ClassVar[int]
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +366,13 @@ class JobSpec(_message.Message):
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -301,7 +383,6 @@ class JobSpec(_message.Message):
     resources: Resources
     driver: str
     ports: _containers.RepeatedCompositeFieldContainer[Port]
-    is_gang: bool
     max_restarts: int
     restart_delay_us: int
     grace_us: int
@@ -312,7 +393,22 @@ class JobSpec(_message.Message):
     max_unavailable: int
     is_health_checked: bool
     update: UpdatePolicy
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ...) -> None: ...
+    schedule: Schedule
+    parameters: Parameters
+    alloc: str
+    after: _containers.RepeatedCompositeFieldContainer[Dependency]
+    max_run_us: int
+    gang: Gang
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+
+class Dependency(_message.Message):
+    __slots__ = ("job", "condition")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    condition: Condition
+    def __init__(self, job: _Optional[str] = ..., condition: _Optional[_Union[Condition, str]] = ...) -> None: ...
 
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "replace")
@@ -392,22 +488,61 @@ class UpdateProgress(_message.Message):
     stuck_us: int
     def __init__(self, updated: _Optional[int] = ..., changing: _Optional[int] = ..., waiting: _Optional[int] = ..., is_revert: _Optional[bool] = ..., stuck_us: _Optional[int] = ...) -> None: ...
 
-class StopJobRequest(_message.Message):
-    __slots__ = ("name",)
+class DispatchJobRequest(_message.Message):
+    __slots__ = ("job", "parameters", "payload", "name", "token", "is_trigger")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    IS_TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    parameters: _containers.ScalarMap[str, str]
+    payload: bytes
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    token: str
+    is_trigger: bool
+    def __init__(self, job: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., payload: _Optional[bytes] = ..., name: _Optional[str] = ..., token: _Optional[str] = ..., is_trigger: _Optional[bool] = ...) -> None: ...
 
-class StopJobResponse(_message.Message):
-    __slots__ = ("at", "job_id")
+class DispatchJobResponse(_message.Message):
+    __slots__ = ("at", "job_id", "name", "existed")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
     at: At
     job_id: int
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ...) -> None: ...
+    name: str
+    existed: bool
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., name: _Optional[str] = ..., existed: _Optional[bool] = ...) -> None: ...
+
+class StopJobRequest(_message.Message):
+    __slots__ = ("name", "with_children")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WITH_CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    with_children: bool
+    def __init__(self, name: _Optional[str] = ..., with_children: _Optional[bool] = ...) -> None: ...
+
+class StopJobResponse(_message.Message):
+    __slots__ = ("at", "job_id", "children")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job_id: int
+    children: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "update", "successor")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "update", "successor", "parent_id", "parent", "instant_us", "held", "deadline_left_us", "is_stopped_late")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -420,6 +555,12 @@ class Job(_message.Message):
     STOPPING_COUNT_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
     SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
+    PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    INSTANT_US_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_LEFT_US_FIELD_NUMBER: _ClassVar[int]
+    IS_STOPPED_LATE_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     spec: JobSpec
     state: JobState
@@ -432,7 +573,69 @@ class Job(_message.Message):
     stopping_count: int
     update: UpdateProgress
     successor: int
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., update: _Optional[_Union[UpdateProgress, _Mapping]] = ..., successor: _Optional[int] = ...) -> None: ...
+    parent_id: int
+    parent: str
+    instant_us: int
+    held: HeldReason
+    deadline_left_us: int
+    is_stopped_late: bool
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., update: _Optional[_Union[UpdateProgress, _Mapping]] = ..., successor: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., deadline_left_us: _Optional[int] = ..., is_stopped_late: _Optional[bool] = ...) -> None: ...
+
+class TemplateStatus(_message.Message):
+    __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
+    NEXT_US_FIELD_NUMBER: _ClassVar[int]
+    LAST_US_FIELD_NUMBER: _ClassVar[int]
+    MADE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DUE_US_FIELD_NUMBER: _ClassVar[int]
+    HINDRANCE_FIELD_NUMBER: _ClassVar[int]
+    CHILD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_CHILD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
+    next_us: _containers.RepeatedScalarFieldContainer[int]
+    last_us: int
+    made_count: int
+    skipped_count: int
+    missed_count: int
+    due_us: int
+    hindrance: str
+    child_count: int
+    active_child_count: int
+    children: _containers.RepeatedCompositeFieldContainer[Job]
+    def __init__(self, next_us: _Optional[_Iterable[int]] = ..., last_us: _Optional[int] = ..., made_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., missed_count: _Optional[int] = ..., due_us: _Optional[int] = ..., hindrance: _Optional[str] = ..., child_count: _Optional[int] = ..., active_child_count: _Optional[int] = ..., children: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+
+class JobWait(_message.Message):
+    __slots__ = ("job", "job_id", "condition", "done_count", "wanted_count", "is_stuck", "summary")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    DONE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_STUCK_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    condition: Condition
+    done_count: int
+    wanted_count: int
+    is_stuck: bool
+    summary: str
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., condition: _Optional[_Union[Condition, str]] = ..., done_count: _Optional[int] = ..., wanted_count: _Optional[int] = ..., is_stuck: _Optional[bool] = ..., summary: _Optional[str] = ...) -> None: ...
+
+class HeldReason(_message.Message):
+    __slots__ = ("summary", "task_count", "waits", "is_stuck", "lacks")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    IS_STUCK_FIELD_NUMBER: _ClassVar[int]
+    LACKS_FIELD_NUMBER: _ClassVar[int]
+    summary: str
+    task_count: int
+    waits: _containers.RepeatedCompositeFieldContainer[JobWait]
+    is_stuck: bool
+    lacks: _containers.RepeatedCompositeFieldContainer[Lack]
+    def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., waits: _Optional[_Iterable[_Union[JobWait, _Mapping]]] = ..., is_stuck: _Optional[bool] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ...) -> None: ...
 
 class Lack(_message.Message):
     __slots__ = ("reason", "dimension", "machine_count")
@@ -455,7 +658,7 @@ class PendingReason(_message.Message):
     def __init__(self, summary: _Optional[str] = ..., task_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ...) -> None: ...
 
 class Tasks(_message.Message):
-    __slots__ = ("indices", "states", "stopping", "health", "attempts", "restarts", "machines", "exit_codes", "signals", "notes", "placed_at_us", "started_at_us", "ended_at_us")
+    __slots__ = ("indices", "states", "stopping", "health", "attempts", "restarts", "machines", "exit_codes", "signals", "notes", "placed_at_us", "started_at_us", "ended_at_us", "own_machines", "mismatches")
     INDICES_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
@@ -469,6 +672,8 @@ class Tasks(_message.Message):
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    OWN_MACHINES_FIELD_NUMBER: _ClassVar[int]
+    MISMATCHES_FIELD_NUMBER: _ClassVar[int]
     indices: _containers.RepeatedScalarFieldContainer[int]
     states: _containers.RepeatedScalarFieldContainer[int]
     stopping: _containers.RepeatedScalarFieldContainer[int]
@@ -482,7 +687,9 @@ class Tasks(_message.Message):
     placed_at_us: _containers.RepeatedScalarFieldContainer[int]
     started_at_us: _containers.RepeatedScalarFieldContainer[int]
     ended_at_us: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, indices: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., stopping: _Optional[_Iterable[int]] = ..., health: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., restarts: _Optional[_Iterable[int]] = ..., machines: _Optional[_Iterable[str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., notes: _Optional[_Iterable[int]] = ..., placed_at_us: _Optional[_Iterable[int]] = ..., started_at_us: _Optional[_Iterable[int]] = ..., ended_at_us: _Optional[_Iterable[int]] = ...) -> None: ...
+    own_machines: _containers.RepeatedScalarFieldContainer[str]
+    mismatches: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, indices: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[int]] = ..., stopping: _Optional[_Iterable[int]] = ..., health: _Optional[_Iterable[int]] = ..., attempts: _Optional[_Iterable[int]] = ..., restarts: _Optional[_Iterable[int]] = ..., machines: _Optional[_Iterable[str]] = ..., exit_codes: _Optional[_Iterable[int]] = ..., signals: _Optional[_Iterable[int]] = ..., notes: _Optional[_Iterable[int]] = ..., placed_at_us: _Optional[_Iterable[int]] = ..., started_at_us: _Optional[_Iterable[int]] = ..., ended_at_us: _Optional[_Iterable[int]] = ..., own_machines: _Optional[_Iterable[str]] = ..., mismatches: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PastAttempt(_message.Message):
     __slots__ = ("index", "attempt", "machine", "state", "exit_code", "signal", "note", "placed_at_us", "started_at_us", "ended_at_us")
@@ -542,6 +749,38 @@ class TaskDevices(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevice]
     def __init__(self, index: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[TaskDevice, _Mapping]]] = ...) -> None: ...
 
+class TaskAlloc(_message.Message):
+    __slots__ = ("index", "alloc")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    alloc: str
+    def __init__(self, index: _Optional[int] = ..., alloc: _Optional[str] = ...) -> None: ...
+
+class AllocContents(_message.Message):
+    __slots__ = ("index", "free", "tasks")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    free: Resources
+    tasks: _containers.RepeatedCompositeFieldContainer[InsideTask]
+    def __init__(self, index: _Optional[int] = ..., free: _Optional[_Union[Resources, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[InsideTask, _Mapping]]] = ...) -> None: ...
+
+class InsideTask(_message.Message):
+    __slots__ = ("job", "job_id", "index", "state", "stopping")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    job_id: int
+    index: int
+    state: TaskState
+    stopping: int
+    def __init__(self, job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., stopping: _Optional[int] = ...) -> None: ...
+
 class GetJobRequest(_message.Message):
     __slots__ = ("name", "first_index", "limit", "stale", "trouble_first")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -557,7 +796,7 @@ class GetJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., first_index: _Optional[int] = ..., limit: _Optional[int] = ..., stale: _Optional[bool] = ..., trouble_first: _Optional[bool] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
-    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices")
+    __slots__ = ("at", "job", "pending", "tasks", "past", "ports", "messages", "devices", "displaced", "waits", "template", "allocs", "contents")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -566,6 +805,11 @@ class GetJobResponse(_message.Message):
     PORTS_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    DISPLACED_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    ALLOCS_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: Job
     pending: PendingReason
@@ -574,7 +818,12 @@ class GetJobResponse(_message.Message):
     ports: _containers.RepeatedCompositeFieldContainer[TaskPorts]
     messages: _containers.RepeatedCompositeFieldContainer[TaskMessage]
     devices: _containers.RepeatedCompositeFieldContainer[TaskDevices]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ...) -> None: ...
+    displaced: _containers.RepeatedCompositeFieldContainer[Displacement]
+    waits: _containers.RepeatedCompositeFieldContainer[TaskWaits]
+    template: TemplateStatus
+    allocs: _containers.RepeatedCompositeFieldContainer[TaskAlloc]
+    contents: _containers.RepeatedCompositeFieldContainer[AllocContents]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[_Union[Job, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., past: _Optional[_Iterable[_Union[PastAttempt, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[TaskPorts, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[TaskMessage, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[TaskDevices, _Mapping]]] = ..., displaced: _Optional[_Iterable[_Union[Displacement, _Mapping]]] = ..., waits: _Optional[_Iterable[_Union[TaskWaits, _Mapping]]] = ..., template: _Optional[_Union[TemplateStatus, _Mapping]] = ..., allocs: _Optional[_Iterable[_Union[TaskAlloc, _Mapping]]] = ..., contents: _Optional[_Iterable[_Union[AllocContents, _Mapping]]] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("stale", "name_prefix", "active_only")
@@ -585,6 +834,28 @@ class ListJobsRequest(_message.Message):
     name_prefix: str
     active_only: bool
     def __init__(self, stale: _Optional[bool] = ..., name_prefix: _Optional[str] = ..., active_only: _Optional[bool] = ...) -> None: ...
+
+class Displacement(_message.Message):
+    __slots__ = ("index", "attempt", "job", "job_id", "revision")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    attempt: int
+    job: str
+    job_id: int
+    revision: int
+    def __init__(self, index: _Optional[int] = ..., attempt: _Optional[int] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class TaskWaits(_message.Message):
+    __slots__ = ("index", "tasks")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("at", "jobs")
@@ -691,7 +962,7 @@ class PlannedTasks(_message.Message):
     def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class PlannedJob(_message.Message):
-    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings", "max_parallel")
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings", "held", "max_parallel")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -704,6 +975,7 @@ class PlannedJob(_message.Message):
     PENDING_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     name: str
     change: Change
@@ -717,8 +989,9 @@ class PlannedJob(_message.Message):
     pending: PendingReason
     is_cut_off: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
+    held: HeldReason
     max_parallel: int
-    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., max_parallel: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., max_parallel: _Optional[int] = ...) -> None: ...
 
 class EvictedTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "machine")
@@ -799,7 +1072,7 @@ class FittingChange(_message.Message):
     def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
 
 class AttemptOrigin(_message.Message):
-    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us")
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -807,6 +1080,8 @@ class AttemptOrigin(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTED_AT_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     machine: str
     state: TaskState
@@ -814,7 +1089,9 @@ class AttemptOrigin(_message.Message):
     revision: int
     seen: int
     placed_at_us: int
-    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ...) -> None: ...
+    preempted_by: str
+    preempted_at: int
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ...) -> None: ...
 
 class MachineChoice(_message.Message):
     __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")
@@ -849,7 +1126,7 @@ class MachineShare(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off")
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held", "preemption", "waits_for")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -874,6 +1151,9 @@ class ExplainTaskResponse(_message.Message):
     THEN_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     PLANNED_BY_FIELD_NUMBER: _ClassVar[int]
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    PREEMPTION_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: str
     job_id: int
@@ -898,7 +1178,10 @@ class ExplainTaskResponse(_message.Message):
     then_unknown: str
     planned_by: str
     is_cut_off: bool
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ...) -> None: ...
+    held: HeldReason
+    preemption: str
+    waits_for: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., preemption: _Optional[str] = ..., waits_for: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")
@@ -1597,7 +1880,7 @@ class ShapeDevice(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices")
+    __slots__ = ("number", "job_name", "driver", "payload", "resources", "port_names", "grace_us", "stop_on_partition", "devices", "is_alloc", "is_inside", "max_run_us")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
@@ -1607,6 +1890,9 @@ class Shape(_message.Message):
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
     STOP_ON_PARTITION_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
+    IS_ALLOC_FIELD_NUMBER: _ClassVar[int]
+    IS_INSIDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
     number: int
     job_name: str
     driver: str
@@ -1616,10 +1902,13 @@ class Shape(_message.Message):
     grace_us: int
     stop_on_partition: bool
     devices: _containers.RepeatedCompositeFieldContainer[ShapeDevice]
-    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ...) -> None: ...
+    is_alloc: bool
+    is_inside: bool
+    max_run_us: int
+    def __init__(self, number: _Optional[int] = ..., job_name: _Optional[str] = ..., driver: _Optional[str] = ..., payload: _Optional[bytes] = ..., resources: _Optional[_Iterable[int]] = ..., port_names: _Optional[_Iterable[str]] = ..., grace_us: _Optional[int] = ..., stop_on_partition: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[ShapeDevice, _Mapping]]] = ..., is_alloc: _Optional[bool] = ..., is_inside: _Optional[bool] = ..., max_run_us: _Optional[int] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts")
+    __slots__ = ("incarnation", "revision", "complete", "shapes", "forgotten_shapes", "start_rows", "start_shapes", "start_jobs", "start_indices", "start_attempts", "start_ports", "start_devices", "stop_rows", "stop_jobs", "stop_indices", "stop_attempts", "start_alloc_jobs", "start_alloc_indices", "start_alloc_attempts")
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -1636,6 +1925,9 @@ class Wanted(_message.Message):
     STOP_JOBS_FIELD_NUMBER: _ClassVar[int]
     STOP_INDICES_FIELD_NUMBER: _ClassVar[int]
     STOP_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_JOBS_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_INDICES_FIELD_NUMBER: _ClassVar[int]
+    START_ALLOC_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     incarnation: str
     revision: int
     complete: _containers.RepeatedScalarFieldContainer[int]
@@ -1652,7 +1944,10 @@ class Wanted(_message.Message):
     stop_jobs: _containers.RepeatedScalarFieldContainer[int]
     stop_indices: _containers.RepeatedScalarFieldContainer[int]
     stop_attempts: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., start_devices: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
+    start_alloc_jobs: _containers.RepeatedScalarFieldContainer[int]
+    start_alloc_indices: _containers.RepeatedScalarFieldContainer[int]
+    start_alloc_attempts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, incarnation: _Optional[str] = ..., revision: _Optional[int] = ..., complete: _Optional[_Iterable[int]] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., forgotten_shapes: _Optional[_Iterable[int]] = ..., start_rows: _Optional[_Iterable[int]] = ..., start_shapes: _Optional[_Iterable[int]] = ..., start_jobs: _Optional[_Iterable[int]] = ..., start_indices: _Optional[_Iterable[int]] = ..., start_attempts: _Optional[_Iterable[int]] = ..., start_ports: _Optional[_Iterable[int]] = ..., start_devices: _Optional[_Iterable[int]] = ..., stop_rows: _Optional[_Iterable[int]] = ..., stop_jobs: _Optional[_Iterable[int]] = ..., stop_indices: _Optional[_Iterable[int]] = ..., stop_attempts: _Optional[_Iterable[int]] = ..., start_alloc_jobs: _Optional[_Iterable[int]] = ..., start_alloc_indices: _Optional[_Iterable[int]] = ..., start_alloc_attempts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("sent_boot_us",)

@@ -45,6 +45,11 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsResponse.FromString,
                 _registered_method=True)
+        self.DispatchJob = channel.unary_unary(
+                '/omegacell.api.v1.Cell/DispatchJob',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobResponse.FromString,
+                _registered_method=True)
         self.StopJob = channel.unary_unary(
                 '/omegacell.api.v1.Cell/StopJob',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobRequest.SerializeToString,
@@ -169,6 +174,13 @@ class CellServicer:
 
     def SubmitJobs(self, request_iterator, context):
         """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DispatchJob(self, request, context):
+        """Make a child of a job with parameters, or of one with a schedule before its time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -327,6 +339,11 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.SubmitJobs,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsResponse.SerializeToString,
+            ),
+            'DispatchJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DispatchJob,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobResponse.SerializeToString,
             ),
             'StopJob': grpc.unary_unary_rpc_method_handler(
                     servicer.StopJob,
@@ -494,6 +511,33 @@ class Cell:
             '/omegacell.api.v1.Cell/SubmitJobs',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.SubmitJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DispatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/DispatchJob',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.DispatchJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

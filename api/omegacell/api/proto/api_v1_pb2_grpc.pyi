@@ -47,6 +47,8 @@ class CellStub:
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.SubmitJobRequest, _api_v1_pb2.SubmitJobResponse]
     SubmitJobs: _grpc.StreamStreamMultiCallable[_api_v1_pb2.SubmitJobsRequest, _api_v1_pb2.SubmitJobsResponse]
     """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable."""
+    DispatchJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.DispatchJobRequest, _api_v1_pb2.DispatchJobResponse]
+    """Make a child of a job with parameters, or of one with a schedule before its time."""
     StopJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]
     RevertJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]
     """Brings the job back that the one of this name took the place of in an update."""
@@ -87,6 +89,8 @@ class CellAsyncStub(CellStub):
     SubmitJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.SubmitJobRequest, _api_v1_pb2.SubmitJobResponse]  # type: ignore[assignment]
     SubmitJobs: _aio.StreamStreamMultiCallable[_api_v1_pb2.SubmitJobsRequest, _api_v1_pb2.SubmitJobsResponse]  # type: ignore[assignment]
     """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable."""
+    DispatchJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.DispatchJobRequest, _api_v1_pb2.DispatchJobResponse]  # type: ignore[assignment]
+    """Make a child of a job with parameters, or of one with a schedule before its time."""
     StopJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]  # type: ignore[assignment]
     RevertJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]  # type: ignore[assignment]
     """Brings the job back that the one of this name took the place of in an update."""
@@ -136,6 +140,14 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_api_v1_pb2.SubmitJobsResponse], _abc.AsyncIterator[_api_v1_pb2.SubmitJobsResponse]]:
         """Batches in, the results of each batch out, in the same order. Every batch is answered once it is durable."""
+
+    @_abc_1.abstractmethod
+    def DispatchJob(
+        self,
+        request: _api_v1_pb2.DispatchJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.DispatchJobResponse, _abc.Awaitable[_api_v1_pb2.DispatchJobResponse]]:
+        """Make a child of a job with parameters, or of one with a schedule before its time."""
 
     @_abc_1.abstractmethod
     def StopJob(

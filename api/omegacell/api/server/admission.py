@@ -16,6 +16,7 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.host import CellHost
 from omegacell.api.spec import MAX_PAYLOAD_BYTES, SALT_BYTES, salted_hash
 from omegacell.api.spec_placement import check_contradiction
+from omegacell.api.spec_templates import check_schedule
 from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import JobSpec
@@ -57,6 +58,16 @@ class Admission:
         salt = await self._salt_of_current(request.spec.name)
         return None if salt is None else self._propose(request, salt, now_us=now_us)
 
+    def store_payload(self, payload: bytes) -> tuple[bytes, bytes]:
+        """Return the hash under which a checked payload is to be stored, with a salt of its own, and what is stored.
+
+        Raises:
+            UsageError: It is too large or not right.
+        """
+        _check_payload(payload)
+        salt = secrets.token_bytes(SALT_BYTES)
+        return salted_hash(salt, payload), salt + payload
+
     def payload_of(self, spec: JobSpec) -> bytes | None:
         """Return what the tasks of a job run; None when it has none or it was erased. Asks the store."""
         stored = self._host.store.payloads.get(spec.payload) if spec.payload else None
@@ -76,6 +87,7 @@ class Admission:
             spec = wire.read_spec(request.spec, payload_hash)
             check_spec(spec)
             check_contradiction(spec.placement.constraints)
+            check_schedule(spec)
         except (ValueError, MalformedError) as error:
             raise UsageError(f"job {request.spec.name[:80]!r}: {error}") from error
         command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=request.replace, update=not request.replace)

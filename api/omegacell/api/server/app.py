@@ -27,15 +27,17 @@ from omegacell.api.server.agents import HEARTBEAT_US, LEASE_US, SILENT_AFTER_US,
 from omegacell.api.server.auth import TokenCheck
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.jobs import JobCalls
-from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_sweeper
+from omegacell.api.server.keeping import run_checkpointer, run_keeper, run_releases, run_sweeper
 from omegacell.api.server.limits import LimitCalls
 from omegacell.api.server.links import Links
 from omegacell.api.server.machines import MachineCalls
 from omegacell.api.server.overview import OverviewCalls
 from omegacell.api.server.planning import PlanningCalls
 from omegacell.api.server.service import CellService
+from omegacell.api.server.templates import TemplateCalls, run_schedules
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
+from omegacell.controllers.schedules import Schedules
 from omegacell.core.commands import OpenSession, Reincarnate
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec
@@ -142,10 +144,13 @@ async def serve(
         overview = OverviewCalls(host, lambda: keeper.waiting_for_operator)
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
-        jobs = JobCalls(host, admission, hub, desk.text_of)
+        schedules = Schedules()
+        jobs = JobCalls(host, admission, hub, desk.text_of, TemplateCalls(host, admission, schedules))
         planning = PlanningCalls(host, admission, overview)
         service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
+        running.append(group.create_task(run_schedules(host, schedules)))
+        running.append(group.create_task(run_releases(host)))
         running.append(group.create_task(run_checkpointer(host, Checkpointer(host.replica))))
         running.append(group.create_task(run_sweeper(host, admission)))
         running.append(group.create_task(_drop_when_cut_off(host, desk)))

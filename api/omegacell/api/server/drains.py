@@ -51,6 +51,9 @@ def _word_block(cell: Cell, row: int, block: Block) -> str:
             return f"{tasks} {are} ending, within a grace of {spec.grace_us / SECOND_US:g} s"
         case Hold.TURN:
             return f"{tasks} {'leaves' if block.task_count == 1 else 'leave'} next"
+        case Hold.INSIDE:
+            goes, its = ("goes", "its alloc") if block.task_count == 1 else ("go", "their allocs")
+            return f"{tasks} {goes} with {its} of {spec.alloc}"
         case Hold.SILENT:
             return f"{tasks}: the machine is silent, and cannot be told"
         case Hold.BUDGET:

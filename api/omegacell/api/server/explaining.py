@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.api import wire_figures
 from omegacell.api.figures import ConflictRow
@@ -18,18 +19,22 @@ from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.displacements import name_keys, word_preemption
+from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.reasons import find_absence, nearest_first, view_lacks, word_lacks
+from omegacell.api.server.system_words import find_own_names, word_mismatches
 from omegacell.api.server.views import name_of_job, view_at
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import JobSpec, TaskState
+from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import RESOURCE_NAMES, JobId
 from omegacell.schedulers.explaining import Choice, count_by_machine, find_choice, find_misses
-from omegacell.schedulers.feasibility import find_lacks, find_room
+from omegacell.schedulers.feasibility import find_lacks, find_own_machines, find_room
 from omegacell.schedulers.forking import Fork
+from omegacell.schedulers.interface import word_gang
 from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.planning import Holdings, find_evicted
 from omegacell.schedulers.relaxing import find_changes
@@ -84,19 +89,31 @@ class Question:
         return None if self.index is None else int(self.cell.jobs.offset[self.row]) + self.index
 
     @property
+    def own_machines(self) -> NDArray[np.int64] | None:
+        """The machines that the waiting tasks of a system job are for, or that of the task; None for other jobs."""
+        own = find_own_machines(self.cell, self.spec, int(self.cell.jobs.id[self.row]))
+        return own if own is None or self.index is None else own[own == self.index]
+
+    def wish(self, clock: SystemClock) -> Wish:
+        """Return what its waiting tasks wish; of a system job that of one task when one is meant."""
+        return Wish.of(self.cell, self.row, clock=clock, index=self.index)
+
+    @property
     def state(self) -> TaskState:
         """The task's state; of a job as a whole the first of `JOB_STATES` in which any of its tasks is."""
         if self.task is not None:
             return TaskState(int(self.cell.tasks.state[self.task]))
         counts = self.cell.jobs.counts[self.row]
-        return next(state for state in JOB_STATES if counts[state])
+        found = [state for state in JOB_STATES if counts[state]]
+        is_system = self.spec.kind is Kind.SYSTEM  # what is held of it is on machines that do not match
+        return found[1] if is_system and found[0] is TaskState.HELD and len(found) > 1 else found[0]
 
 
 def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
     """Return the answer. Cost: some dozens of O(cell), and the log since the checkpoint before the task's decision."""
     cell, row, spec = question.cell, question.row, question.spec
     names = cell.machines.names
-    room = find_room(Overlay(cell), spec, cell=cell)
+    room = find_room(Overlay(cell), spec, question.own_machines, cell=cell)
     answer = pb.ExplainTaskResponse(
         at=view_at(cell),
         job=spec.name,
@@ -105,7 +122,7 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
         state=cast("pb.TaskState", question.state),
         counts=cell.jobs.counts[row].tolist(),
         pending_count=int(cell.jobs.counts[row, TaskState.PENDING]),
-        machine_count=cell.machines.count,
+        machine_count=len(room),
         fitting_count=int(np.count_nonzero(room)),
         oldest_revision=question.oldest_revision,
         conflicts=[_view_lost(cell, *lost) for lost in question.conflicts],
@@ -114,6 +131,9 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
             for machine, count in count_by_machine(cell, row)[:MACHINES_SHOWN]
         ],
     )
+    held = view_held(cell, row)
+    if held is not None:
+        answer.held.CopyFrom(held)
     if question.state is TaskState.PENDING:
         _explain_pending(answer, question)
     if question.task is not None:
@@ -130,9 +150,10 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
 def _explain_pending(answer: pb.ExplainTaskResponse, question: Question) -> None:
     cell, spec = question.cell, question.spec
     clock = SystemClock()
-    lacks = nearest_first(find_lacks(Overlay(cell), spec, cell=cell))
+    own = question.own_machines
+    lacks = nearest_first(find_lacks(Overlay(cell), spec, own, cell=cell))
     answer.lacks.extend(view_lacks(lacks, spec))
-    for miss in find_misses(cell, spec, limit=MISSES_SHOWN):
+    for miss in find_misses(cell, spec, limit=MISSES_SHOWN, rows=own):
         shortages = [
             pb.Shortage(dimension=RESOURCE_NAMES[each.dimension], asked=each.asked, free=each.free)
             for each in miss.shortages
@@ -146,7 +167,7 @@ def _explain_pending(answer: pb.ExplainTaskResponse, question: Question) -> None
             )
         )
     until_us = clock.monotonic_us() + CHANGES_US
-    changes = find_changes(Wish.of(cell, question.row, clock=clock), until_us=until_us)
+    changes = find_changes(question.wish(clock), until_us=until_us)
     answer.is_cut_off = changes.is_cut_off
     for wish in changes.wishes:
         steps = [
@@ -181,6 +202,8 @@ def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: Sy
         answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
     evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
     answer.evicted.extend(view_evicted(cell, evicted))
+    if not evicted and not answer.fitting_count:
+        answer.preemption = word_preemption(cell, question.row, question.index)
 
 
 # --- why it is where it is
@@ -211,6 +234,8 @@ def _view_attempts(question: Question) -> Iterable[pb.AttemptOrigin]:
             revision=grant.revision if grant is not None else 0,
             seen=grant.seen if grant is not None else 0,
             placed_at_us=attempt.placed_at_us,
+            preempted_by=name_of_job(cell, JobId(attempt.preempted_by)) if attempt.preempted_by else "",
+            preempted_at=attempt.preempted_at,
         )
 
 
@@ -218,6 +243,7 @@ def _explain_place(answer: pb.ExplainTaskResponse, question: Question, store: St
     cell, spec, task = question.cell, question.spec, question.task
     assert task is not None, "a place is a task's"
     machine = int(cell.tasks.machine[task])
+    answer.waits_for.extend(name_keys(cell, cell.tasks.waits.get(task, ())))
     answer.now.CopyFrom(_view_choice(cell, find_choice(_without(cell, task), spec, machine)))
     grant = question.grants[0] if question.grants else None
     if grant is None or grant.machine_of(question.index or 0) != machine:
@@ -268,6 +294,8 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     state = question.state
     if state is TaskState.PENDING:
         return _summarise_pending(answer, question)
+    if state is TaskState.HELD:
+        return word_template(question.spec) or _word_own_machine(question) or answer.held.summary
     if question.task is None:
         held = sum(answer.counts[each] for each in ON_MACHINE)
         machine_count = len(count_by_machine(question.cell, question.row))
@@ -278,14 +306,32 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     assert origin is not None, "a task that holds a machine has an attempt"
     if not origin.author:
         return f"on {origin.machine}; the log does not reach back to when it was placed"
+    return _word_place(answer, origin)
+
+
+def _word_place(answer: pb.ExplainTaskResponse, origin: pb.AttemptOrigin) -> str:
+    """Return who placed an attempt, and among which machines."""
     seen = f"{origin.author} placed it on {origin.machine} at revision {origin.revision}, having seen {origin.seen}"
+    if answer.waits_for:
+        return f"{seen}; it begins when {count_of(len(answer.waits_for), 'task')} there have ended"
     if not answer.HasField("then"):
         return seen
     then = answer.then
-    if then.fitting_count == 1:
-        return f"{seen}: the only one of {then.machine_count} machines that had room"
+    if then.fitting_count <= 1:
+        words = ("none of {} machines had room, others gave way to it", "the only one of {} machines that had room")
+        return f"{seen}: {words[then.fitting_count].format(then.machine_count)}"
     rank = "the least loaded" if not then.lighter_count else f"{then.lighter_count} of them less loaded"
     return f"{seen}: {then.fitting_count} of {then.machine_count} machines had room, {rank}"
+
+
+def _word_own_machine(question: Question) -> str:
+    """Return why the machine of a held task of a system job is none for it; empty when that is not the question."""
+    if question.task is None:
+        return ""
+    task = np.array([question.task], np.int64)
+    [words] = word_mismatches(question.cell, question.row, task) or [""]
+    [machine] = find_own_names(question.cell, question.row, task) or [""]
+    return f"its machine {machine} does not match: {words}" if words and machine else words
 
 
 def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> str:
@@ -293,10 +339,10 @@ def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> st
     absence = find_absence(cell, row)
     if absence:
         return absence
-    capped = word_cap(cell, row, task_count=int(cell.jobs.counts[row, TaskState.PENDING]))
+    capped = word_cap(cell, row)
     if capped:
         return capped
-    wish = Wish.of(cell, row, clock=SystemClock())
+    wish = question.wish(SystemClock())
     if wish.fit_count():
         now_us = time.time_ns() // 1_000
         due, held_us = find_due(cell, row, elapsed=cell.elapsed, wall_us=now_us, limit=wish.pending)
@@ -308,6 +354,6 @@ def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> st
         machines = "1 machine has" if answer.fitting_count == 1 else f"{answer.fitting_count} machines have"
         return f"{machines} room: it waits for scheduler {spec.scheduler!r}{words}"
     if spec.is_gang and answer.fitting_count:
-        fitting = int(np.minimum(wish.room(), wish.pending).sum())
-        return f"a gang of {wish.count} tasks, and room for {fitting}"
-    return word_lacks(nearest_first(find_lacks(Overlay(cell), spec, cell=cell)), spec)
+        group = min(wish.gangs, key=lambda each: each.least)
+        return word_gang(group.count, least=group.least, found=wish.place_count())
+    return word_lacks(nearest_first(find_lacks(Overlay(cell), spec, question.own_machines, cell=cell)), spec)

@@ -10,10 +10,13 @@ import grpc
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.admission import Admission
+from omegacell.api.server.alloc_views import view_allocs, view_contents
+from omegacell.api.server.displacements import view_displaced, view_waits
 from omegacell.api.server.host import CellHost
-from omegacell.api.server.limit_words import word_quota
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.submit_words import word_refused_submit
+from omegacell.api.server.templates import TemplateCalls
 from omegacell.api.server.views import (
     find_job,
     find_tasks,
@@ -27,6 +30,7 @@ from omegacell.api.server.views import (
 )
 from omegacell.api.server.warnings import find_warnings
 from omegacell.api.server.watching import Watch, WatchHub
+from omegacell.core.children import find_active_children
 from omegacell.core.commands import StopJob
 from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
@@ -51,15 +55,22 @@ class JobCalls:
         admission: Turns requests into transactions.
         hub: Knows what changed since when.
         text_of: What a machine said of an attempt, by job, index and attempt; empty when it said nothing.
+        templates: Answers for templates.
     """
 
     def __init__(
-        self, host: CellHost, admission: Admission, hub: WatchHub, text_of: Callable[[int, int, int], str]
+        self,
+        host: CellHost,
+        admission: Admission,
+        hub: WatchHub,
+        text_of: Callable[[int, int, int], str],
+        templates: TemplateCalls,
     ) -> None:
         self._host = host
         self._admission = admission
         self._hub = hub
         self._text_of = text_of
+        self._templates = templates
 
     async def submit(self, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:
         """Submit a job."""
@@ -109,18 +120,30 @@ class JobCalls:
                 if left is not None:
                     left.cancel()
 
+    async def dispatch(self, request: pb.DispatchJobRequest) -> pb.DispatchJobResponse:
+        """Make a child of a template."""
+        return await self._templates.dispatch(request)
+
     async def stop(self, request: pb.StopJobRequest) -> pb.StopJobResponse:
         """Stop a job."""
         await self._host.refresh()
         row = self._row_of(request.name)
         job = int(self._host.cell.jobs.id[row])
         now_us = wall_us()
-        outcome = await self._host.propose(Proposal(commands=(StopJob(job=JobId(job)),), decided_to_us=now_us))
-        refusal = find_refusal(outcome, f"job {request.name!r} was not stopped")
-        if refusal is not None:
-            raise refusal
+        children = self._find_children(job) if request.with_children else []
+        commands = [StopJob(job=JobId(each)) for each in (job, *children)]
+        # the template first: between the two, its schedule may make another child of it
+        outcomes = await self._host.propose_all(
+            [Proposal(commands=(command,), decided_to_us=now_us) for command in commands]
+        )
+        for outcome, each in zip(outcomes, (job, *children), strict=True):
+            refusal = find_refusal(outcome, f"job {request.name if each == job else f'#{each}'!r} was not stopped")
+            if refusal is not None and (each == job or outcome.reason is not Reason.UNKNOWN_JOB):
+                raise refusal
         return pb.StopJobResponse(
-            at=pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation), job_id=job
+            at=pb.At(revision=outcomes[0].revision, incarnation=self._host.cell.incarnation),
+            job_id=job,
+            children=children,
         )
 
     async def revert(self, request: pb.RevertJobRequest) -> pb.RevertJobResponse:
@@ -152,7 +175,13 @@ class JobCalls:
             past=view_past(cell, row, rows),
             ports=view_ports(cell, row, rows),
             devices=view_devices(cell, row, rows),
+            allocs=view_allocs(cell, row, rows),
+            contents=view_contents(cell, row, rows),
+            displaced=view_displaced(cell, row, rows),
+            waits=view_waits(cell, row, rows),
         )
+        if cell.jobs.template[row]:
+            answer.template.CopyFrom(self._templates.view(cell, row))
         job = answer.job.job_id
         attempts = [(past.index, past.attempt) for past in answer.past]
         attempts += zip(answer.tasks.indices, answer.tasks.attempts, strict=True)
@@ -248,8 +277,7 @@ class JobCalls:
 
     def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
-            is_over = outcome.reason is Reason.QUOTA_EXCEEDED
-            details = word_quota(self._host.cell, wire.read_spec(request.spec), outcome) if is_over else ""
+            details = word_refused_submit(self._host.cell, wire.read_spec(request.spec), outcome)
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
             assert refusal is not None, outcome
             return refusal
@@ -258,6 +286,10 @@ class JobCalls:
         if row is not None:
             result.warnings.extend(find_warnings(self._host.cell, self._host.cell.jobs.spec_of(row)))
         return result
+
+    def _find_children(self, job: int) -> list[int]:
+        jobs = self._host.cell.jobs
+        return [int(jobs.id[row]) for row in find_active_children(jobs, job) if not jobs.stopping[row]]
 
     def _row_of(self, name: str) -> int:
         row = find_job(self._host.cell, name)

@@ -1,4 +1,4 @@
-"""The controllers' shell, while the server runs: ticks, losses, expiries, forgetting, checkpoints of the cell.
+"""The controllers' shell, while the server runs: ticks, losses, expiries, forgetting, releases, and checkpoints.
 
 Payloads that no job of the cell refers to any more are erased here, too: those of jobs that were forgotten or refused.
 """
@@ -11,10 +11,13 @@ from typing import Final
 from omegacell.api.server.admission import Admission
 from omegacell.api.server.host import CellHost
 from omegacell.controllers.keeper import Keeper
+from omegacell.controllers.releases import Releases
 from omegacell.core.errors import DivergedError, InvariantError, OmegaError
+from omegacell.core.outcomes import Status
 from omegacell.store.checkpointer import Checkpointer
 from omegacell.store.checkpoints import confirm, write
 from omegacell.store.proposer import Proposal
+from omegacell.store.replica import Folded
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +48,50 @@ async def run_keeper(host: CellHost, keeper: Keeper) -> None:
                 _LOG.warning("%d proposals of the controllers were not appended: %s", len(commands), error)
                 wait_s = RETRY_S
         await asyncio.sleep(wait_s)
+
+
+async def run_releases(host: CellHost) -> None:
+    """Release held tasks as soon as nothing holds them, until cancelled.
+
+    What is refused is no error: another server was first, or what is waited for changed. It is looked at again a while
+    later, in case the refusal was about something else.
+    """
+    releases, news = Releases(), asyncio.Event()
+
+    def on_folded(folded: Folded) -> None:
+        if folded.is_reloaded:
+            releases.load(host.cell)
+        else:
+            releases.note(host.cell, folded.delta)
+        if releases.is_due:
+            news.set()
+
+    releases.load(host.cell)
+    news.set()
+    host.listeners.append(on_folded)
+    while True:
+        await news.wait()
+        news.clear()
+        commands = releases.step(host.cell)
+        failed = [command.job for command in commands]
+        if commands:
+            stamp_us = time.time_ns() // 1_000
+            proposals = [
+                Proposal(commands=(command,), decided_from_us=stamp_us, decided_to_us=stamp_us) for command in commands
+            ]
+            try:
+                outcomes = await host.propose_all(proposals)
+                pairs = zip(failed, outcomes, strict=True)
+                failed = [job for job, outcome in pairs if outcome.status is not Status.COMMITTED]
+            except (DivergedError, InvariantError):
+                raise
+            except OmegaError as error:
+                _LOG.warning("%d releases of held tasks were not appended: %s", len(commands), error)
+        if failed:
+            releases.look_again(failed)
+            asyncio.get_running_loop().call_later(RETRY_S, news.set)
+        elif releases.is_due:
+            news.set()
 
 
 async def run_checkpointer(host: CellHost, checkpointer: Checkpointer) -> None:

@@ -3,15 +3,17 @@
 from omegacell.api.limit_text import word_amount
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
+from omegacell.core.holds import count_asked
 from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES, UNLIMITED
+from omegacell.schedulers.grouping import find_least
 
 
 def word_quota(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     """Say what a submit that was refused for its owner's quota asks for, what is used, and by how much it is over."""
     dimension, shortage = outcome.detail, outcome.value
-    asked = spec.resources[dimension] * spec.count
+    asked = spec.resources[dimension] * count_asked(cell, spec)
     quota = cell.quotas.find(spec.owner, spec.band)
     name, band = RESOURCE_NAMES[dimension], spec.band.name.lower()
     have = ""
@@ -25,11 +27,11 @@ def word_quota(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     )
 
 
-def word_cap(cell: Cell, row: int, *, task_count: int) -> str:
+def word_cap(cell: Cell, row: int) -> str:
     """Say how full the cap of a job's scheduler is for tasks that wait for it; empty when it takes them now."""
     spec = cell.jobs.spec_of(row)
     cap = cell.caps.rows.get(spec.scheduler)
-    dimension, shortage = CapUse(cell.caps, cell.jobs).find_lack(row, task_count if spec.is_gang else 1)
+    dimension, shortage = CapUse(cell.caps, cell.jobs).find_lack(row, find_least(cell, row, spec))
     if cap is None or dimension < 0:
         return ""
     name = CAP_NAMES[dimension]

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.agent import messages as agent
+from omegacell.agent.attempts import make_key
 from omegacell.core.cell import Cell
 from omegacell.core.deltas import Delta
 from omegacell.core.errors import MalformedError
-from omegacell.core.jobs import JobSpec, OnPartition, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, OnPartition, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote, Inventory, RegisterMachine, Report, ReportKind
 from omegacell.core.units import Revision
+from omegacell.core.waits import find_waiting
 
 Rows = NDArray[np.int64]
 
@@ -48,6 +50,7 @@ _NOTES: Final = _table(
     {
         agent.ReportKind.OUT_OF_MEMORY: ExitNote.OUT_OF_MEMORY,
         agent.ReportKind.FENCED: ExitNote.FENCED,
+        agent.ReportKind.TIME_LIMIT: ExitNote.TIME_LIMIT,
         agent.ReportKind.UNKNOWN: ExitNote.UNKNOWN,
         agent.ReportKind.START_FAILED: ExitNote.START_FAILED,
     }
@@ -63,7 +66,7 @@ def to_report(parts: Sequence[agent.Reports]) -> Report:
     """
     kinds = _join(parts, "kinds")
     codes = _join(parts, "codes")
-    is_signaled = kinds == agent.ReportKind.SIGNALED
+    is_signaled = (kinds == agent.ReportKind.SIGNALED) | (kinds == agent.ReportKind.TIME_LIMIT)
     is_killed = kinds == agent.ReportKind.OUT_OF_MEMORY
     signals = np.where(is_signaled, codes, np.where(is_killed, _SIGNAL_KILL, 0))
     exit_codes = np.where(kinds == agent.ReportKind.EXITED, codes, -1)
@@ -181,7 +184,8 @@ def find_changes(cell: Cell, tasks: Rows, is_linked: NDArray[np.bool_], *, with_
     """Split task rows into those whose machines are to start them and those that are to end.
 
     A task that was placed and asked to stop before its machine heard of it is in both: only a machine that was told
-    to start it will report that it ended.
+    to start it will report that it ended. A task that waits for room is in neither: its machine hears of it when it
+    waits no more.
 
     Args:
         cell: What is wanted.
@@ -193,6 +197,8 @@ def find_changes(cell: Cell, tasks: Rows, is_linked: NDArray[np.bool_], *, with_
     is_placed = state == TaskState.PLACED
     is_running = state == TaskState.RUNNING
     is_here = (is_placed | is_running) & is_linked[cell.tasks.machine[tasks]]
+    if cell.tasks.waits:
+        is_here &= ~find_waiting(cell, tasks)
     is_asked_to_stop = cell.tasks.stopping[tasks] != Stopping.NO
     is_start = is_placed | (is_running & ~is_asked_to_stop) if with_running else is_placed
     return Changes(starts=tasks[is_here & is_start], stops=tasks[is_here & is_asked_to_stop])
@@ -233,11 +239,25 @@ def build_starts(
                 if any(spec.devices for spec in specs)
                 else ()
             ),
+            start_allocs=tuple(_find_allocs(cell, some)) if any(spec.alloc for spec in specs) else (),
         )
 
 
+def _find_allocs(cell: Cell, tasks: Rows) -> Iterator[tuple[int, agent.AttemptKey]]:
+    """Yield place and alloc of those of some tasks that run inside one."""
+    for place, task in enumerate(tasks.tolist()):
+        alloc = cell.tasks.allocs.of.get(task)
+        if alloc is not None:
+            row = int(cell.tasks.job[alloc])
+            index, attempt = alloc - int(cell.jobs.offset[row]), int(cell.tasks.attempt[alloc])
+            yield place, make_key(int(cell.jobs.id[row]), index, attempt)
+
+
 def build_stops(cell: Cell, tasks: Rows) -> agent.Wanted:
-    """Return the message that stops tasks."""
+    """Return the message that stops tasks, allocs after what is inside them."""
+    if cell.jobs.has_alloc_sets:
+        is_alloc = cell.jobs.kind[cell.tasks.job[tasks]] == Kind.ALLOC
+        tasks = np.concatenate([tasks[~is_alloc], tasks[is_alloc]])
     rows = cell.tasks.job[tasks]
     return agent.Wanted(
         incarnation=cell.incarnation,
@@ -272,4 +292,7 @@ def _shape_of(spec: JobSpec, payload: bytes) -> agent.TaskShape:
         devices=tuple([(request.name, request.count) for request in spec.devices]),
         grace_us=spec.grace_us,
         stop_on_partition=spec.on_partition is OnPartition.STOP,
+        is_alloc=spec.kind is Kind.ALLOC,
+        is_inside=bool(spec.alloc),
+        max_run_us=spec.max_run_us,
     )

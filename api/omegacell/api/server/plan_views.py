@@ -6,13 +6,14 @@ from typing import cast
 from omegacell.api.planning.fielddiff import Difference, find_differences
 from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.limit_words import word_quota
+from omegacell.api.server.hold_words import view_held
 from omegacell.api.server.reasons import view_pending, view_unplaced
 from omegacell.api.server.refusals import find_refusal
+from omegacell.api.server.submit_words import word_refused_submit
 from omegacell.api.server.views import find_job, name_of_job
 from omegacell.api.server.warnings import find_warnings
 from omegacell.core.cell import Cell
-from omegacell.core.outcomes import Change, Reason
+from omegacell.core.outcomes import Change
 from omegacell.core.rollouts import policy_of
 from omegacell.core.units import JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
@@ -41,14 +42,17 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
         warnings=find_warnings(cell, plan.spec),
         max_parallel=policy_of(plan.spec).max_parallel if plan.change is Change.UPDATED else 0,
     )
-    is_over = plan.outcome.reason is Reason.QUOTA_EXCEEDED
-    details = word_quota(cell, plan.spec, plan.outcome) if is_over else ""
+    details = word_refused_submit(cell, plan.spec, plan.outcome)
     refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted", details=details)
     if refusal is not None:
         message.reason, message.message = refusal.reason or "MALFORMED", str(refusal)
     pending = _view_pending(cell, plan)
     if pending is not None:
         message.pending.CopyFrom(pending)
+    row = find_job(cell, plan.spec.name) if tasks.counts[Action.HELD] else None
+    held = None if row is None else view_held(cell, row)
+    if held is not None:
+        message.held.CopyFrom(held)
     return message
 
 

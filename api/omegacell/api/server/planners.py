@@ -12,6 +12,7 @@ from omegacell.core.jobs import JobSpec, Kind
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Scheduler
 from omegacell.schedulers.service import ServiceScheduler
+from omegacell.schedulers.system import SystemScheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,14 @@ class Planner:
 BUILT_IN: Final = {
     "batch": Planner(name="batch", make=BatchScheduler),
     "service": Planner(name="service", make=ServiceScheduler),
+    "system": Planner(name="system", make=SystemScheduler),
 }
-_STAND_INS: Final = {Kind.BATCH: "batch", Kind.SERVICE: "service"}
+_STAND_INS: Final = {
+    Kind.BATCH: "batch",
+    Kind.SERVICE: "service",
+    Kind.SYSTEM: "system",
+    Kind.ALLOC: "service",
+}
 
 
 def find_planner(spec: JobSpec) -> Planner:

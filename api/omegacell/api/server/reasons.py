@@ -24,6 +24,7 @@ _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
     Reason.DRIVER_MISSING: ("does not offer the driver", "do not offer the driver"),
     Reason.MACHINE_CORDONED: ("is cordoned or draining", "are cordoned or draining"),
+    Reason.NO_ALLOC: ("has no running alloc of its set", "have no running alloc of its set"),
     Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
     Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
     Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),
@@ -60,7 +61,7 @@ def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> p
     """Return what a scheduler said of tasks that it found no place for, the nearest machines first."""
     lacks, spec = nearest_first(said.lacks), cell.jobs.spec_of(row)
     capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
-    held = (word_cap(cell, row, task_count=task_count) or "waits to be tried again") if capped else ""
+    held = (word_cap(cell, row) or "waits to be tried again") if capped else ""
     summary = held or said.note or word_lacks(lacks, spec)
     return pb.PendingReason(summary=summary, task_count=task_count, lacks=view_lacks(lacks, spec))
 
@@ -126,16 +127,24 @@ def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
         return "no machine is in the cell"
     nearest = lacks[0]
     total = sum(lack.machine_count for lack in lacks)
+    return f"{nearest.machine_count} of {total} machines {word_lack(nearest, spec)}"
+
+
+def word_lack(nearest: Lack, spec: JobSpec) -> str:
+    """Return what some machines lack, as the rest of a sentence about them."""
     is_one = nearest.machine_count == 1
     if nearest.reason == Reason.RESOURCES and nearest.dimension >= 0:
         words = f"{'has' if is_one else 'have'} too little {RESOURCE_NAMES[nearest.dimension]} free"
+    elif nearest.reason == Reason.ALLOC_FULL and nearest.dimension >= 0:
+        has, allocs = ("has", "its alloc") if is_one else ("have", "their allocs")
+        words = f"{has} too little {RESOURCE_NAMES[nearest.dimension]} left in {allocs} of {spec.alloc!r}"
     elif nearest.reason in _DEVICE_REASONS and 0 <= nearest.dimension < len(spec.devices):
         words = _word_devices(nearest, spec.devices[nearest.dimension])
     elif nearest.reason in _SENTENCES:
         words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
     else:
         words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
-    return f"{nearest.machine_count} of {total} machines {words}"
+    return words
 
 
 def _word_devices(lack: Lack, request: DeviceRequest) -> str:

@@ -31,6 +31,7 @@ _SENTENCES: Final = {
     " updated; use --replace to put this in its place, or another name",
     Reason.NOT_UPDATING: "there is no older job of that name any more that could take its place back",
     Reason.JOB_STOPPING: "it is stopping; wait until it has ended, or use --replace to run it anew",
+    Reason.DEPENDENCY_CYCLE: "it would wait for itself, by way of the jobs in its `after`",
     Reason.UNKNOWN_JOB: "there is no such job; `omega job list` shows those there are",
     Reason.UNKNOWN_MACHINE: "there is no such machine; `omega machine list` shows those there are",
     Reason.LIMIT: "the cell holds as many tasks, machines, quotas or caps as it may",

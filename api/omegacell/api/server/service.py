@@ -83,6 +83,10 @@ class CellService(CellServicer):
         async for answer in _stream(self._jobs.submit_stream(request_iterator), context):
             yield answer
 
+    async def DispatchJob(self, request: pb.DispatchJobRequest, context: Any) -> pb.DispatchJobResponse:
+        """Make a child of a template."""
+        return await _answer(self._jobs.dispatch(request), context)
+
     async def StopJob(self, request: pb.StopJobRequest, context: Any) -> pb.StopJobResponse:
         """Stop a job."""
         return await _answer(self._jobs.stop(request), context)

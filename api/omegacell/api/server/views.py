@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.records import JobState
+from omegacell.api.server.hold_words import view_held
+from omegacell.api.server.job_states import find_job_state
+from omegacell.api.server.system_words import find_own_names, word_mismatches
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import Stopping, TaskState
+from omegacell.core.jobs import StopCause, Stopping, TaskState
 from omegacell.core.rollouts import find_overdue_us
 from omegacell.core.units import JobId
 from omegacell.core.updates import Updating
@@ -38,38 +40,12 @@ def view_resources(amounts: Sequence[int] | NDArray[np.int64]) -> pb.Resources:
     return pb.Resources(cpu_milli=int(amounts[0]), memory_bytes=int(amounts[1]), disk_bytes=int(amounts[2]))
 
 
-def find_state(counts: Sequence[int], *, wanted: int, is_stopping: bool) -> JobState:
-    """Return a job in one word, from its tasks counted by `TaskState`, and how many are wanted.
-
-    How a job ended follows from its tasks: a job that had succeeded has done so, even when it was replaced later, and
-    the tasks that a smaller count left over do not make it a stopped one.
-
-    >>> find_state([0, 0, 0, 0, 3, 0, 0, 0, 0], wanted=3, is_stopping=True).name
-    'SUCCEEDED'
-    >>> find_state([0, 0, 0, 0, 1, 0, 2, 0, 0], wanted=1, is_stopping=False).name
-    'SUCCEEDED'
-    >>> find_state([0, 0, 0, 0, 1, 0, 2, 0, 0], wanted=3, is_stopping=True).name
-    'STOPPED'
-    """
-    active = counts[TaskState.PLACED] + counts[TaskState.RUNNING]
-    if active or counts[TaskState.PENDING] or counts[TaskState.HELD]:
-        if is_stopping:
-            return JobState.STOPPING
-        if active:
-            return JobState.RUNNING
-        return JobState.PENDING if counts[TaskState.PENDING] else JobState.HELD
-    if counts[TaskState.FAILED]:
-        return JobState.FAILED
-    return JobState.STOPPED if counts[TaskState.SUCCEEDED] < wanted else JobState.SUCCEEDED
-
-
 def view_job(cell: Cell, row: int) -> pb.Job:
-    """Return a job. Cost: O(its tasks) while one of them is active, in numpy, else O(1)."""
+    """Return a job. Cost: O(its tasks) while one of them is active, in numpy, else O(1); and what `view_held` costs."""
     jobs = cell.jobs
     spec = jobs.spec_of(row)
     counts = jobs.counts[row].tolist()
-    wanted = int(jobs.count_wanted[row])
-    state = find_state(counts, wanted=wanted, is_stopping=bool(jobs.stopping[row]))
+    state = find_job_state(cell, row)
     job_id = int(jobs.id[row])
     tasks = slice(int(jobs.offset[row]), int(jobs.offset[row] + jobs.extent[row]))
     message = pb.Job(
@@ -84,7 +60,17 @@ def view_job(cell: Cell, row: int) -> pb.Job:
         update=view_progress(cell, row) if jobs.updating[row] else None,
         successor=int(jobs.successor[row]),
     )
-    message.spec.count = wanted
+    parent = int(jobs.parent[row])
+    if parent:
+        message.parent_id, message.parent = parent, name_of_job(cell, JobId(parent))
+        message.instant_us = int(jobs.instant_us[row])
+    message.spec.count = int(jobs.count_wanted[row])
+    deadline = int(jobs.deadline[row])
+    message.deadline_left_us = max(0, deadline - cell.elapsed) if deadline >= 0 else -1
+    message.is_stopped_late = jobs.stop_cause[row] == StopCause.DEADLINE
+    held = view_held(cell, row) if counts[TaskState.HELD] else None
+    if held is not None:
+        message.held.CopyFrom(held)
     if counts[TaskState.PLACED] or counts[TaskState.RUNNING]:
         states = cell.tasks.state[tasks]
         is_ending = cell.tasks.stopping[tasks] != Stopping.NO
@@ -150,6 +136,8 @@ def view_tasks(cell: Cell, row: int, rows: NDArray[np.int64]) -> pb.Tasks:
         placed_at_us=tasks.placed_at_us[rows].tolist(),
         started_at_us=tasks.started_at_us[rows].tolist(),
         ended_at_us=tasks.ended_at_us[rows].tolist(),
+        own_machines=find_own_names(cell, row, rows),
+        mismatches=word_mismatches(cell, row, rows),
     )
 
 

@@ -1,16 +1,22 @@
-"""What a job asks for that no machine has now: a warning at submission, with names that are similar."""
+"""What a job asks for that is not there now: a warning at submission, with names that are similar."""
 
 import difflib
+from typing import Final
 
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import JobSpec
+from omegacell.core.dependencies import Condition
+from omegacell.core.holds import find_predecessor, find_unmet
+from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, TaskState
 from omegacell.core.placement import ANY_POOL, DEFAULT_POOL, POOL
+
+NAMES_COMPARED: Final = 500
+"""Of the newest jobs, those whose names are compared: a batch of submits may ask this many times."""
 
 
 def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
     """Return a sentence for each attribute, pool and job that a job names and the cell does not hold. Pure."""
     rules, index = spec.placement, cell.machines.index
-    warnings: list[str] = []
+    warnings = _find_waits_in_vain(cell, spec) if spec.after else []
     if not cell.machines.count:
         return warnings
     for name in rules.attributes:
@@ -23,9 +29,36 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
         warnings.append(f"no machine is in the default pool; there are {', '.join(pools)}")
     for neighbour in rules.neighbours:
         if neighbour.job != spec.name and not neighbour.is_apart and cell.jobs.by_name(neighbour.job) is None:
-            names = [cell.jobs.spec_of(row).name for row in range(cell.jobs.count) if cell.jobs.id[row]]
-            warnings.append(f"there is no job {neighbour.job!r} to be near to{_similar(neighbour.job, names)}")
+            warnings.append(f"there is no job {neighbour.job!r} to be near to{_similar_job(cell, neighbour.job)}")
     return warnings
+
+
+def _find_waits_in_vain(cell: Cell, spec: JobSpec) -> list[str]:
+    """Return a sentence for each job that a held one waits for, and that is not there or never ends by itself."""
+    job = cell.jobs.by_name(spec.name)
+    own = None if job is None else cell.jobs.row_of(job)
+    if own is None or not cell.jobs.counts[own, TaskState.HELD]:
+        return []
+    warnings = []
+    for each in find_unmet(cell, spec):
+        row = find_predecessor(cell, each)
+        if row is None:
+            similar = _similar_job(cell, each.job)
+            warnings.append(f"there is no job {each.job!r}: it waits until a job of that name is submitted{similar}")
+        elif each.condition is not Condition.AVAILABLE and _is_endless(cell.jobs.spec_of(row)):
+            warnings.append(
+                f"{each.job!r} is a service, which ends only when it is stopped; `is: available` waits until it runs"
+            )
+    return warnings
+
+
+def _is_endless(spec: JobSpec) -> bool:
+    return spec.kind is Kind.SERVICE and spec.max_restarts == NO_LIMIT
+
+
+def _similar_job(cell: Cell, name: str) -> str:
+    newest = [spec.name for spec in reversed(cell.jobs.specs) if spec is not None][:NAMES_COMPARED]
+    return _similar(name, list(dict.fromkeys(newest)))
 
 
 def _similar(name: str, known: tuple[str, ...] | list[str]) -> str:

@@ -35,7 +35,7 @@ POLL_S: Final = 0.02
 class CellShape:
     """What the cell consists of; as the options of `omega up`, and further ``options`` as they are written."""
 
-    schedulers: str = "batch=1,service=1"
+    schedulers: str = "batch=1,service=1,system=1"
     simulated: int = 0
     has_agent: bool = True
     name: str = "ephemeral"

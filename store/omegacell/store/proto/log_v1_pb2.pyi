@@ -27,6 +27,8 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     KIND_BATCH: _ClassVar[Kind]
     KIND_SERVICE: _ClassVar[Kind]
+    KIND_SYSTEM: _ClassVar[Kind]
+    KIND_ALLOC: _ClassVar[Kind]
 
 class Band(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -76,6 +78,29 @@ class OnFailure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_FAILURE_PAUSE: _ClassVar[OnFailure]
     ON_FAILURE_REVERT: _ClassVar[OnFailure]
 
+class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERLAP_ALLOW: _ClassVar[Overlap]
+    OVERLAP_SKIP: _ClassVar[Overlap]
+    OVERLAP_REPLACE: _ClassVar[Overlap]
+
+class CatchUp(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CATCH_UP_NONE: _ClassVar[CatchUp]
+    CATCH_UP_LAST: _ClassVar[CatchUp]
+    CATCH_UP_ALL: _ClassVar[CatchUp]
+
+class InputRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INPUT_RULE_FORBIDDEN: _ClassVar[InputRule]
+    INPUT_RULE_OPTIONAL: _ClassVar[InputRule]
+    INPUT_RULE_REQUIRED: _ClassVar[InputRule]
+
+class StopCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STOP_CAUSE_ASKED: _ClassVar[StopCause]
+    STOP_CAUSE_DEADLINE: _ClassVar[StopCause]
+
 class RevertCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REVERT_CAUSE_ASKED: _ClassVar[RevertCause]
@@ -108,6 +133,7 @@ class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_NOTE_START_FAILED: _ClassVar[ExitNote]
     EXIT_NOTE_UNHEALTHY: _ClassVar[ExitNote]
     EXIT_NOTE_FENCED: _ClassVar[ExitNote]
+    EXIT_NOTE_TIME_LIMIT: _ClassVar[ExitNote]
 DETECTION_FINE: Detection
 DETECTION_COARSE: Detection
 ATOMICITY_INCREMENTAL: Atomicity
@@ -117,6 +143,8 @@ ROLE_SCHEDULER: Role
 ROLE_CONTROLLER: Role
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
+KIND_SYSTEM: Kind
+KIND_ALLOC: Kind
 BAND_BEST_EFFORT: Band
 BAND_BATCH: Band
 BAND_PRODUCTION: Band
@@ -147,6 +175,17 @@ CONDITION_ENDED: Condition
 CONDITION_AVAILABLE: Condition
 ON_FAILURE_PAUSE: OnFailure
 ON_FAILURE_REVERT: OnFailure
+OVERLAP_ALLOW: Overlap
+OVERLAP_SKIP: Overlap
+OVERLAP_REPLACE: Overlap
+CATCH_UP_NONE: CatchUp
+CATCH_UP_LAST: CatchUp
+CATCH_UP_ALL: CatchUp
+INPUT_RULE_FORBIDDEN: InputRule
+INPUT_RULE_OPTIONAL: InputRule
+INPUT_RULE_REQUIRED: InputRule
+STOP_CAUSE_ASKED: StopCause
+STOP_CAUSE_DEADLINE: StopCause
 REVERT_CAUSE_ASKED: RevertCause
 REVERT_CAUSE_STUCK: RevertCause
 EVICT_CAUSE_OPERATOR: EvictCause
@@ -165,6 +204,7 @@ EXIT_NOTE_OUT_OF_MEMORY: ExitNote
 EXIT_NOTE_START_FAILED: ExitNote
 EXIT_NOTE_UNHEALTHY: ExitNote
 EXIT_NOTE_FENCED: ExitNote
+EXIT_NOTE_TIME_LIMIT: ExitNote
 
 class Entry(_message.Message):
     __slots__ = ("session", "first_seq", "transactions")
@@ -195,7 +235,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "stop_tasks", "revert_update", "finish_update")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "stop_tasks", "revert_update", "finish_update", "spawn_job", "hold_tasks", "grow_system_job")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +262,9 @@ class Command(_message.Message):
     STOP_TASKS_FIELD_NUMBER: _ClassVar[int]
     REVERT_UPDATE_FIELD_NUMBER: _ClassVar[int]
     FINISH_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    SPAWN_JOB_FIELD_NUMBER: _ClassVar[int]
+    HOLD_TASKS_FIELD_NUMBER: _ClassVar[int]
+    GROW_SYSTEM_JOB_FIELD_NUMBER: _ClassVar[int]
     place: Place
     evict: Evict
     unplaced: Unplaced
@@ -248,7 +291,10 @@ class Command(_message.Message):
     stop_tasks: StopTasks
     revert_update: RevertUpdate
     finish_update: FinishUpdate
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., stop_tasks: _Optional[_Union[StopTasks, _Mapping]] = ..., revert_update: _Optional[_Union[RevertUpdate, _Mapping]] = ..., finish_update: _Optional[_Union[FinishUpdate, _Mapping]] = ...) -> None: ...
+    spawn_job: SpawnJob
+    hold_tasks: HoldTasks
+    grow_system_job: GrowSystemJob
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., stop_tasks: _Optional[_Union[StopTasks, _Mapping]] = ..., revert_update: _Optional[_Union[RevertUpdate, _Mapping]] = ..., finish_update: _Optional[_Union[FinishUpdate, _Mapping]] = ..., spawn_job: _Optional[_Union[SpawnJob, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -434,8 +480,38 @@ class UpdatePolicy(_message.Message):
     on_failure: OnFailure
     def __init__(self, max_parallel: _Optional[int] = ..., min_healthy_us: _Optional[int] = ..., deadline_us: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ...) -> None: ...
 
+class Schedule(_message.Message):
+    __slots__ = ("cron", "time_zone", "overlap", "catch_up")
+    CRON_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    CATCH_UP_FIELD_NUMBER: _ClassVar[int]
+    cron: str
+    time_zone: str
+    overlap: Overlap
+    catch_up: CatchUp
+    def __init__(self, cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., catch_up: _Optional[_Union[CatchUp, str]] = ...) -> None: ...
+
+class Parameters(_message.Message):
+    __slots__ = ("required", "optional", "input")
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    OPTIONAL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    required: _containers.RepeatedScalarFieldContainer[str]
+    optional: _containers.RepeatedScalarFieldContainer[str]
+    input: InputRule
+    def __init__(self, required: _Optional[_Iterable[str]] = ..., optional: _Optional[_Iterable[str]] = ..., input: _Optional[_Union[InputRule, str]] = ...) -> None: ...
+
+class Gang(_message.Message):
+    __slots__ = ("size", "least")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    least: int
+    def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "is_gang", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update", "after")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update", "schedule", "alloc", "after", "parameters", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -446,7 +522,6 @@ class JobSpec(_message.Message):
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
-    IS_GANG_FIELD_NUMBER: _ClassVar[int]
     MAX_RESTARTS_FIELD_NUMBER: _ClassVar[int]
     RESTART_DELAY_US_FIELD_NUMBER: _ClassVar[int]
     GRACE_US_FIELD_NUMBER: _ClassVar[int]
@@ -457,7 +532,13 @@ class JobSpec(_message.Message):
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
+    ALLOC_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUN_US_FIELD_NUMBER: _ClassVar[int]
+    GANG_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     name: str
     owner: str
     kind: Kind
@@ -468,7 +549,6 @@ class JobSpec(_message.Message):
     resources: _containers.RepeatedScalarFieldContainer[int]
     driver: str
     ports: _containers.RepeatedCompositeFieldContainer[Port]
-    is_gang: bool
     max_restarts: int
     restart_delay_us: int
     grace_us: int
@@ -479,8 +559,14 @@ class JobSpec(_message.Message):
     max_unavailable: int
     is_health_checked: bool
     update: UpdatePolicy
+    schedule: Schedule
+    alloc: str
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., is_gang: _Optional[bool] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ...) -> None: ...
+    parameters: Parameters
+    max_run_us: int
+    gang: Gang
+    deadline_us: int
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
     __slots__ = ("spec", "submitted_at_us", "replace", "update")
@@ -495,16 +581,34 @@ class SubmitJob(_message.Message):
     def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ..., update: _Optional[bool] = ...) -> None: ...
 
 class StopJob(_message.Message):
-    __slots__ = ("job",)
+    __slots__ = ("job", "cause")
     JOB_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
     job: int
-    def __init__(self, job: _Optional[int] = ...) -> None: ...
+    cause: StopCause
+    def __init__(self, job: _Optional[int] = ..., cause: _Optional[_Union[StopCause, str]] = ...) -> None: ...
 
 class ForgetJob(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: int
     def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class SpawnJob(_message.Message):
+    __slots__ = ("template", "name", "instant_us", "submitted_at_us", "payload", "missed_count")
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INSTANT_US_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    MISSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    template: int
+    name: str
+    instant_us: int
+    submitted_at_us: int
+    payload: bytes
+    missed_count: int
+    def __init__(self, template: _Optional[int] = ..., name: _Optional[str] = ..., instant_us: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., payload: _Optional[bytes] = ..., missed_count: _Optional[int] = ...) -> None: ...
 
 class ReleaseTasks(_message.Message):
     __slots__ = ("job", "indices")
@@ -522,6 +626,14 @@ class StopTasks(_message.Message):
     indices: bytes
     def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
 
+class HoldTasks(_message.Message):
+    __slots__ = ("job", "indices")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    indices: bytes
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
+
 class RevertUpdate(_message.Message):
     __slots__ = ("job", "cause")
     JOB_FIELD_NUMBER: _ClassVar[int]
@@ -531,6 +643,12 @@ class RevertUpdate(_message.Message):
     def __init__(self, job: _Optional[int] = ..., cause: _Optional[_Union[RevertCause, str]] = ...) -> None: ...
 
 class FinishUpdate(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
+
+class GrowSystemJob(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: int
@@ -555,14 +673,28 @@ class SetCaps(_message.Message):
     def __init__(self, scheduler: _Optional[str] = ..., amounts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Place(_message.Message):
-    __slots__ = ("job", "indices", "machines")
+    __slots__ = ("job", "indices", "machines", "victims")
     JOB_FIELD_NUMBER: _ClassVar[int]
     INDICES_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
+    VICTIMS_FIELD_NUMBER: _ClassVar[int]
     job: int
     indices: bytes
     machines: bytes
-    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ...) -> None: ...
+    victims: Victims
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ..., machines: _Optional[bytes] = ..., victims: _Optional[_Union[Victims, _Mapping]] = ...) -> None: ...
+
+class Victims(_message.Message):
+    __slots__ = ("claims", "jobs", "indices", "attempts")
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    claims: bytes
+    jobs: bytes
+    indices: bytes
+    attempts: bytes
+    def __init__(self, claims: _Optional[bytes] = ..., jobs: _Optional[bytes] = ..., indices: _Optional[bytes] = ..., attempts: _Optional[bytes] = ...) -> None: ...
 
 class Evict(_message.Message):
     __slots__ = ("job", "indices", "attempts", "cause")

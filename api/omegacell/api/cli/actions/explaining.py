@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from omegacell.api.cli.actions.jobs import held_table
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, stamp
@@ -33,6 +34,8 @@ def _read_name(name: str) -> tuple[str, int | None]:
 
 def _tables(found: Explanation) -> Iterator[Table]:
     yield Table(columns=("TASK" if found.index is not None else "JOB", _label(found)), rows=_head(found))
+    if found.held is not None and (found.index is None or found.state is TaskState.HELD):
+        yield held_table(found.held)
     if found.state is TaskState.PENDING:
         yield from _pending_tables(found)
     elif found.index is None and found.machines:
@@ -59,6 +62,12 @@ def _head(found: Explanation) -> list[tuple[str, str]]:
         rows.append(("room", f"{found.fitting_count} of {found.machine_count} machines take one more task now"))
         if found.planned_on:
             rows.append(("would go to", f"{found.planned_on}, if scheduler {found.planned_by!r} decided now"))
+    if found.preemption:
+        rows.append(("preemption", found.preemption))
+    if found.waits_for:
+        rows.append(
+            ("waits for", ", ".join([*found.waits_for[:NAMES_SHOWN], *["..."][: len(found.waits_for) - NAMES_SHOWN]]))
+        )
     for when, choice in (("room then", found.then), ("room now", found.now)):
         if choice is not None:
             rows.append((when, _describe_choice(choice)))
@@ -106,7 +115,7 @@ def _attempts(found: Explanation) -> Table:
         (
             str(attempt.attempt),
             attempt.machine or "-",
-            attempt.state.name.lower(),
+            f"gave way to {attempt.preempted_by}" if attempt.preempted_by else attempt.state.name.lower(),
             attempt.author or "-",
             str(attempt.revision or "-"),
             str(attempt.seen) if attempt.author else "-",

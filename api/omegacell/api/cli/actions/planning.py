@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from omegacell.api.cli.actions.jobs import held_table
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.actions.running import load
 from omegacell.api.cli.exits import CommandError
@@ -23,6 +24,7 @@ SIGNS = {
     PlanAction.STOPPED: "-",
     PlanAction.EVICTED: "-",
     PlanAction.PENDING: "?",
+    PlanAction.HELD: "?",
 }
 
 
@@ -105,6 +107,8 @@ def _job_tables(job: PlannedJob, limit: int) -> Iterator[Table]:
         verb = "would wait" if job.is_change else "wait already"
         title = f"{job.pending.task_count} {verb}: {job.pending.summary}"
         yield Table(columns=("WHY NOT", "MACHINES"), rows=rows, right=frozenset({"MACHINES"}), title=title, empty="")
+    if job.held is not None:
+        yield held_table(job.held, verb="would be held" if job.is_change else "held already")
     if job.is_cut_off:
         yield Table(columns=(), rows=(), title="the time was over before all of its tasks were decided on", empty="")
 
@@ -137,6 +141,6 @@ def _sign(before: str, after: str) -> str:
 
 
 def _task_row(job: PlannedJob, task: PlannedTask) -> tuple[str, ...]:
-    note = "once the tasks that are replaced have ended" if task.waits else ""
+    note = "once the tasks that make room have ended" if task.waits else ""
     name = f"{job.name}/{task.index}"
     return SIGNS[task.action], name, task.action.name.lower(), task.before or "-", task.after or "-", note

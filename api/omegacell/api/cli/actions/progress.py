@@ -69,12 +69,12 @@ class Bars:
         if job.name not in self._bars:
             if len(self._bars) >= MAX_BARS:
                 return
-            self._bars[job.name] = self._drawn.add_task(job.name, total=job.spec.count, words="")
-        self._drawn.update(self._bars[job.name], completed=done_count(job), total=job.spec.count, words=describe(job))
+            self._bars[job.name] = self._drawn.add_task(job.name, total=job.wanted_count, words="")
+        self._drawn.update(self._bars[job.name], completed=done_count(job), total=job.wanted_count, words=describe(job))
 
 
 def done_count(job: Job) -> int:
-    """Return how many tasks are where they shall be: ended, in a batch job; running, in a service."""
-    if job.spec.kind is Kind.SERVICE:
+    """Return how many tasks are where they shall be: ended, in a batch job; running, in others."""
+    if job.spec.kind is not Kind.BATCH:
         return max(0, job.counts.get(TaskState.RUNNING, 0) - job.stopping_count)
     return sum(job.counts.get(state, 0) for state in (TaskState.SUCCEEDED, TaskState.FAILED))

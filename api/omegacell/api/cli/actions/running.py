@@ -7,18 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omegacell.api.cli.actions.families import state_word
 from omegacell.api.cli.actions.jobs import describe_exit
 from omegacell.api.cli.actions.progress import open_progress
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.actions.waiting import Waiting
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, Table, show, warn
+from omegacell.api.cli.output import Format, Table, show, stamp, warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, RefusedError, StaleWatchError, UnreachableError
 from omegacell.api.records import Job, JobState, Submission, Submitted
+from omegacell.core.dependencies import Condition
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import Kind, TaskState
+from omegacell.core.units import JobId
 
 RECONNECT_LIMIT_S = 60.0
 RECONNECT_PERIOD_S = 0.2
@@ -50,21 +53,46 @@ def run(files: Sequence[str], options: RunOptions) -> None:
             facts = {"submitted": [plain(each) for each in submitted]}
             show(facts, options.form, Table(columns=("JOB", "ID", "CHANGE"), rows=rows, right=frozenset({"ID"})))
             return
-        jobs = _wait(client, submissions, submitted, options)
-        _show_result(jobs, options.form)
-        _check_result(client, jobs)
+        ids = {each.name: each.job_id for each in submitted}
+        health = frozenset(each.spec.name for each in submissions if _has_health(each))
+        follow(client, ids, options, health=health)
+
+
+def follow(
+    client: Client, ids: Mapping[str, JobId], options: RunOptions, *, health: frozenset[str] = frozenset()
+) -> None:
+    """Wait for jobs, say how they came out, and fail when one did; ``health`` names those with a health check."""
+    jobs = _wait(client, ids, health, options)
+    for job in jobs:
+        _tell_template(client, job)
+    _show_result(jobs, options.form)
+    _check_result(client, jobs)
+
+
+def _tell_template(client: Client, job: Job) -> None:
+    """Say when a template runs: nobody waits for that."""
+    if job.spec.parameters is not None:
+        warn(f"{job.name}: runs with `omega job dispatch {job.name}`")
+    if job.spec.schedule is not None:
+        status = client.job(job.name, limit=1).template
+        if status is not None and status.next_us:
+            warn(f"{job.name}: runs next at {stamp(status.next_us[0])}")
 
 
 def load(files: Sequence[str], *, replace: bool) -> list[Submission]:
-    """Return the jobs of all files, once all of them are right."""
+    """Return the jobs of all files, once all of them are right; each comes after those that it waits for."""
     from omegacell.api.spec import load_jobs
+    from omegacell.api.spec_after import find_circle, sort_jobs
 
     submissions = [each for file in files for each in load_jobs(file, replace=replace)]
     names = [each.spec.name for each in submissions]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(names) <= MAX_CHECKED else []
     if twice:
         raise UsageError(f"job {twice[0]} is in these files more than once; give each job its own name")
-    return submissions
+    circle = find_circle({each.spec.name: [other.job for other in each.spec.after] for each in submissions})
+    if circle:
+        raise UsageError(f"jobs of these files would wait for each other: {' -> '.join(circle)}")
+    return sort_jobs(submissions)
 
 
 MAX_CHECKED = 10_000
@@ -81,25 +109,24 @@ def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submissio
 
 
 def is_there(job: Job, *, has_health: bool) -> bool:
-    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked."""
-    if job.state.is_ended:
+    """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked.
+
+    A system job is whole on all machines that match.
+    """
+    if job.state.is_ended or job.spec.template_kind:
         return True
     if job.spec.kind is Kind.BATCH:
         return False
     running = job.counts.get(TaskState.RUNNING, 0) - job.stopping_count
-    return running >= job.spec.count and (not has_health or job.healthy_count >= job.spec.count)
+    return running >= job.wanted_count and (not has_health or job.healthy_count >= job.wanted_count)
 
 
 def _has_health(submission: Submission) -> bool:
     return bool(json.loads(submission.payload or b"{}").get("health"))
 
 
-def _wait(
-    client: Client, submissions: Sequence[Submission], submitted: Sequence[Submitted], options: RunOptions
-) -> list[Job]:
+def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], options: RunOptions) -> list[Job]:
     """Follow the jobs until each is there; return them as they are then, in the order of the files."""
-    ids = {each.name: each.job_id for each in submitted}
-    health = {each.spec.name: _has_health(each) for each in submissions}
     found: dict[str, Job] = {}
     deadline = time.monotonic() + options.timeout_s if options.timeout_s is not None else None
     with open_progress(is_shown=options.form is Format.TABLE) as progress, Waiting(client) as waiting:
@@ -111,13 +138,11 @@ def _wait(
                 found[job.name] = job
                 progress.update(job)
                 waiting.update(job)
-                if len(found) == len(ids) and all(
-                    is_there(each, has_health=health[each.name]) for each in found.values()
-                ):
+                if len(found) == len(ids) and _is_over(found, health):
                     break
         except KeyboardInterrupt:
             raise CommandError(_farewell(found, ids, "interrupted"), code=ExitCode.INTERRUPTED) from None
-        if len(found) < len(ids) or not all(is_there(each, has_health=health[each.name]) for each in found.values()):
+        if len(found) < len(ids) or not _is_over(found, health):
             reason = waiting.describe(ids)
             why = f"the time is over; {reason}" if reason else "the time is over"
             raise CommandError(_farewell(found, ids, why), code=ExitCode.FAILED)
@@ -128,6 +153,38 @@ def _check_not_reverted(job: Job) -> None:
     """Raise when an older job takes the place back of the one that is waited for."""
     if job.update is not None and job.update.is_revert:
         raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
+
+
+def _is_over(found: Mapping[str, Job], health: frozenset[str]) -> bool:
+    """Whether each job is there, or waits in vain for one that is."""
+    waiting = [job for job in found.values() if not is_there(job, has_health=job.name in health)]
+    return not waiting or len(find_in_vain(found)) == len(waiting)
+
+
+def find_in_vain(jobs: Mapping[str, Job]) -> list[Job]:
+    """Return those held jobs that will stay so, because others of these jobs ended, or stay held, themselves."""
+    held = {name: job for name, job in jobs.items() if job.state is JobState.HELD and not job.spec.template_kind}
+    in_vain: dict[str, Job] = {}
+    is_settled = False
+    while not is_settled:
+        more = {
+            name: job
+            for name, job in held.items()
+            if name not in in_vain
+            and any(each.job in in_vain or _is_failed(jobs.get(each.job), each.condition) for each in job.spec.after)
+        }
+        in_vain |= more
+        is_settled = not more
+    return [job for name, job in held.items() if name in in_vain]
+
+
+def _is_failed(job: Job | None, condition: Condition) -> bool:
+    """Whether a job ended without what is waited for: not one that the cell says nothing of, it may yet come."""
+    if job is None or condition is Condition.ENDED:
+        return False
+    if condition is Condition.SUCCEEDED:
+        return job.state in (JobState.FAILED, JobState.STOPPED)
+    return job.state.is_ended if job.spec.kind is Kind.SERVICE else job.state is JobState.STOPPED
 
 
 def _farewell(found: Mapping[str, Job], ids: Mapping[str, Any], why: str) -> str:
@@ -159,7 +216,7 @@ def _show_result(jobs: Sequence[Job], form: Format) -> None:
     rows = [
         (
             job.name,
-            job.state.name.lower(),
+            state_word(job),
             str(job.spec.count),
             str(job.active_count),
             *(str(job.counts.get(state, 0)) for state in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.STOPPED)),
@@ -179,8 +236,11 @@ def _check_result(client: Client, jobs: Sequence[Job]) -> None:
     if not bad:
         return
     job = bad[0]
+    held = [each.name for each in find_in_vain({each.name: each for each in jobs})]
+    waiting = f"; still held: {', '.join(held[:5])}{', ...' if len(held) > 5 else ''}" if held else ""
     if job.state is JobState.STOPPED:
-        raise CommandError(f"{job.name} was stopped")
+        late = " at its deadline" if job.is_stopped_late else ""
+        raise CommandError(f"{job.name} was stopped{late}{waiting}")
     tasks = client.job(job.name, limit=10_000).tasks
     failed = next((task for task in tasks if task.state is TaskState.FAILED and task.last is not None), None)
     count = job.counts.get(TaskState.FAILED, 0)
@@ -190,4 +250,4 @@ def _check_result(client: Client, jobs: Sequence[Job]) -> None:
         words += f"; task {failed.index} on {failed.last.machine} ended with {describe_exit(failed.last)}{said}"
         words += f"; see `omega logs {job.name}/{failed.index} --stderr`"
     rest = f" (and {len(bad) - 1} more jobs)" if len(bad) > 1 else ""
-    raise CommandError(words + rest)
+    raise CommandError(words + rest + waiting)

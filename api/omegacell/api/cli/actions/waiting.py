@@ -1,4 +1,4 @@
-"""Says why jobs that are waited for have pending tasks: one line on stderr at each change of the dominant reason."""
+"""Says why jobs that are waited for have pending or held tasks: one line on stderr at each change of the reason."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Self
 
 from omegacell.api.cli.output import warn
 from omegacell.api.client import Client
-from omegacell.api.records import Job, PendingReason
+from omegacell.api.records import HeldReason, Job, PendingReason
 from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
 
@@ -48,7 +48,7 @@ class Waiting:
     def update(self, job: Job) -> None:
         """Take note of a job as it is now."""
         with self._lock:
-            if job.counts.get(TaskState.PENDING, 0):
+            if job.counts.get(TaskState.PENDING, 0) or job.counts.get(TaskState.HELD, 0):
                 self._since.setdefault(job.name, time.monotonic())
             else:
                 self._since.pop(job.name, None)
@@ -74,16 +74,20 @@ class Waiting:
                     self._told[name] = _key(reason)
                     warn(_line(name, reason))
 
-    def _ask(self, name: str) -> PendingReason | None:
+    def _ask(self, name: str) -> PendingReason | HeldReason | None:
         with suppress(OmegaError):  # who waits for the job is told of a lost cell by the watch
-            return self._client.job(name, limit=1, stale=True).pending
+            detail = self._client.job(name, limit=1, stale=True)
+            return detail.pending or detail.job.held
         return None
 
 
-def _key(reason: PendingReason) -> tuple[str, str]:
-    """Return what makes a reason another one: not that it counts other machines."""
+def _key(reason: PendingReason | HeldReason) -> tuple[str, str]:
+    """Return what makes a reason another one: not that it counts other machines, or more tasks that are done."""
+    if isinstance(reason, HeldReason):
+        return ("held", " ".join(f"{wait.job}#{wait.job_id} {wait.is_stuck}" for wait in reason.waits))
     return (reason.lacks[0].reason, reason.lacks[0].dimension) if reason.lacks else ("", reason.summary)
 
 
-def _line(name: str, reason: PendingReason) -> str:
-    return f"{name}: {reason.task_count} pending: {reason.summary}"
+def _line(name: str, reason: PendingReason | HeldReason) -> str:
+    state = "held" if isinstance(reason, HeldReason) else "pending"
+    return f"{name}: {reason.task_count} {state}: {reason.summary}"

@@ -1,6 +1,6 @@
 """`omega run`, `omega job ...`, `omega logs`, `omega explain`."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -8,6 +8,21 @@ from omegacell.api.cli.commands.group import examples, make_group
 from omegacell.api.cli.commands.root import app
 from omegacell.api.cli.options import CellOption, JobArgument, OutputOption
 from omegacell.api.cli.output import Format
+
+NameOption: TypeAlias = Annotated[
+    str, typer.Option("--name", help="Name of the run; by default the job's with the time.", metavar="NAME")
+]
+TokenOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--token", help="Whoever gives the same token again gets the same run, and no second one.", metavar="TEXT"
+    ),
+]
+DetachOption: TypeAlias = Annotated[bool, typer.Option("-d", "--detach", help="Do not wait for the run.")]
+TimeoutOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--timeout", help="Stop waiting after so many seconds; the run goes on.", min=0.0, metavar="SECONDS"),
+]
 
 job_app = make_group("List, look at and stop jobs.")
 app.add_typer(job_app, name="job")
@@ -43,6 +58,7 @@ def run(
 
     Batch jobs are waited for until they end, services until every task runs (and is healthy, where a health check is
     asked for). Exits with 1 when a job failed. The same job again changes nothing; with another count it is scaled.
+    Jobs with a schedule or with parameters are not waited for: they run when their time has come, or when asked.
     """
     from omegacell.api.cli.actions import running
 
@@ -164,13 +180,78 @@ def plan(
 def stop(
     names: Annotated[list[str], typer.Argument(help="The jobs' names, or their ids, as in #6.", metavar="JOB...")],
     detach: Annotated[bool, typer.Option("-d", "--detach", help="Ask, and do not wait until the tasks ended.")] = False,
+    children: Annotated[
+        bool, typer.Option("--children", help="Of a job with a schedule or parameters: its runs, too.")
+    ] = False,
     output: OutputOption = Format.TABLE,
     cell: CellOption = None,
 ) -> None:
-    """Stop jobs: pending tasks at once, running ones with SIGTERM, then SIGKILL after their grace period."""
+    """Stop jobs: pending tasks at once, running ones with SIGTERM, then SIGKILL after their grace period.
+
+    A job with a schedule or with parameters has no more runs then; those that go on are left alone, unless --children.
+    """
     from omegacell.api.cli.actions import jobs
 
-    jobs.stop_jobs(names, output, detach=detach, cell=cell)
+    jobs.stop_jobs(names, output, detach=detach, children=children, cell=cell)
+
+
+@job_app.command(
+    "dispatch",
+    epilog=examples(
+        "omega job dispatch encode -p input=a.wav -p level=2",
+        "cat notes.txt | omega job dispatch count-words --payload -",
+        "omega job dispatch encode -p input=a.wav --token order-17 --detach -o json",
+    ),
+)
+def dispatch(
+    job: Annotated[str, typer.Argument(help="A job with parameters, by name or id.", metavar="JOB")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", help="A parameter; may be given several times.", metavar="NAME=VALUE"),
+    ] = None,
+    payload: Annotated[
+        str | None,
+        typer.Option("--payload", help="A file whose content is handed over; - for stdin.", metavar="FILE"),
+    ] = None,
+    name: NameOption = "",
+    token: TokenOption = "",
+    detach: DetachOption = False,
+    timeout: TimeoutOption = None,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Run a job that takes parameters, once, with these, and wait for the run.
+
+    The run is a job of its own, a child of the one that is dispatched; its tasks find each parameter in a variable
+    OMEGA_PARAM_NAME, and the path of the payload in OMEGA_DISPATCH_INPUT. Exits with 1 when it failed. With --token,
+    the same command again gives the same run.
+    """
+    from omegacell.api.cli.actions import running, templates
+
+    run = running.RunOptions(detach=detach, replace=False, timeout_s=timeout, form=output, cell=cell)
+    options = templates.DispatchOptions(parameters=parameters or [], payload=payload, name=name, token=token, run=run)
+    templates.dispatch(job, options)
+
+
+@job_app.command("trigger", epilog=examples("omega job trigger backup", "omega job trigger backup --detach -o json"))
+def trigger(
+    job: Annotated[str, typer.Argument(help="A job with a schedule, by name or id.", metavar="JOB")],
+    name: NameOption = "",
+    token: TokenOption = "",
+    detach: DetachOption = False,
+    timeout: TimeoutOption = None,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Run a job that has a schedule now, and wait for the run; its schedule goes on as before.
+
+    It runs even if another run has not ended and the schedule says `overlap: skip`. With `overlap: replace` the other
+    run is stopped. Exits with 1 when it failed.
+    """
+    from omegacell.api.cli.actions import running, templates
+
+    options = running.RunOptions(detach=detach, replace=False, timeout_s=timeout, form=output, cell=cell)
+    templates.trigger(job, name=name, token=token, options=options)
 
 
 @job_app.command("revert", epilog=examples("omega job revert web", "omega job revert web --detach"))

@@ -9,7 +9,7 @@ from omegacell.api.cli.commands.root import app
 from omegacell.api.cli.options import OutputOption, StateOption
 from omegacell.api.cli.output import Format
 
-DEFAULT_SCHEDULERS = "batch=1,service=1"
+DEFAULT_SCHEDULERS = "batch=1,service=1,system=1"
 
 PortsOption = Annotated[
     str,
