@@ -12,6 +12,7 @@ import numpy as np
 
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
+from omegacell.core.gangs import groups_of
 from omegacell.core.hold_commands import ReleaseTasks
 from omegacell.core.holds import find_unmet
 from omegacell.core.jobs import Stopping, TaskState
@@ -57,8 +58,7 @@ class Updater:
         released = find_releasable(cell, current)
         steps: list[Step] = [ReleaseTasks(job=job, indices=released)] if len(released) else []
         room = find_room(cell, current)
-        if not cell.jobs.spec_of(current).is_gang:
-            room -= young
+        room -= young
         for old in cell.jobs.predecessors_of(current):
             indices, losses = _find_stoppable(cell, old, room=max(0, room))
             room -= losses
@@ -83,14 +83,15 @@ class Updater:
 def find_releasable(cell: Cell, current: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     """Return the indices of an update whose new task is held and whose old ones are at rest, ascending, int32.
 
-    Of a gang all of them or none.
+    Of a group of a gang all of them or none.
     """
     jobs = cell.jobs
     first, extent = int(jobs.offset[current]), int(jobs.extent[current])
     held = np.flatnonzero(cell.tasks.state[first : first + extent] == TaskState.HELD)
     free = held[~find_followed(cell, current, held)]
-    if jobs.spec_of(current).is_gang and len(free) < len(held):
-        return np.empty(0, np.int32)
+    gang = jobs.spec_of(current).gang
+    if gang is not None:
+        free = free[~np.isin(groups_of(gang, free), groups_of(gang, np.setdiff1d(held, free)))]
     return free[:TASKS_PER_STEP].astype(np.int32)
 
 
@@ -105,5 +106,9 @@ def _find_stoppable(cell: Cell, old: int, *, room: int) -> tuple[np.ndarray[tupl
     indices = np.flatnonzero(is_going_on)
     is_loss = find_losses(cell, old, indices)
     losses = indices[is_loss][:room]
+    gang = cell.jobs.spec_of(cell.jobs.current_of(old)).gang
+    if gang is not None:  # no part of a group is taken when there is no room for the rest
+        left = groups_of(gang, indices[is_loss][room:])
+        losses = losses[~np.isin(groups_of(gang, losses), left)]
     chosen = np.concatenate([indices[~is_loss], losses])[:TASKS_PER_STEP]
     return chosen.astype(np.int32), len(losses)
