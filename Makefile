@@ -10,7 +10,7 @@ READY := .venv/.ready
 # How many processes run tests; HISTORIES=N compares the core and its slow twin on more histories.
 WORKERS ?= 2
 
-.PHONY: help setup demo test lint fmt types imports proto proto-check proto-baseline tests coverage lock clean
+.PHONY: help setup demo test lint fmt types imports proto proto-check proto-baseline tests soak coverage lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ proto-baseline: $(READY) ## On a release: what is in the protos now is what late
 tests: $(READY) ## pytest: the tests, the doctests, the documents
 	@echo "== tests"
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q $(if $(HISTORIES),--histories $(HISTORIES))
+
+soak: $(READY) ## Random transactions of eight schedulers, operators and rogues for long (SOAK=100000)
+	@$(BIN)/pytest tests/core/test_soak.py -q -k keeps_every_invariant --soak $(or $(SOAK),100000) --soak-seed $(or $(SEED),1)
 
 coverage: $(READY) ## The tests again, with what they leave untouched
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -q --cov --cov-report=term

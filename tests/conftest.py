@@ -31,6 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="how many random histories the core and its slow twin are compared on (10000)",
     )
+    group.addoption(
+        "--soak",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many transactions the soak of eight schedulers lasts; its figures are printed then (3000)",
+    )
+    group.addoption("--soak-seed", type=int, default=1, metavar="N", help="what a soak follows from (1)")
     group.addoption("--regenerate", action="store_true", help="write golden files anew; refused in CI")
 
 

@@ -25,7 +25,7 @@ from omegacell.api.records import At, Change, JobState, Submission
 from omegacell.api.server.app import ServerSettings
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import TaskState
-from tests.api.serving import EXAMPLE, TOKEN, Served, job, serving, store_url
+from tests.api.serving import EXAMPLE, SIMULATED, TOKEN, Served, job, serving, store_url
 
 
 def test_a_submitted_job_is_there(client: Client) -> None:
@@ -321,3 +321,11 @@ def test_logs_of_what_never_ran_are_not_found(client: Client) -> None:
             list(client.logs(task))
     with pytest.raises(UsageError, match="JOB/INDEX"):
         list(client.logs("a"))
+
+
+def test_a_simulated_task_has_no_logs(client: Client) -> None:
+    """That is said at once, placed or not, and as something that is not found, not as a machine out of reach."""
+    client.submit(job("a", like=SIMULATED))
+    with pytest.raises(NotFoundError, match=r"output of a/0.*a simulated task writes none") as raised:
+        list(client.logs("a/0", follow=True))
+    assert raised.value.exit_code == ExitCode.NOT_FOUND

@@ -92,7 +92,8 @@ def test_backup_and_restore(state: Path, tmp_path: Path, omega: Omega) -> None:
     copy, again = tmp_path / "copy.db", tmp_path / "again"
     assert omega("store", "backup", str(state), str(copy)).code == ExitCode.OK
     refused = omega("store", "backup", str(state), str(copy))
-    assert (refused.code, refused.out) == (ExitCode.STORE, "")
+    assert (refused.code, refused.out) == (ExitCode.USAGE, "")
+    assert "something stands here already; move it away first" in refused.err
     assert omega("store", "restore", str(copy), str(again)).code == ExitCode.OK
     facts = [json.loads(omega("store", "verify", str(each), "-o", "json").out) for each in (state, copy, again)]
     assert len({each["digest"] for each in facts}) == 1

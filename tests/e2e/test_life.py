@@ -105,13 +105,16 @@ def test_down_ends_what_a_killed_up_left(place: Path) -> None:
 
 
 def test_detached(place: Path) -> None:
-    """`omega up -d` comes back when the cell is up; `omega down` stops it."""
+    """`omega up -d` comes back when the cell is up, at once when it was up already; `omega down` stops it."""
     cell = EphemeralCell(place / "detached", CellShape(name="detached"))
     cell.folder.mkdir()
     state = ("--cell", "detached", "--state", str(cell.state.path))
     done = cell.command("up", "-d", *state)
     assert done.returncode == ExitCode.OK, done.stderr
     assert cell.command("cell", "status").returncode == ExitCode.OK
+    again = cell.command("up", "-d", *state)
+    assert (again.returncode, again.stdout) == (ExitCode.OK, done.stdout), again.stderr
+    assert "is up already (omega up, pid " in again.stderr
     assert cell.command("down", *state).returncode == ExitCode.OK
     assert [process.cmdline() for process in processes_in(cell.folder)] == []
 
@@ -158,6 +161,17 @@ def test_scheduler_that_cannot_be_loaded_does_not_run(target: str, tmp_path: Pat
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), done.stderr
     assert done.stderr.startswith("omega: scheduler "), done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "cell.db").exists()
+
+
+def test_scheduler_whose_name_is_none_does_not_run(tmp_path: Path) -> None:
+    """A name that no cell takes is refused before anything is opened; it used to open ten sessions first."""
+    command = ["scheduler", "run", "batch", "--name", "A B", "--store", f"sqlite://{tmp_path}/cell.db"]
+    done = subprocess.run(
+        [sys.executable, "-m", "omegacell.api.cli", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), done.stderr
+    assert done.stderr.startswith("omega: scheduler 'A B' is no name; expected "), done.stderr
     assert not (tmp_path / "cell.db").exists()
 
 

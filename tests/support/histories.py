@@ -77,7 +77,7 @@ def number(entries: Sequence[Entry]) -> list[Entry]:
 
 def write_history(seed: int, watch: Watch | None = None) -> list[Entry]:
     """Write the history of a seed; ``watch`` sees every entry, what the twin said of it, and the twin after it."""
-    return _HistoryWriter(random.Random(seed), watch).write()
+    return HistoryWriter(random.Random(seed), watch).write()
 
 
 def shrink(entries: list[Entry], fails: Callable[[list[Entry]], bool]) -> list[Entry]:
@@ -101,8 +101,8 @@ def shrink(entries: list[Entry], fails: Callable[[list[Entry]], bool]) -> list[E
     return entries
 
 
-class _HistoryWriter:
-    """Writes one history; the twin folds along."""
+class HistoryWriter:
+    """Writes one history; the twin folds along. Whoever keeps entries elsewhere overrides `add` and `add_raw`."""
 
     def __init__(self, rng: random.Random, watch: Watch | None) -> None:
         self.rng = rng
@@ -115,16 +115,16 @@ class _HistoryWriter:
     def write(self) -> list[Entry]:
         """Write genesis, a start, and then whatever comes."""
         if self.rng.random() < 0.02:
-            self._add([self._transaction(7, (self.commands.register(),))])
-        self._add([self._transaction(1, (self.commands.genesis(),))])
+            self.add([self.transaction(7, (self.commands.register(),))])
+        self.add([self.transaction(1, (self.commands.genesis(),))])
         for author in AUTHORS[: self.rng.randint(1, 3)]:
-            self._open(author)
+            self.open(author)
         for _ in range(self.rng.choice((1, 1, 2, 2, 3, 6))):
-            self._own(self.commands.register())
+            self.own(self.commands.register())
             if self.rng.random() < 0.95:
-                self._own(self.commands.inventory())
+                self.own(self.commands.inventory())
         for _ in range(self.rng.choice((1, 2))):
-            self._own(self.commands.submit())
+            self.own(self.commands.submit())
         if self.rng.random() < 0.35:
             self._set_up_allocs()
         if self.rng.random() < 0.4:
@@ -134,60 +134,64 @@ class _HistoryWriter:
         if self.rng.random() < 0.05:
             self._cascade()
         for _ in range(self.rng.choice(LENGTHS)):
-            self._add_any()
+            self.add_any()
         return self.entries
 
     def _busy(self) -> None:
         """Let what was submitted run, as far as there is room, and perhaps a machine that it runs on drain."""
         for _ in range(4):
-            self._own(self.commands.place())
+            self.own(self.commands.place())
         for report in self.commands.starts():
-            self._own(report)
+            self.own(report)
         if self.rng.random() < 0.7:
-            self._own(self.commands.set_eligibility())
+            self.own(self.commands.set_eligibility())
 
     def _set_up_allocs(self) -> None:
         """Let an alloc set run, as far as there is room, and jobs inside it."""
         for spec in draw_sets(self.rng, self.commands.spec):
-            self._own(SubmitJob(spec=spec, submitted_at_us=BASE_STAMP_US))
+            self.own(SubmitJob(spec=spec, submitted_at_us=BASE_STAMP_US))
             job = self.twin.state.names.get(spec.name)
             for index in range(spec.count if job is not None else 0):
                 allocs = find_machines(self.twin.state, self.twin.state.jobs[JobId(job or 0)])
                 row = self.rng.choice(allocs) if allocs else 0 if self.rng.random() < 0.5 else self.commands.row()
                 indices, rows = np.array([index], np.int32), np.array([row], np.int32)
-                self._own(Place(job=JobId(job or 0), indices=indices, machines=rows))
+                self.own(Place(job=JobId(job or 0), indices=indices, machines=rows))
             for report in self.commands.starts():
-                self._own(report)
+                self.own(report)
 
     def _press(self) -> None:
         """Let tasks run on few machines, and others push them away, some of these in turn."""
         for _ in range(self.rng.choice((6, 12, 24))):
             chance = self.rng.random()
             if chance < 0.6:
-                self._own(self.commands.press())
+                self.own(self.commands.press())
             elif chance < 0.85:
-                self._own(self.commands.place())
+                self.own(self.commands.place())
             else:
                 for report in self.commands.starts():
-                    self._own(report)
+                    self.own(report)
 
     def _cascade(self) -> None:
         """Let a task push another away, that one the next, and so on; deeper than is allowed, if nothing interferes."""
         for place, step in enumerate(self.commands.cascade()):
-            self._own(step)
+            self.own(step)
             if place > 20 and self.rng.random() < 0.05:
-                self._add_any()
+                self.add_any()
 
-    def _add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
+    def add(self, transactions: list[Transaction], *, skip: int = 0) -> None:
         """Add an entry, and let the twin fold it."""
         session = transactions[0].session
-        before = self._last_seq(session)
+        before = self.last_seq(session)
         first = max(1, before + 1 + skip)
         numbered = tuple(replace(each, seq=first + at, position=at) for at, each in enumerate(transactions))
         revision = self.twin.state.revision + 1
         verdicts = [self.twin.apply_transaction(each) for each in numbered]
-        advance = max(0, self._last_seq(session) - before)
+        advance = max(0, self.last_seq(session) - before)
         self._keep(Entry(transactions=numbered, skip=skip, advance=advance, revision=revision), verdicts)
+
+    def add_raw(self, raw: bytes) -> None:
+        """Add an entry of these bytes, and let the twin fold it."""
+        self._keep(Entry(raw=raw), self.twin.apply(raw))
 
     def _keep(self, entry: Entry, verdicts: list[Verdict]) -> None:
         """Keep an entry that the twin has folded, and show it."""
@@ -195,11 +199,13 @@ class _HistoryWriter:
         if self.watch is not None:
             self.watch(entry, verdicts, self.twin)
 
-    def _last_seq(self, session: int) -> int:
+    def last_seq(self, session: int) -> int:
+        """Give the last number that a session used."""
         known = self.twin.state.sessions.get(session)
         return known.last_seq if known else 0
 
-    def _transaction(self, session: int, commands: tuple[Command, ...]) -> Transaction:
+    def transaction(self, session: int, commands: tuple[Command, ...]) -> Transaction:
+        """Write a transaction of an author who is a little behind."""
         rng = self.rng
         seen = max(0, self.twin.state.revision - rng.choice(LAGS))
         if rng.random() < 0.01:
@@ -216,44 +222,46 @@ class _HistoryWriter:
             commands=commands,
         )
 
-    def _open(self, author: str) -> None:
+    def open(self, author: str) -> None:
         """Open a session, alone or together with the first thing it does."""
         self.next_session += 1
         opening = OpenSession(author=author, role=self.rng.choice((Role.SCHEDULER, Role.API)), scheduler="batch")
         rest = self.commands.any() if self.rng.random() < 0.3 else ()
-        self._add([self._transaction(self.next_session, (opening, *rest))])
+        self.add([self.transaction(self.next_session, (opening, *rest))])
 
-    def _own(self, command: Command) -> None:
+    def own(self, command: Command) -> None:
         """Add one command from a session that is open, in order."""
-        self._add([self._transaction(self._session(), (command,))])
+        self.add([self.transaction(self.pick_session(), (command,))])
 
-    def _session(self) -> int:
+    def pick_session(self) -> int:
+        """Name a session to write in, most often one that is open."""
         sessions = list(self.twin.state.sessions)
         if not sessions or self.rng.random() < 0.01:
             return 99
         return self.rng.choice(sessions)
 
-    def _add_any(self) -> None:
+    def add_any(self) -> None:
+        """Add whatever comes."""
         rng = self.rng
         chance = rng.random()
         if not self.twin.state.sessions or chance < 0.03:
-            self._open(rng.choice(AUTHORS))
+            self.open(rng.choice(AUTHORS))
         elif chance < 0.05:
-            self._add([self._transaction(self._session(), self.commands.any())], skip=rng.choice((-2, -1, -1, 1, 2)))
+            self.add([self.transaction(self.pick_session(), self.commands.any())], skip=rng.choice((-2, -1, -1, 1, 2)))
         elif chance < 0.07:
-            self._add([self._transaction(self._session(), broken_commands(self.commands))])
+            self.add([self.transaction(self.pick_session(), broken_commands(self.commands))])
         elif chance < 0.09:
-            self._add_mutated()
+            self.add_mutated()
         elif chance < 0.25:
-            session = self._session()
-            self._add([self._transaction(session, self.commands.any()) for _ in range(rng.randint(2, 3))])
+            session = self.pick_session()
+            self.add([self.transaction(session, self.commands.any()) for _ in range(rng.randint(2, 3))])
         else:
-            self._add([self._transaction(self._session(), self.commands.any())])
+            self.add([self.transaction(self.pick_session(), self.commands.any())])
 
-    def _add_mutated(self) -> None:
+    def add_mutated(self) -> None:
         """Add an entry whose bytes were damaged; perhaps they still mean something."""
-        session = self._session()
-        transaction = replace(self._transaction(session, self.commands.any()), seq=self._last_seq(session) + 1)
+        session = self.pick_session()
+        transaction = replace(self.transaction(session, self.commands.any()), seq=self.last_seq(session) + 1)
         try:
             data = bytearray(encode_entry([transaction]))
         except MalformedError:
@@ -261,5 +269,4 @@ class _HistoryWriter:
         for _ in range(self.rng.choice((1, 1, 3))):
             data[self.rng.randrange(len(data))] = self.rng.randrange(256)
         raw = bytes(data[: self.rng.choice((len(data), len(data), len(data) - 1))])
-        verdicts = self.twin.apply(raw)
-        self._keep(Entry(raw=raw), verdicts)
+        self.add_raw(raw)

@@ -2,13 +2,11 @@
 
 Rules:
 - Up goes what the machine offers and what happened on it; down goes what is wanted of it and what was folded.
-- Messages that one process sends for thousands of machines are columns of equal length: one `Wanted` carries the
-  assignments of many machines, one `Reports` the reports of many. A machine stands in them by its row, which the cell
-  gave it when it registered; only `Register` names it.
+- Messages that one process sends for thousands of machines are columns of equal length, over assignments or reports of
+  many machines. A machine stands in them by its row, which the cell gave it when it registered.
 - A link is ordered and may break at any message. Reports are sent again, in a new batch, until `ReportsFolded` names
-  their batch; so every report arrives at least once, and its attempt number makes it harmless when it arrives twice.
-- ``*_at_us`` are wall stamps for people; ``*_boot_us`` are times of the machine's own boot clock, which nobody else
-  can read: a heartbeat carries one and its `Lease` brings it back.
+  their batch: each arrives at least once, and its attempt number makes it harmless when it arrives twice.
+- ``*_at_us`` are wall stamps for people; ``*_boot_us`` are times of the machine's own boot clock.
 """
 
 from collections.abc import Iterator, Sequence

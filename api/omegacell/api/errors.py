@@ -95,6 +95,7 @@ _EXIT_CODES: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (errors.EntryTooLargeError, ExitCode.USAGE),
     (errors.PluginError, ExitCode.USAGE),
     (errors.StoreNotFoundError, ExitCode.NOT_FOUND),
+    (errors.StoreExistsError, ExitCode.USAGE),
     (errors.StoreFullError, ExitCode.DISK_FULL),
     (errors.StoreUnreachableError, ExitCode.UNREACHABLE),
     (errors.StoreDeniedError, ExitCode.UNREACHABLE),

@@ -4,20 +4,11 @@ This is the reference of which ``docs/reference/jobfile.md`` and ``omega job sch
 (an unknown one is an error), nothing is coerced but the friendly quantities. Translation is the business of ``spec``.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from omegacell.agent.device_names import variable_name
-from omegacell.api.quantities import (
-    BYTES_EXPECTED,
-    CPU_EXPECTED,
-    DURATION_EXPECTED,
-    parse_bytes,
-    parse_cpu,
-    parse_duration,
-)
 from omegacell.api.spec_after import After
 from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
 from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
@@ -30,6 +21,7 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
+from omegacell.api.spec_quantities import Bytes, Cpu, Duration
 from omegacell.api.spec_system import check_system
 from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
@@ -57,16 +49,6 @@ DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN, max_length
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[ -~]+$", max_length=MAX_TEXT_LENGTH)]
 AttributeValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=MAX_TEXT_LENGTH)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-
-
-def _quantity(parse: Callable[[object], int], expected: str, *, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "description": f"{expected}"}
-    return BeforeValidator(parse), WithJsonSchema({**schema, "examples": [example]})
-
-
-Cpu = Annotated[int, *_quantity(parse_cpu, CPU_EXPECTED, example="500m")]
-Bytes = Annotated[int, *_quantity(parse_bytes, BYTES_EXPECTED, example="256Mi")]
-Duration = Annotated[int, *_quantity(parse_duration, DURATION_EXPECTED, example="30s")]
 
 
 def _parse_unlimited(value: object) -> object:
@@ -378,8 +360,8 @@ class JobFile(_Part):
             ("memory", self.resources.memory, self.limits.memory),
         ):
             if limit is not None and limit < asked:
-                unit = "thousandths" if name == "cpu" else "bytes"
-                raise ValueError(f"limits.{name}: expected at least resources.{name} ({asked} {unit}), found {limit}")
+                least, found = (f"{each / 1_000:.12g}" if name == "cpu" else f"{each} bytes" for each in (asked, limit))
+                raise ValueError(f"limits.{name}: expected at least resources.{name} ({least}), found {found}")
         if self.limits.cpu is not None and self.task.exec is not None and self.task.exec.cpu_capped:
             raise ValueError(
                 "expected one of limits.cpu and task.exec.cpu_capped: the one caps the CPU at what it says"

@@ -116,7 +116,9 @@ def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
                 found="",
             )
         case "value_error":
-            expected = str(context["error"])
+            named, expected = _named_field(document, path, str(context["error"]))
+            if named:
+                return describe(document, named, expected, "")
             is_about_parts = detail["loc"] == () or isinstance(_value_at(document, path), dict)
             return describe(document, path, expected, "" if is_about_parts else show(_value_at(document, path)))
         case "string_pattern_mismatch":
@@ -140,6 +142,20 @@ def _path_of(document: Document, location: tuple[str | int, ...]) -> tuple[Path_
             continue
         path.append(step)
     return tuple(path), is_key
+
+
+def _named_field(document: Document, path: Path_, words: str) -> tuple[Path_, str]:
+    """Split what a rule about several fields says into the field that it begins with, and the rest.
+
+    The field is empty when the words begin with none that stands in the file.
+    """
+    name, colon, rest = words.partition(": ")
+    value = _value_at(document, path)
+    for step in name.split("."):
+        if not colon or not isinstance(value, dict) or step not in value:
+            return (), words
+        value = value[step]
+    return (*path, *name.split(".")), rest
 
 
 def _value_at(document: Document, path: Path_) -> object:

@@ -73,6 +73,8 @@ NOTHING_FOUND: Final = Found(
 
 def outranks_any(cell: Cell, spec: JobSpec) -> bool:
     """Tell whether any task on any machine gives way to those of a job. Cost: O(jobs)."""
+    if spec.alloc:  # nothing on a machine gives room inside an alloc
+        return False
     if spec.band == Band.BEST_EFFORT and not spec.priority:
         return False
     jobs = cell.jobs

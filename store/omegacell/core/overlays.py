@@ -75,8 +75,7 @@ class Overlay:
     @property
     def gangs(self) -> GangUse:
         """How short the groups of gangs are after the tentative claims."""
-        if self._gangs is None:
-            self._gangs = GangUse(self._cell)
+        self._gangs = self._gangs or GangUse(self._cell)
         return self._gangs
 
     @property
@@ -211,9 +210,8 @@ class Overlay:
 
     def withhold(self, amounts: NDArray[np.int64]) -> None:
         """Count resources as taken, ``(machines, resources)`` int64, whoever has them. Mutates the overlay."""
-        self._free = self._free - amounts
-        self._port_free = self._port_free.copy()
-        self._is_private = True
+        self._own()
+        self._free -= amounts
 
     def reasons(
         self, spec: JobSpec, rows: NDArray[np.integer] | None = None
@@ -244,7 +242,10 @@ class Overlay:
         if spec.ports:
             open_ = reasons == Reason.NONE.value
             for place in np.flatnonzero(open_).tolist():
-                reasons[place] = self._port_reason(spec, int(every[place]))
+                row = int(every[place])
+                reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
+                is_short = self._port_free[row] < sum(port.number == 0 for port in spec.ports)
+                reasons[place] = Reason.PORTS_EXHAUSTED if reason is Reason.NONE and is_short else reason
         if spec.devices:
             exhausted = self._ledger().find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
@@ -339,8 +340,8 @@ class Overlay:
         """Return why machines take no such task at all, whatever room they have: values of `Reason`, uint8."""
         reasons = _find_standing(self._cell, spec, rows)
         if spec.alloc:
-            is_later = (reasons == Reason.NONE.value) | (reasons > Reason.NO_ALLOC.value)
-            reasons[is_later & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
+            is_first = (reasons != Reason.NONE.value) & (reasons < Reason.NO_ALLOC.value)
+            reasons[~is_first & ~self.allocs.has_any(spec, rows)] = Reason.NO_ALLOC.value
         return reasons
 
     def _port_room(self, spec: JobSpec, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -353,13 +354,6 @@ class Overlay:
             blocked = [find(row, taken=self._static.get(row, {})) is not Reason.NONE for row in rows.tolist()]
             room = np.where(np.array(blocked, np.bool_), np.int64(0), np.minimum(room, 1))
         return room
-
-    def _port_reason(self, spec: JobSpec, row: int) -> Reason:
-        reason = _find_static_reason(self._cell, spec, row, taken=self._static.get(row, {}))
-        if reason is not Reason.NONE:
-            return reason
-        dynamic = sum(port.number == 0 for port in spec.ports)
-        return Reason.PORTS_EXHAUSTED if self._port_free[row] < dynamic else Reason.NONE
 
 
 def _find_static_reason(cell: Cell, spec: JobSpec, row: int, *, taken: dict[int, None]) -> Reason:

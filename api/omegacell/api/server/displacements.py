@@ -52,6 +52,8 @@ def word_preemption(cell: Cell, row: int, index: int | None) -> str:
     known = None if index is None else cell.tasks.preempted.get(int(cell.jobs.offset[row]) + index)
     if known is not None and known.depth >= MAX_CASCADE:
         return f"nobody gives way: it was displaced itself, at the end of a chain of {known.depth}"
+    if spec.alloc:
+        return "nobody gives way: its tasks run inside allocs"
     if not outranks_any(cell, spec):
         number = f" with number {spec.priority}" if spec.priority else ""
         return f"nobody gives way: nothing runs that is less important than band {band}{number}"

@@ -178,6 +178,8 @@ class MachineCalls:
         if task is None:
             last = int(cell.jobs.extent[row]) - 1
             raise not_found(f"task {request.job}/{request.index}", f"the job's tasks are 0 to {last}")
+        if cell.jobs.spec_of(row).driver == "simulated":
+            raise not_found(f"output of {request.job}/{request.index}", "a simulated task writes none")
         attempts = {past.attempt: (past.machine, int(past.note)) for past in cell.tasks.past.get(task, ())}
         newest = int(cell.tasks.attempt[task])
         if newest:

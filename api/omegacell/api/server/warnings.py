@@ -8,15 +8,22 @@ from omegacell.core.dependencies import Condition
 from omegacell.core.holds import find_predecessor, find_unmet
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, TaskState
 from omegacell.core.placement import ANY_POOL, DEFAULT_POOL, POOL
+from omegacell.core.units import Role
 
 NAMES_COMPARED: Final = 500
 """Of the newest jobs, those whose names are compared: a batch of submits may ask this many times."""
 
 
+SIMILAR: Final = 0.67
+"""How much of two names must be the same for the one to be a likely slip for the other: `zome` and `zone` have 0.75."""
+
+
 def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
-    """Return a sentence for each attribute, pool and job that a job names and the cell does not hold. Pure."""
+    """Return a sentence for each scheduler, attribute, pool and job that a job names and that is not there. Pure."""
     rules, index = spec.placement, cell.machines.index
-    warnings = _find_waits_in_vain(cell, spec) if spec.after else []
+    warnings = _find_unserved(cell, spec)
+    if spec.after:
+        warnings += _find_waits_in_vain(cell, spec)
     if not cell.machines.count:
         return warnings
     for name in rules.attributes:
@@ -31,6 +38,15 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
         if neighbour.job != spec.name and not neighbour.is_apart and cell.jobs.by_name(neighbour.job) is None:
             warnings.append(f"there is no job {neighbour.job!r} to be near to{_similar_job(cell, neighbour.job)}")
     return warnings
+
+
+def _find_unserved(cell: Cell, spec: JobSpec) -> list[str]:
+    """Return that nobody runs a job's scheduler, while others run; when none does, the cell is only starting."""
+    sessions = cell.sessions.values()
+    live = sorted({each.scheduler for each in sessions if each.role is Role.SCHEDULER and each.scheduler})
+    if not live or spec.scheduler in live:
+        return []
+    return [f"no scheduler {spec.scheduler!r} runs, so its tasks wait for one; those that run are {', '.join(live)}"]
 
 
 def _find_waits_in_vain(cell: Cell, spec: JobSpec) -> list[str]:
@@ -62,5 +78,5 @@ def _similar_job(cell: Cell, name: str) -> str:
 
 
 def _similar(name: str, known: tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=SIMILAR)
     return f"; similar: {', '.join(near)}" if near else ""

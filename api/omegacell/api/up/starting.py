@@ -285,6 +285,11 @@ def _detach(settings: UpSettings, folder: StateFolder, form: Format) -> None:
     """Start `omega up` in the background and wait until its cell is up."""
     holder = find_holder(folder)
     if holder:
+        record = folder.read_record()
+        if record.get("is_ready") and record.get("pid") == holder:
+            warn(f"the cell in {folder.path} is up already (omega up, pid {holder}) and goes on as it is")
+            _show(record, form)
+            return
         lock = StateLock(folder)
         lock.take()  # raises, and says who has it
         lock.release()

@@ -42,9 +42,8 @@ def show_quotas(form: Format, *, owner: str = "", cell: str | None) -> None:
     with open_client(cell) as client:
         found = client.quotas(owner=owner)
     if owner and not found.quotas:
-        empty = f"owner {owner!r} has no quota and no jobs"
-    else:
-        empty = "no quotas, and no jobs; set one with `omega quota set OWNER --band BAND --cpu N`"
+        raise NotFoundError(f"owner {owner!r} has no quota and no jobs; `omega quota list` shows who has")
+    empty = "no quotas, and no jobs; set one with `omega quota set OWNER --band BAND --cpu N`"
     facts = {"at": plain(found.at), "quotas": [_quota_facts(quota) for quota in found.quotas]}
     show(facts, form, _quota_table(found.quotas, empty=empty))
 
@@ -140,14 +139,18 @@ def _cap_amounts(cap: Cap) -> list[_Amount]:
 
 
 def _quota_facts(quota: Quota) -> dict[str, object]:
-    free = [amount.free for amount in _quota_amounts(quota)]
-    names = ("cpu_milli", "memory_bytes", "disk_bytes")
-    return {**plain(quota), "free": dict(zip(names, free, strict=True))}
+    return {**plain(quota), **_facts(("cpu_milli", "memory_bytes", "disk_bytes"), _quota_amounts(quota))}
 
 
 def _cap_facts(cap: Cap) -> dict[str, object]:
-    free = [amount.free for amount in _cap_amounts(cap)]
-    return {**plain(cap), "free": dict(zip(("cpu_milli", "memory_bytes", "jobs"), free, strict=True))}
+    return {**plain(cap), **_facts(("cpu_milli", "memory_bytes", "jobs"), _cap_amounts(cap))}
+
+
+def _facts(names: Sequence[str], amounts: Sequence[_Amount]) -> dict[str, object]:
+    """Return limits and what is left of them; where there is no limit both are null."""
+    limits = [None if amount.limit == UNLIMITED else amount.limit for amount in amounts]
+    free = [amount.free for amount in amounts]
+    return {"limit": dict(zip(names, limits, strict=True)), "free": dict(zip(names, free, strict=True))}
 
 
 def _quota_table(quotas: Sequence[Quota], *, empty: str = "") -> Table:

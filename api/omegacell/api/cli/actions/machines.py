@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from omegacell.api.cli.actions.drains import describe, describe_deadline
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, Table, show, size
+from omegacell.api.cli.output import Format, Table, show, size, warn
 from omegacell.api.records import Resources
 from omegacell.api.records_machines import Machine
 from omegacell.core.drains import Eligibility
@@ -121,8 +121,13 @@ def taint(names: Sequence[str], change: TaintChange, form: Format, *, cell: str 
     if not change.add and not change.remove:
         raise UsageError("expected --add KEY=VALUE:EFFECT or --remove KEY, or several")
     with open_client(cell) as client:
+        before = [client.machine(name).machine for name in dict.fromkeys(names)]
         client.taint_machines(names, add=change.add, remove=change.remove)
         marked = [client.machine(name).machine for name in dict.fromkeys(names)]
+    held = {taint.partition("=")[0] for machine in before for taint in machine.taints}
+    for key in change.remove:
+        if key not in held:
+            warn(f"none of these machines has a taint {key!r}; nothing was taken off")
     rows = [(machine.name, ", ".join(machine.taints) or "none") for machine in marked]
     show({"machines": [plain(machine) for machine in marked]}, form, Table(columns=("MACHINE", "TAINTS"), rows=rows))
 

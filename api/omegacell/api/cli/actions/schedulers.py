@@ -12,6 +12,7 @@ from omegacell.api.cli.output import Format, show
 from omegacell.api.contexts import find_context
 from omegacell.api.up.plan import plan_scheduler_process, scheduler_name
 from omegacell.core.errors import UsageError
+from omegacell.core.validate_values import check_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ def list_schedulers(form: Format, *, cell: str | None) -> None:
 def run_scheduler(target: str, options: RunOptions) -> None:
     """Become a scheduler of the cell, until Ctrl-C."""
     name = options.name or scheduler_name(target)
+    check_name("scheduler", name)
     url = options.store or find_store(str(options.state or _state_of(options.cell)))
     author = f"{name}-{os.getpid()}"
     argv = plan_scheduler_process(url, name=name, author=author, target=target)

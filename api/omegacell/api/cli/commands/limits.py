@@ -18,9 +18,8 @@ scheduler_app.add_typer(caps_app, name="caps")
 
 
 class BandChoice(StrEnum):
-    """The bands that can have quotas, and the one that never has."""
+    """The bands that can have quotas: all but the lowest."""
 
-    BEST_EFFORT = "best_effort"
     BATCH = "batch"
     PRODUCTION = "production"
     MONITORING = "monitoring"
