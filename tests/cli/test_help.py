@@ -15,7 +15,7 @@ HEAVY = {"grpc", "numpy", "pydantic", "rich", "yaml", "psutil", "google.protobuf
 COMMANDS_MD = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
 EXPECTED = """
 up down demo run logs explain history conflicts version
-job list|job status|job plan|job dispatch|job trigger|job stop|job schema
+job list|job status|job plan|job dispatch|job trigger|job stop|job revert|job schema
 machine list|machine status|machine cordon|machine uncordon|machine drain|machine lost|machine taint
 scheduler list|scheduler run|scheduler caps list|scheduler caps set|scheduler caps remove
 quota list|quota show|quota set|quota remove

@@ -38,4 +38,5 @@ def test_every_promised_transcript_is_there() -> None:
         "after", "allocs", "caps", "conflicts", "devices", "drain", "evictions", "gangs", "jobs", "life_cycle",
         "lost_machine", "once_wrong", "placement", "poison", "ports", "preemption", "quotas", "reports", "restarts",
         "schedules", "sessions", "suspension", "system", "time", "time_limits",
+        "updates",
     }  # fmt: skip

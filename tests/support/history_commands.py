@@ -37,6 +37,7 @@ from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
 from tests.support.history_preemption import draw_preempting, find_pressing, write_cascade
 from tests.support.history_templates import draw_spawn, draw_template
+from tests.support.history_updates import draw_policy, draw_step
 from tests.support.oracle_state import Job, State
 from tests.support.oracle_tasks import ACTIVE
 
@@ -71,12 +72,13 @@ class CommandWriter(MachineWriter):
             lambda: (draw_quota(rng),),
             lambda: (draw_caps(rng),),
             lambda: (draw_release(rng, self.state, self.job_id()),),
+            lambda: (draw_step(rng, self.state, self.job_id()),),
             lambda: (draw_spawn(rng, self.state, self.job_id(), at_us=HAPPENED_AT_US),),
             lambda: (draw_hold(rng, self.state, self.job_id()),),
             lambda: (draw_grow(rng, self.state, self.job_id()),),
             lambda: (self.press(),),
         ]
-        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 5, 4, 4, 8]
+        self.weights = [40, 12, 18, 10, 4, 4, 4, 3, 9, 4, 4, 1, 1, 2, 0.5, 0.5, 4, 4, 6, 8, 5, 4, 4, 8]
 
     def genesis(self) -> Genesis:
         """Begin a cell, in which sessions, jobs and losses grow old fast or slowly."""
@@ -122,6 +124,7 @@ class CommandWriter(MachineWriter):
             max_unavailable=rng.choice((-1, 0, 1, 1, 2)),
             is_health_checked=rng.random() < 0.3,
             after=draw_after(rng, JOB_NAMES),
+            update=draw_policy(rng),
             max_run_us=rng.choice((0, 0, 5_000_000)),
             deadline_us=rng.choice((0, 0, 3_000_000, 20_000_000)),
             gang=rng.choice(GANGS) if rng.random() < 0.3 else None,
@@ -147,10 +150,15 @@ class CommandWriter(MachineWriter):
                 spec = self.spec(job.spec.name)
             elif rng.random() < 0.1:
                 spec = replace(spec, max_unavailable=rng.choice((-1, 0, 1, 2)))
+            elif rng.random() < 0.2:
+                spec = replace(spec, resources=self.spec(job.spec.name).resources)
+            elif rng.random() < 0.1:
+                spec = replace(spec, max_restarts=rng.choice((0, 1)), update=draw_policy(rng))
         else:
             spec = self.spec(SET_NAME if rng.random() < 0.15 else rng.choice(JOB_NAMES))
         stamp = HAPPENED_AT_US - rng.randint(-2_000_000, 2_000_000)
-        return SubmitJob(spec=spec, submitted_at_us=stamp, replace=rng.random() < 0.3)
+        chance = rng.random()
+        return SubmitJob(spec=spec, submitted_at_us=stamp, replace=chance < 0.15, update=chance > 0.5)
 
     def scheduling(self) -> tuple[Command, ...]:
         """Write a transaction of a scheduler: claims mostly."""

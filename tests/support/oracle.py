@@ -37,6 +37,7 @@ from omegacell.core.machine_commands import (
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import OUTCOMES_KEPT, RULES
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.store.codec import decode_entry
 from tests.support.oracle_claims import count_scheduling, judge_scheduling
 from tests.support.oracle_format import is_well_formed
@@ -55,6 +56,7 @@ from tests.support.oracle_machines import (
 )
 from tests.support.oracle_state import Author, Session, State, Verdict
 from tests.support.oracle_templates import judge_spawn
+from tests.support.oracle_updates import judge_finish, judge_revert, judge_stop_tasks
 
 
 class Oracle:
@@ -180,6 +182,12 @@ class Oracle:
                 return judge_spawn(state, transaction, command)
             case GrowSystemJob():
                 return judge_grow(state, transaction, command)
+            case StopTasks():
+                return judge_stop_tasks(state, transaction, command)
+            case RevertUpdate():
+                return judge_revert(state, transaction, command)
+            case FinishUpdate():
+                return judge_finish(state, transaction, command)
             case ForgetJob():
                 return judge_forget(state, transaction, command)
             case SetQuota():

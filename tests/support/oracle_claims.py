@@ -397,19 +397,28 @@ def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, p
         if machine.eligibility != Eligibility.DRAINING:
             return (position, Reason.NOT_DRAINING, judging.has_changed(machine.changes), -1, 0, 0)
         if not is_within_budget(judging, job, index, machine):
-            return (position, Reason.JOB_DISRUPTED, judging.has_changed(job.changes), -1, 0, 0)
+            current = judging.state.current(job)
+            group = (job, current, *judging.state.olds(current))
+            return (position, Reason.JOB_DISRUPTED, any(judging.has_changed(each.changes) for each in group), -1, 0, 0)
     judging.evicted.append((job_id, index))
     return Marked(job, index, command)
 
 
 def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:
     """Say whether a draining machine may take one more task of a job away."""
-    if job.spec.max_unavailable == -1 or not is_available(judging, job, index):
+    current = judging.state.current(job)
+    limit = current.spec.max_unavailable
+    if limit == -1 or index >= current.count or not is_available(judging, job, index):
         return True
     if machine.drain_deadline != -1 and machine.drain_deadline <= judging.state.elapsed:
         return True
-    unavailable = [each for each in range(job.count) if not is_available(judging, job, each)]
-    return len(unavailable) + 1 <= job.spec.max_unavailable
+    group = (current, *judging.state.olds(current))
+    unavailable = [
+        each
+        for each in range(current.count)
+        if not any(each < len(one.tasks) and is_available(judging, one, each) for one in group)
+    ]
+    return len(unavailable) + 1 <= limit
 
 
 def is_available(judging: Judging, job: Job, index: int) -> bool:

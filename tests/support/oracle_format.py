@@ -60,6 +60,7 @@ from omegacell.core.units import (
     RULES,
     Band,
 )  # fmt: skip
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks, UpdatePolicy
 from tests.support.oracle_claims import SCHEDULING
 from tests.support.oracle_format_placement import is_placement, is_taint_change
 from tests.support.oracle_format_templates import is_no_template_or_right, is_spawn
@@ -129,12 +130,13 @@ def is_command(command: Command) -> bool:  # noqa: PLR0911 -- one case a command
         case ExpireSession():
             return 1 <= command.session <= MAX_ID
         case SubmitJob():
-            return is_spec(command.spec) and is_stamp(command.submitted_at_us)
+            is_one_way = not (command.replace and command.update)
+            return is_spec(command.spec) and is_stamp(command.submitted_at_us) and is_one_way
         case SpawnJob():
             return is_name(command.name) and is_spawn(command)
-        case ReleaseTasks() | HoldTasks():
+        case ReleaseTasks() | HoldTasks() | StopTasks():
             return is_job(command.job) and are_rows((command.indices, MAX_TASKS_PER_JOB))
-        case StopJob() | ForgetJob() | GrowSystemJob():
+        case StopJob() | ForgetJob() | GrowSystemJob() | RevertUpdate() | FinishUpdate():
             return is_job(command.job)
         case SetQuota():
             return is_name(command.owner) and command.band in LIMITED and are_limits(command.amounts, RESOURCE_COUNT)
@@ -245,6 +247,15 @@ def is_vector(amounts: tuple[int, ...]) -> bool:
     return len(amounts) == RESOURCE_COUNT and all(0 <= each <= MAX_QUANTITY for each in amounts)
 
 
+def is_policy(policy: UpdatePolicy) -> bool:
+    """Say whether updates can go by a policy."""
+    return (
+        1 <= policy.max_parallel <= MAX_TASKS_PER_JOB
+        and 0 <= policy.min_healthy_us <= MAX_QUANTITY
+        and 1 <= policy.deadline_us <= MAX_QUANTITY
+    )
+
+
 def is_spec(spec: JobSpec) -> bool:
     """Say whether a job asks for what a cell can judge."""
     numbers = [port.number for port in spec.ports]
@@ -270,6 +281,7 @@ def is_spec(spec: JobSpec) -> bool:
         and is_placement(spec.placement)
         and [each.job for each in spec.after] == sorted({each.job for each in spec.after})
         and len(spec.after) <= MAX_DEPENDENCIES
+        and (spec.update is None or is_policy(spec.update))
         and all(is_name(each.job) for each in spec.after)
         and is_no_template_or_right(spec)
         and are_devices(spec.devices, MAX_DEVICES_PER_TASK)

@@ -77,6 +77,8 @@ def judge_holds(state: State, transaction: Transaction, command: ReleaseTasks | 
         if refused is None:
             after = TaskState.PENDING if isinstance(command, ReleaseTasks) else TaskState.HELD
             job.tasks[int(command.indices[at])].state = after
+    if isinstance(command, ReleaseTasks):
+        job.progressed = state.elapsed
     touch(job.changes, state.revision)
     settle(state, job)
     return Verdict(state.revision, Status.PARTIAL if rows else Status.COMMITTED, granted=count, rows=tuple(rows))
@@ -115,4 +117,7 @@ def find_refusal(  # noqa: PLR0911 -- one return a reason
         others = [predecessor(state, each.job) for each in job.spec.after]
         is_conflict = (was_forgotten and bool(others)) or has_changed(job) or any(has_changed(each) for each in others)
         return (at, Reason.STILL_HELD, is_conflict, -1, 0, 0)
+    olds = state.olds(job)
+    if any(index < len(old.tasks) and old.tasks[index].state in ALIVE for old in olds):
+        return (at, Reason.STILL_HELD, any(has_changed(each) for each in (job, *olds)), -1, 0, 0)
     return None

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 from omegacell.core.commands import ForgetJob, StopJob, SubmitJob, Transaction
 from omegacell.core.hold_commands import GrowSystemJob
-from omegacell.core.jobs import JobSpec, StopCause, TaskState
+from omegacell.core.jobs import JobSpec, Kind, StopCause, TaskState
 from omegacell.core.outcomes import Change, Reason, Status
+from omegacell.core.updates import Updating
 from tests.support.oracle_allocs import find_alloc_refusal
 from tests.support.oracle_holds import find_awaited, is_held, is_held_by_jobs, predecessor
 from tests.support.oracle_limits import find_quota_refusal, is_template, note_use
 from tests.support.oracle_state import Job, State, Task, Verdict, changed_before
 from tests.support.oracle_system import is_mismatch, is_system, sized
-from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job, touch
+from tests.support.oracle_tasks import is_ended, scale_job, settle, stop_job, stop_task, touch
+from tests.support.oracle_updates import succeed
+
+ADJUSTABLE = ("count", "max_unavailable", "max_restarts", "restart_delay_us", "update")
 
 
 def refuse(state: State, reason: Reason, *, is_conflict: bool = False) -> Verdict:
@@ -30,19 +34,34 @@ def refuse_unknown(state: State, transaction: Transaction, job: int) -> Verdict:
     return refuse(state, Reason.UNKNOWN_JOB, is_conflict=was_forgotten)
 
 
-def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> Verdict:
-    """Create, scale, adjust, replace or leave alone."""
+def is_updatable(spec: JobSpec) -> bool:
+    """Say whether a job is of the kind that can be updated."""
+    return spec.kind == Kind.SERVICE and not spec.alloc and not is_template(spec)
+
+
+def judge_submit(  # noqa: PLR0911 -- one return each
+    state: State, transaction: Transaction, command: SubmitJob
+) -> Verdict:
+    """Create, scale, adjust, replace, update or leave alone."""
     spec = sized(state, command.spec)
     command = replace(command, spec=spec)
     job = state.jobs[state.names[spec.name]] if spec.name in state.names else None
-    since = state.revision - 1 - transaction.position
-    excess = find_quota_refusal(state, spec, [job] if job else [], seen=transaction.seen, since=since)
-    unfit = find_alloc_refusal(state, spec, seen=transaction.seen, since=since)
+    group = [] if job is None else [job, *state.olds(job)]
+    seen, since = transaction.seen, state.revision - 1 - transaction.position
+    excess = find_quota_refusal(state, spec, (group, []), seen=seen, since=since)
+    unfit = find_alloc_refusal(state, spec, seen=seen, since=since)
     excess = excess or find_cycle_refusal(state, transaction, spec)
     if job is None:
         return unfit or excess or create(state, spec, command.submitted_at_us, Change.CREATED)
-    is_same = replace(job.spec, count=spec.count, max_unavailable=spec.max_unavailable) == spec
-    if command.replace and (not is_same or job.is_stopping or is_ended(job)):
+    is_same = adjusted(job.spec, spec) == spec
+    is_gone = job.is_stopping or is_ended(job)
+    is_ours = job.spec.owner == spec.owner and is_updatable(job.spec) and is_updatable(spec)
+    if command.update and not is_same and is_ours and not is_gone:
+        excess = find_quota_refusal(state, spec, (group, group), seen=seen, since=since)
+        excess = excess or find_cycle_refusal(state, transaction, spec)
+        return excess or update(state, transaction, command, group)
+    is_anew = command.replace or (command.update and not is_same and is_ours)
+    if is_anew and (not is_same or is_gone):
         refused = unfit or excess
         if refused:
             return refused
@@ -55,16 +74,23 @@ def judge_submit(state: State, transaction: Transaction, command: SubmitJob) -> 
         spec = replace(spec, count=job.count)
     if not is_same:
         return refuse(state, Reason.JOB_EXISTS, is_conflict=has_changed(state, transaction, job.changes))
-    if (spec.count, spec.max_unavailable) == (job.count, job.spec.max_unavailable):
+    if spec == job.spec:
         return granted(state, job.id, Change.UNCHANGED)
     if job.is_stopping:
         return refuse(state, Reason.JOB_STOPPING, is_conflict=has_changed(state, transaction, job.changes))
-    if spec.count > job.count and excess and excess.reason == Reason.QUOTA_EXCEEDED:
+    excess = find_quota_refusal(state, spec, (group, group[1:]), seen=seen, since=since)
+    if spec.count > job.count and excess:
         return excess
     change = Change.ADJUSTED if spec.count == job.count else Change.SCALED
-    job.spec = replace(job.spec, max_unavailable=spec.max_unavailable)
+    job.spec = replace(adjusted(job.spec, spec), count=job.count)
     scale_job(state, job, spec.count, state.revision, transaction.decided_to_us)
     return granted(state, job.id, change)
+
+
+def adjusted(before: JobSpec, after: JobSpec) -> JobSpec:
+    """Take over from another spec what can change without touching a task."""
+    values = {name: getattr(after, name) for name in ADJUSTABLE}
+    return replace(before, **values)
 
 
 def find_cycle_refusal(state: State, transaction: Transaction, spec: JobSpec) -> Verdict | None:
@@ -108,6 +134,23 @@ def create(state: State, spec: JobSpec, at_us: int, change: int) -> Verdict:
     state.names[spec.name] = job.id
     settle(state, job)
     return granted(state, job.id, change)
+
+
+def update(state: State, transaction: Transaction, command: SubmitJob, group: list[Job]) -> Verdict:
+    """Bring a new job in that takes the place of others, all its tasks held."""
+    verdict = create(state, command.spec, command.submitted_at_us, Change.UPDATED)
+    job = state.jobs[verdict.value]
+    for task in job.tasks:
+        task.state = TaskState.HELD
+    succeed(state, job, group, Updating.FORWARD)
+    for old in group:
+        for index, task in enumerate(old.tasks):
+            if task.state == TaskState.HELD:
+                stop_task(state, old, index, transaction.decided_to_us)
+        touch(old.changes, state.revision)
+        settle(state, old)
+    settle(state, job)
+    return verdict
 
 
 def fresh_task(state: State, spec: JobSpec, index: int, *, is_waiting: bool) -> Task:
@@ -156,11 +199,17 @@ def judge_forget(state: State, transaction: Transaction, command: ForgetJob) -> 
     job = state.jobs.get(command.job)
     if job is None:
         return refuse_unknown(state, transaction, command.job)
-    if job.ended_elapsed is None:
-        return refuse(state, Reason.JOB_ACTIVE, is_conflict=has_changed(state, transaction, job.changes))
+    partners = [each for each in state.olds(job) if job.updating or not is_ended(each)]
+    if job.successor is not None and state.jobs[job.successor].updating:
+        partners = [state.jobs[job.successor]]
+    if job.ended_elapsed is None or partners:
+        is_conflict = any(has_changed(state, transaction, each.changes) for each in (job, *partners))
+        return refuse(state, Reason.JOB_ACTIVE, is_conflict=is_conflict)
     assert state.genesis is not None
     if state.elapsed < job.ended_elapsed + state.genesis.forget_after_us:
         return refuse(state, Reason.NOT_DUE)
+    for old in state.olds(job):
+        old.successor = None
     del state.jobs[job.id]
     if state.names.get(job.spec.name) == job.id:
         del state.names[job.spec.name]

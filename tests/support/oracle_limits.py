@@ -17,7 +17,7 @@ NO_LIMIT = -1
 def quota_use(state: State, owner: str, band: int) -> list[int]:
     """Sum up what an owner's jobs ask for in a band: each whole, until it rests or is asked to stop."""
     jobs = [job for job in state.jobs.values() if (job.spec.owner, int(job.spec.band)) == (owner, band)]
-    return [sum(share(job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
+    return [sum(share(state, job)[dimension] for job in jobs) for dimension in range(RESOURCE_COUNT)]
 
 
 def is_template(spec: JobSpec) -> bool:
@@ -25,10 +25,22 @@ def is_template(spec: JobSpec) -> bool:
     return spec.schedule is not None or spec.parameters is not None
 
 
-def share(job: Job) -> list[int]:
+def share(state: State, job: Job) -> list[int]:
     """Give what one job counts for under a quota."""
-    counted = 0 if job.is_stopping or is_ended(job) or is_template(job.spec) else count_charged(job)
-    return [demand * counted for demand in charged(job.spec)]
+    if job.is_stopping or is_ended(job) or is_template(job.spec):
+        return [0] * RESOURCE_COUNT
+    if job.successor is not None:
+        return beyond(job.spec, state.jobs[job.successor].spec)
+    return [demand * count_charged(job) for demand in charged(job.spec)]
+
+
+def beyond(old: JobSpec, new: JobSpec) -> list[int]:
+    """Give what an old job asks for above a new one, task by task; all of it in another band."""
+    asked = [
+        [new.resources[dimension] if index < new.count and old.band == new.band else 0 for index in range(old.count)]
+        for dimension in range(RESOURCE_COUNT)
+    ]
+    return [sum(max(0, old.resources[at] - each) for each in asked[at]) for at in range(RESOURCE_COUNT)]
 
 
 def cap_use(state: State, scheduler: str) -> list[int]:
@@ -92,16 +104,25 @@ def change(limit: Limit, amounts: tuple[int, ...], revision: int) -> None:
         touch(limit.changes, revision)
 
 
-def find_quota_refusal(state: State, spec: JobSpec, olds: list[Job], *, seen: int, since: int) -> Verdict | None:
-    """Say whether a spec, in the place of old jobs or of none, takes its owner above a quota."""
+def find_quota_refusal(
+    state: State, spec: JobSpec, swap: tuple[list[Job], list[Job]], *, seen: int, since: int
+) -> Verdict | None:
+    """Say whether a spec takes its owner above a quota.
+
+    ``swap`` are the jobs in whose place it comes, and those that it would be the successor of.
+    """
+    now, then = swap
     quota = state.quotas.get((spec.owner, int(spec.band)))
     if quota is None or is_template(spec):
         return None
-    same = [old for old in olds if (old.spec.owner, old.spec.band) == (spec.owner, spec.band)]
-    back = [sum(share(old)[dimension] for old in same) for dimension in range(RESOURCE_COUNT)]
+    mine = [job for job in now if (job.spec.owner, job.spec.band) == (spec.owner, spec.band)]
+    going = [job for job in then if job.spec.band == spec.band and not job.is_stopping and not is_ended(job)]
+    back = [sum(share(state, job)[at] for job in mine) for at in range(RESOURCE_COUNT)]
+    more = [sum(beyond(job.spec, spec)[at] for job in going) for at in range(RESOURCE_COUNT)]
     use = quota_use(state, spec.owner, int(spec.band))
     for dimension, limit in enumerate(quota.amounts):
-        after = use[dimension] - back[dimension] + charged(spec)[dimension] * count_asked(state, spec)
+        asked = charged(spec)[dimension] * count_asked(state, spec)
+        after = use[dimension] - back[dimension] + asked + more[dimension]
         if limit != NO_LIMIT and after > limit and after > use[dimension]:
             is_conflict = changed_before(quota.changes, since) > seen
             is_conflict |= is_system(spec) and changed_before(state.topology, since) > seen

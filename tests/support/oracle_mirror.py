@@ -104,6 +104,7 @@ def _add_twin_job(picture: Picture, job: Job) -> None:
         ended, job.was_decided, job.why, (job.parent, job.instant_us, job.tallies),
         -1 if job.deadline is None else job.deadline,
         job.is_late,
+        (job.successor or 0, int(job.updating), job.progressed),
     )  # fmt: skip
     for index, task in enumerate(job.tasks):
         picture[f"task {job.id}/{index}"] = (
@@ -205,6 +206,7 @@ def _add_job(picture: Picture, cell: Cell, job: int, holders: dict[int, tuple[in
             [int(jobs.made_count[row]), int(jobs.skipped_count[row]), int(jobs.missed_count[row])],
         ),
         int(jobs.deadline[row]), bool(jobs.stop_cause[row]),
+        (int(jobs.successor[row]), int(jobs.updating[row]), int(jobs.progressed_elapsed[row])),
     )  # fmt: skip
     columns = (
         arena.state, arena.machine, arena.last_machine, arena.stopping, arena.health, arena.attempt, arena.restarts,

@@ -103,14 +103,18 @@ def compares(operator: str, one: list[int], other: list[int]) -> bool:
 
 
 def current_jobs(state: State) -> list[Job]:
-    """Give the jobs whose names are theirs."""
-    return [job for job in state.jobs.values() if state.names.get(job.spec.name) == job.id]
+    """Give the jobs whose names are theirs, and those that such a job takes the place of in an update."""
+    jobs = state.jobs.values()
+    return [job for job in jobs if state.names.get(job.spec.name) == job.id or job.successor is not None]
 
 
 def places(state: State, job: Job, claims: Claims) -> list[int]:
-    """Give the machine of every task of a job that is on one, and of those claimed before."""
-    held = [task.machine for task in job.tasks if task.state in (TaskState.PLACED, TaskState.RUNNING)]
-    return held + [row for job_id, row in claims if job_id == job.id]
+    """Give the machine of every task of a job, or of its update, that is on one, and of those claimed before."""
+    current = state.current(job)
+    group = [current, *state.olds(current)]
+    tasks = [task for each in group for task in each.tasks]
+    held = [task.machine for task in tasks if task.state in (TaskState.PLACED, TaskState.RUNNING)]
+    return held + [row for job_id, row in claims if job_id in [each.id for each in group]]
 
 
 def value_of(state: State, attribute: str, row: int) -> str | None:
@@ -173,9 +177,10 @@ def is_crowd_changed(state: State, job: Job, has_changed: Callable[[list[int]], 
     named = [each.job for each in job.spec.placement.neighbours if not each.weight]
     named += [job.spec.alloc] if job.spec.alloc else []
     for other in current_jobs(state):
+        is_ours = bool(job.successor or state.olds(job)) and other.spec.name == job.spec.name
         is_repelling = other is not job and any(
             rule.job == job.spec.name and rule.is_apart and not rule.weight for rule in other.spec.placement.neighbours
         )
-        if (other.spec.name in named or is_repelling) and has_changed(other.changes):
+        if (other.spec.name in named or is_repelling or is_ours) and has_changed(other.changes):
             return True
     return False

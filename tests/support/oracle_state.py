@@ -13,6 +13,7 @@ from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason, Status
 from omegacell.core.placement import Taint
 from omegacell.core.units import BAND_COUNT, RESOURCE_COUNT, Role
+from omegacell.core.updates import Updating
 
 UP, JOINING, DOWN = "UP", "JOINING", "DOWN"
 NOWHERE = -1
@@ -95,6 +96,9 @@ class Job:
     ended_elapsed: int | None = None
     was_decided: bool = False
     why: tuple[int, tuple[Lack, ...], str] | None = None
+    successor: int | None = None
+    updating: Updating = Updating.NO
+    progressed: int = 0
     parent: int = 0  # the template that it was made of
     instant_us: int = 0  # of a child: what it was made for; of a template: the last one that is over
     tallies: list[int] = field(default_factory=lambda: [0, 0, 0])  # children made, instants skipped, instants missed
@@ -200,6 +204,14 @@ class State:
     authors: dict[str, Author] = field(default_factory=dict)
     quotas: dict[tuple[str, int], Limit] = field(default_factory=dict)
     caps: dict[str, Limit] = field(default_factory=dict)
+
+    def olds(self, job: Job) -> list[Job]:
+        """Give the jobs that a job takes the place of in an update, or took."""
+        return [each for each in self.jobs.values() if each.successor == job.id]
+
+    def current(self, job: Job) -> Job:
+        """Give the job that takes the place of a job, itself when none does."""
+        return job if job.successor is None else self.jobs[job.successor]
 
     def machine(self, row: int) -> Machine | None:
         """Give the machine of a row, None when there is none."""

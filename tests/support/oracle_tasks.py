@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import ExitNote
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.updates import Updating
 from tests.support.oracle_allocs import inside
 from tests.support.oracle_state import NOWHERE, Job, State, Task, charged
 
@@ -64,6 +65,7 @@ def stop_task(state: State, job: Job, index: int, at_us: int) -> None:
     if task.state in WAITING:
         task.state = TaskState.STOPPED
     elif task.waits:
+        task.stopping = Stopping.STOP
         end_attempt(state, job, index, Ending(TaskState.STOPPED, at_us))
     elif task.state in ACTIVE:
         task.stopping = Stopping.STOP
@@ -85,17 +87,22 @@ def stop_job(state: State, job: Job, revision: int, at_us: int) -> None:
     """Stop all tasks of a job; stopping twice changes nothing."""
     if job.is_stopping:
         return
-    job.is_stopping = True
-    for index in range(len(job.tasks)):
-        stop_task(state, job, index, at_us)
-    touch(job.changes, revision)
-    settle(state, job)
+    job.updating = Updating.NO
+    for each in (job, *state.olds(job)):
+        if each.is_stopping:
+            continue
+        each.is_stopping = True
+        for index in range(len(each.tasks)):
+            stop_task(state, each, index, at_us)
+        touch(each.changes, revision)
+        settle(state, each)
 
 
 def scale_job(state: State, job: Job, count: int, revision: int, at_us: int) -> None:
     """Give a job another count: new or stopped tasks wait again, surplus ones stop."""
+    is_held = job.updating or any(task.state == TaskState.HELD for task in job.tasks)
     before, job.count = job.count, count
-    fresh = TaskState.HELD if any(task.state == TaskState.HELD for task in job.tasks) else TaskState.PENDING
+    fresh = TaskState.HELD if is_held else TaskState.PENDING
     for index, task in enumerate(job.tasks):
         if before <= index < count and task.state == TaskState.STOPPED:
             remember_stopped(task)
@@ -164,7 +171,9 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
         task.attempt, task.machine, ending.state, ending.exit_code, ending.signal, ending.note,
         task.placed_at_us, task.started_at_us, ending.at_us, *preemptor_of(task),
     )  # fmt: skip
+    was_stopped = task.stopping == Stopping.STOP
     task.waits = []
+    was_stopped = task.stopping == Stopping.STOP
     for waiting in [each for other in state.jobs.values() for each in other.tasks]:
         waiting.waits = [key for key in waiting.waits if key != (job.id, index, task.attempt)]
     task.machine = NOWHERE
@@ -173,15 +182,15 @@ def end_attempt(state: State, job: Job, index: int, ending: Ending) -> None:
     task.exit_code, task.signal, task.note = ending.exit_code, ending.signal, ending.note
     task.ended_at_us = ending.at_us
     task.ended_elapsed = state.elapsed
-    task.state = next_state(job, index, ending.state)
+    task.state = next_state(job, index, ending.state, was_stopped=was_stopped)
     if task.state == TaskState.PENDING:
         task.past = [*task.past, past][-PAST_ATTEMPTS_KEPT:]
 
 
-def next_state(job: Job, index: int, end: TaskState) -> TaskState:
+def next_state(job: Job, index: int, end: TaskState, *, was_stopped: bool) -> TaskState:
     """Say where a task goes whose attempt ended; count the restart when it goes back to PENDING by itself."""
     task, spec = job.tasks[index], job.spec
-    if index >= job.count or job.is_stopping:
+    if index >= job.count or job.is_stopping or (job.successor is not None and was_stopped):
         return TaskState.STOPPED if end in (TaskState.LOST, TaskState.EVICTED) else end
     if end in (TaskState.LOST, TaskState.EVICTED, TaskState.STOPPED):
         return TaskState.PENDING
@@ -191,3 +200,8 @@ def next_state(job: Job, index: int, end: TaskState) -> TaskState:
         task.restarts += 1
         return TaskState.PENDING
     return end
+
+
+def covers(state: State, job: Job, index: int) -> bool:
+    """Say whether a task of an index is available: the job's own, or one that it takes the place of."""
+    return any(serves(each, index) for each in (job, *state.olds(job)) if index < len(each.tasks))

@@ -60,7 +60,7 @@ def make(state: State, transaction: Transaction, command: SpawnJob, doomed: list
     template = state.jobs[command.template]
     spec = spec_of_child(template.spec, command, replaced)
     since = state.revision - 1 - transaction.position
-    refused = find_quota_refusal(state, spec, doomed, seen=transaction.seen, since=since)
+    refused = find_quota_refusal(state, spec, (doomed, []), seen=transaction.seen, since=since)
     refused = refused or find_cycle_refusal(state, transaction, spec)
     if refused is not None:
         return refused

@@ -28,6 +28,7 @@ from omegacell.core.placement import (
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.templates import CatchUp, InputRule, Overlap, Parameters, Schedule
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
+from omegacell.core.updates import FinishUpdate, OnFailure, RevertCause, RevertUpdate, StopTasks, UpdatePolicy
 
 UINT64 = st.integers(0, 2**64 - 1)
 SINT64 = st.integers(-(2**63), 2**63 - 1)
@@ -87,6 +88,14 @@ def specs() -> st.SearchStrategy[JobSpec]:
         devices=st.lists(st.builds(DeviceRequest, name=TEXT, count=UINT64, where=PAIRS), max_size=3).map(tuple),
         max_unavailable=SINT64,
         is_health_checked=st.booleans(),
+        update=st.none()
+        | st.builds(
+            UpdatePolicy,
+            max_parallel=UINT64,
+            min_healthy_us=UINT64,
+            deadline_us=UINT64,
+            on_failure=st.sampled_from(OnFailure),
+        ),
         schedule=st.none()
         | st.builds(
             Schedule, cron=TEXT, time_zone=TEXT, overlap=st.sampled_from(Overlap), catch_up=st.sampled_from(CatchUp)
@@ -127,7 +136,9 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     core.Renew: st.builds(core.Renew),
     core.CloseSession: st.builds(core.CloseSession),
     core.ExpireSession: st.builds(core.ExpireSession, session=UINT64.map(SessionId)),
-    core.SubmitJob: st.builds(core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans()),
+    core.SubmitJob: st.builds(
+        core.SubmitJob, spec=specs(), submitted_at_us=UINT64, replace=st.booleans(), update=st.booleans()
+    ),
     core.StopJob: st.builds(core.StopJob, job=JOBS, cause=st.sampled_from(StopCause)),
     core.ForgetJob: st.builds(core.ForgetJob, job=JOBS),
     ReleaseTasks: st.builds(ReleaseTasks, job=JOBS, indices=I32),
@@ -142,6 +153,9 @@ COMMANDS: dict[type[core.Command], st.SearchStrategy[core.Command]] = {
     ),
     HoldTasks: st.builds(HoldTasks, job=JOBS, indices=I32),
     GrowSystemJob: st.builds(GrowSystemJob, job=JOBS),
+    StopTasks: st.builds(StopTasks, job=JOBS, indices=I32),
+    RevertUpdate: st.builds(RevertUpdate, job=JOBS, cause=st.sampled_from(RevertCause)),
+    FinishUpdate: st.builds(FinishUpdate, job=JOBS),
     core.Place: st.builds(core.Place, job=JOBS, indices=I32, machines=I32),
     core.Evict: st.builds(core.Evict, job=JOBS, indices=I32, attempts=I32, cause=st.sampled_from(EvictCause)),
     core.Unplaced: st.builds(

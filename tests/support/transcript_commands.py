@@ -49,9 +49,11 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from tests.support.transcript_holds import read_after, read_grow, read_hold, read_release, write_after, write_holds
 from tests.support.transcript_placement import read_placement, read_taints, write_placement, write_taints
 from tests.support.transcript_templates import read_parameters, read_schedule, read_spawn, write_spawn, write_template
+from tests.support.transcript_updates import UPDATE_READERS, read_policy, write_policy, write_step
 
 VICTIM_TYPES = (np.int32, np.int64, np.int32, np.int32)
 
@@ -129,8 +131,11 @@ def read_submit(words: Words, options: Options) -> SubmitJob:
         parameters=read_parameters(options.get("parameters", "")),
         payload=options.get("payload", "").encode(),
         gang=read_gang(options["gang"]) if "gang" in options else None,
+        update=read_policy(options.get("policy", "")),
     )
-    return SubmitJob(spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words)
+    return SubmitJob(
+        spec=spec, submitted_at_us=int(options.get("at", 1)), replace="replace" in words, update="update" in words
+    )
 
 
 def read_gang(text: str) -> Gang:
@@ -319,6 +324,7 @@ READERS: dict[str, Reader] = {
     ),
     "forget": lambda words, options: ForgetJob(job=JobId(int(words[0]))),
     "release": lambda words, options: read_release(words),
+    **UPDATE_READERS,
     "spawn": read_spawn,
     "hold": lambda words, options: read_hold(words),
     "grow": lambda words, options: read_grow(words),
@@ -378,6 +384,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
         amounts = "cpu={} memory={} disk={}".format(*spec.resources)
         ports = ",".join(f"{port.name}:{port.number}" for port in spec.ports)
         flags = f" {spec.kind.name.lower()}" * (spec.kind != Kind.BATCH) + " replace" * command.replace
+        flags += " update" * command.update
         flags += " checked" * spec.is_health_checked
         flags += f" alloc={spec.alloc}" if spec.alloc else ""
         flags += f" limit={spec.max_run_us}" * bool(spec.max_run_us)
@@ -390,7 +397,7 @@ def write_offer(command: SubmitJob | RegisterMachine) -> str:
             f" owner={spec.owner} scheduler={spec.scheduler}"
             f" restarts={spec.max_restarts} unavailable={spec.max_unavailable} at={command.submitted_at_us}{flags}"
             f"{write_placement(spec.placement)}{write_after(spec.after)}"
-            f"{write_template(spec)}"
+            f"{write_template(spec)}{write_policy(spec.update)}"
         )
     amounts = "cpu={} memory={} disk={}".format(*command.capacity)
     attributes = "".join(f" {key}={value}" for key, value in command.attributes)
@@ -421,6 +428,8 @@ def write_rows(command: Command) -> str:  # noqa: PLR0911 -- one spelling a comm
             return write_spawn(command)
         case ReleaseTasks() | HoldTasks() | GrowSystemJob():
             return write_holds(command)
+        case StopTasks() | RevertUpdate() | FinishUpdate():
+            return write_step(command)
         case Unplaced():
             lacks = [f"{Reason(each.reason).name}:{each.dimension}:{each.machine_count}" for each in command.lacks]
             note = shlex.quote(f"note={command.note}")

@@ -16,6 +16,7 @@ from omegacell.core.errors import MalformedError
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Change, Outcome, Reason, Spawning, name_dimension
 from omegacell.core.units import RESOURCE_NAMES, Atomicity, Detection, Revision, SessionId
+from omegacell.core.updates import Updating
 from omegacell.store.codec import decode_entry, encode_entry
 from tests.support.oracle_mirror import picture_of_cell, verdict_of
 from tests.support.transcript_commands import read_command, write_command
@@ -176,11 +177,14 @@ def show(cell: Cell, words: list[str]) -> Iterator[str]:
                     yield describe_task(path, task)
         case ["jobs"]:
             for number in cell.jobs.ids():
-                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family, deadline, is_late = picture[
-                    f"job {number}"
-                ]
+                name, _, count, extent, is_stopping, _, changed_at, ended, _, why, family, deadline, is_late, pair = (
+                    picture[f"job {number}"]
+                )
                 mark = f" deadline {deadline}" * (deadline >= 0) + " late" * is_late
                 mark += " stopping" * is_stopping + (f" ended {ended}" if ended >= 0 else "")
+                successor, updating, _ = pair
+                mark += f" replaced by {successor}" if successor else ""
+                mark += f" updating {Updating(updating).name}" if updating else ""
                 facts = f"job {number} {name} count {count} of {extent} changed {changed_at}{mark}"
                 yield f"{facts}{' why' if why else ''}{describe_family(*family)}"
         case ["machines"]:

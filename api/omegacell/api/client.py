@@ -85,6 +85,15 @@ class Client(MachineClient, LimitClient, TemplateClient):
         """
         return JobId(self._call(self._stub.StopJob, pb.StopJobRequest(name=name, with_children=with_children)).job_id)
 
+    def revert(self, name: str) -> JobId:
+        """Bring the job back that the one of a name took the place of in an update, and return its id.
+
+        Raises:
+            NotFoundError: There is no such job.
+            RefusedError: There is no older job any more.
+        """
+        return JobId(self._call(self._stub.RevertJob, pb.RevertJobRequest(name=name)).job_id)
+
     def job(
         self,
         name: str,

@@ -32,6 +32,7 @@ from omegacell.core.machine_commands import (
     Tick,
 )
 from omegacell.core.spawn_commands import SpawnJob
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
 KINDS: Final = {
     "Genesis": "genesis",
@@ -44,13 +45,16 @@ KINDS: Final = {
     "SubmitJob": "submit",
     "StopJob": "stop",
     "ForgetJob": "forget",
+    "ReleaseTasks": "release",
+    "StopTasks": "stop-tasks",
+    "RevertUpdate": "revert",
+    "FinishUpdate": "finish",
     "SpawnJob": "spawn",
     "SetQuota": "quota",
     "SetCaps": "caps",
     "Place": "place",
     "Evict": "evict",
     "Unplaced": "unplaced",
-    "ReleaseTasks": "release",
     "HoldTasks": "hold",
     "GrowSystemJob": "grow",
     "RegisterMachine": "register",
@@ -89,10 +93,13 @@ def describe_commands(cell: Cell, commands: Sequence[Command]) -> tuple[tuple[st
             case SubmitJob():
                 jobs[command.spec.name] = None
                 words.append(_describe_submit(command))
-            case StopJob() | ForgetJob() | GrowSystemJob():
+            case StopJob() | ForgetJob() | GrowSystemJob() | RevertUpdate() | FinishUpdate():
                 jobs[name_of_job(cell, command.job)] = None
                 is_late = isinstance(command, StopJob) and command.cause is StopCause.DEADLINE
                 words += ["at its deadline"] if is_late else []
+            case ReleaseTasks() | HoldTasks() | StopTasks():
+                jobs[name_of_job(cell, command.job)] = None
+                words.append(count_of(len(command.indices), "task"))
             case SpawnJob():
                 jobs[name_of_job(cell, command.template)] = jobs[command.name] = None
                 words.append(f"a run of {name_of_job(cell, command.template)}")

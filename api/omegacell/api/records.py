@@ -45,6 +45,7 @@ class Change(IntEnum):
     SCALED = 3
     REPLACED = 4
     ADJUSTED = 5
+    UPDATED = 6
 
 
 class Health(IntEnum):
@@ -136,6 +137,36 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateProgress:
+    """How far an update is: each index that the new job wants is in one of the three.
+
+    Attributes:
+        updated: the new task is available.
+        changing: the old task was stopped or ended, and the new one is not available.
+        waiting: the old task goes on.
+        is_revert: an older job takes its place back.
+        stuck_us: for how long it is stuck, of the cell's time; negative when it is not.
+    """
+
+    updated: int
+    changing: int
+    waiting: int
+    is_revert: bool
+    stuck_us: int
+
+    def describe(self) -> str:
+        """Return it in words.
+
+        >>> UpdateProgress(updated=3, changing=1, waiting=6, is_revert=False, stuck_us=12_500_000).describe()
+        '3 of 10 updated, 1 being replaced, stuck for 12 s'
+        """
+        verb = "reverted" if self.is_revert else "updated"
+        total = self.updated + self.changing + self.waiting
+        words = f"{self.updated} of {total} {verb}, {self.changing} being replaced"
+        return words + (f", stuck for {self.stuck_us // 1_000_000} s" if self.stuck_us >= 0 else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobWait:
     """One job that another waits for.
 
@@ -185,6 +216,8 @@ class Job:
         first_decided_at_us: wall stamp of its scheduler's first attempt; 0 for not yet.
         is_current: whether the name means this job; false for one that was replaced and has not left yet.
         stopping_count: of the placed and running tasks, those that are being stopped.
+        update: while it takes the place of others, how far that is.
+        successor: id of the job that takes its place in an update, or took it; 0 for none.
         parent_id: the template that it was made of, 0 for none; parent: its name, empty when that left the cell.
         instant_us: the instant of the schedule that it was made for, wall stamp; 0 for none.
         held: what its held tasks wait for, as of the answer; None when it has none.
@@ -202,6 +235,8 @@ class Job:
     first_decided_at_us: int
     is_current: bool
     stopping_count: int
+    update: UpdateProgress | None = None
+    successor: int = 0
     parent_id: JobId = NO_JOB
     parent: str = ""
     instant_us: int = 0

@@ -26,7 +26,7 @@ from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.records import Submission
 from omegacell.api.spec_after import dependencies_of, find_circle, find_repeated, sort_jobs
 from omegacell.api.spec_gang import gang_of
-from omegacell.api.spec_model import ExecPart, JobFile, json_schema
+from omegacell.api.spec_model import ExecPart, JobFile, UpdatePart, json_schema
 from omegacell.api.spec_placement import rules_of
 from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
 from omegacell.api.spec_templates import parameters_of, schedule_of, with_defaults
@@ -34,6 +34,7 @@ from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind, OnPartition, Port
 from omegacell.core.units import Band
+from omegacell.core.updates import OnFailure, UpdatePolicy
 
 __all__ = ["JobFileError", "Problem", "json_schema", "load_jobs", "parse_jobs", "salted_hash", "translate"]
 
@@ -122,6 +123,7 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         ),
         max_unavailable=max_unavailable,
         is_health_checked=job.task.health is not None,
+        update=None if job.update is None else _policy_of(job.update),
         schedule=schedule_of(job),
         parameters=parameters_of(job),
         alloc=job.alloc or "",
@@ -131,6 +133,15 @@ def translate(job: JobFile, *, replace: bool = False, owner: str = "") -> Submis
         gang=gang_of(job.gang),
     )
     return Submission(spec=spec, payload=encode_payload(_payload_of(job)), replace=replace)
+
+
+def _policy_of(update: UpdatePart) -> UpdatePolicy:
+    return UpdatePolicy(
+        max_parallel=update.max_parallel,
+        min_healthy_us=update.min_healthy,
+        deadline_us=update.deadline,
+        on_failure=OnFailure[update.on_failure.upper()],
+    )
 
 
 def salted_hash(salt: bytes, payload: bytes) -> bytes:

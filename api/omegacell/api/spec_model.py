@@ -4,20 +4,11 @@ This is the reference of which ``docs/reference/jobfile.md`` and ``omega job sch
 (an unknown one is an error), nothing is coerced but the friendly quantities. Translation is the business of ``spec``.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from omegacell.agent.device_names import variable_name
-from omegacell.api.quantities import (
-    BYTES_EXPECTED,
-    CPU_EXPECTED,
-    DURATION_EXPECTED,
-    parse_bytes,
-    parse_cpu,
-    parse_duration,
-)
 from omegacell.api.spec_after import After
 from omegacell.api.spec_alloc import adapt_schema, add_task, check_alloc
 from omegacell.api.spec_gang import GangPart, check_gang, gang_schema, parse_gang
@@ -30,6 +21,7 @@ from omegacell.api.spec_placement import (
     TolerationText,
     check_contradiction,
 )
+from omegacell.api.spec_quantities import Bytes, Cpu, Duration
 from omegacell.api.spec_system import check_system
 from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
@@ -42,6 +34,7 @@ from omegacell.core.units import (
     MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
 )
+from omegacell.core.updates import DEFAULT_POLICY
 from omegacell.core.validate_placement import MAX_RULES
 
 DEVICE_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
@@ -56,16 +49,6 @@ DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN, max_length
 AttributeName = Annotated[str, StringConstraints(pattern=r"^[ -~]+$", max_length=MAX_TEXT_LENGTH)]
 AttributeValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=MAX_TEXT_LENGTH)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-
-
-def _quantity(parse: Callable[[object], int], expected: str, *, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}], "description": f"{expected}"}
-    return BeforeValidator(parse), WithJsonSchema({**schema, "examples": [example]})
-
-
-Cpu = Annotated[int, *_quantity(parse_cpu, CPU_EXPECTED, example="500m")]
-Bytes = Annotated[int, *_quantity(parse_bytes, BYTES_EXPECTED, example="256Mi")]
-Duration = Annotated[int, *_quantity(parse_duration, DURATION_EXPECTED, example="30s")]
 
 
 def _parse_unlimited(value: object) -> object:
@@ -238,6 +221,28 @@ class TaskPart(_Part):
         return self
 
 
+class UpdatePart(_Part):
+    """How a running service is updated, an index at a time or several."""
+
+    max_parallel: int = Field(
+        default=DEFAULT_POLICY.max_parallel, ge=1, le=MAX_TASKS_PER_JOB, description="tasks replaced at a time"
+    )
+    min_healthy: Duration = Field(
+        default=DEFAULT_POLICY.min_healthy_us,
+        description="how long a new task is available before the next",
+    )
+    deadline: Duration = Field(
+        default=DEFAULT_POLICY.deadline_us, ge=1, description="without a step for so long, the update is stuck"
+    )
+    on_failure: Literal["pause", "revert"] = Field(default="pause", description="what becomes of it then")
+
+    @model_validator(mode="after")
+    def _check_deadline(self) -> Self:
+        if self.deadline <= self.min_healthy:
+            raise ValueError("update.deadline: expected more than update.min_healthy: no update could be in time")
+        return self
+
+
 class JobFile(_Part):
     """A job: tasks submitted together, of one owner, one priority and one spec."""
 
@@ -298,6 +303,7 @@ class JobFile(_Part):
     deadline: Duration | None = Field(
         default=None, ge=1, description="how long after its submission the job is stopped, waiting counted in"
     )
+    update: UpdatePart | None = Field(default=None, description="how a running service is replaced by another spec")
     grace: Duration = Field(default=5_000_000, description="between SIGTERM and SIGKILL")
     on_partition: Literal["stop", "continue"] = Field(
         default="stop", description="what a machine does with its tasks when it lost the cell for longer than its lease"
@@ -328,6 +334,12 @@ class JobFile(_Part):
     @model_validator(mode="after")
     def _check_gang(self) -> Self:
         check_gang(self.gang, count=self.count)
+        return self
+
+    @model_validator(mode="after")
+    def _check_update(self) -> Self:
+        if self.update is not None and self.kind != "service":
+            raise ValueError("update: expected only in a service; a batch job is begun anew with --replace")
         return self
 
     @model_validator(mode="after")

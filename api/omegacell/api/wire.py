@@ -10,6 +10,7 @@ from omegacell.api import records, records_machines, records_templates
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.wire_placement import read_placement, write_placement
 from omegacell.api.wire_templates import read_parameters, read_schedule, write_template
+from omegacell.api.wire_updates import read_policy, read_progress, write_policy
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.drains import Eligibility
@@ -60,6 +61,7 @@ def write_spec(spec: JobSpec, payload: bytes = b"") -> pb.JobSpec:
         ],
         max_unavailable=spec.max_unavailable,
         is_health_checked=spec.is_health_checked,
+        update=None if spec.update is None else write_policy(spec.update),
         alloc=spec.alloc,
         after=[pb.Dependency(job=each.job, condition=cast("pb.Condition", each.condition)) for each in spec.after],
         max_run_us=spec.max_run_us,
@@ -97,6 +99,7 @@ def read_spec(message: pb.JobSpec, payload_hash: bytes = b"") -> JobSpec:
         devices=tuple([_read_request(request) for request in message.devices]),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        update=read_policy(message.update) if message.HasField("update") else None,
         schedule=read_schedule(message),
         parameters=read_parameters(message),
         alloc=message.alloc,
@@ -143,6 +146,8 @@ def read_job(message: pb.Job) -> records.Job:
         first_decided_at_us=message.first_decided_at_us,
         is_current=message.is_current,
         stopping_count=message.stopping_count,
+        update=read_progress(message.update) if message.HasField("update") else None,
+        successor=message.successor,
         parent_id=JobId(message.parent_id),
         parent=message.parent,
         instant_us=message.instant_us,

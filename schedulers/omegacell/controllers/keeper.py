@@ -12,6 +12,7 @@ from omegacell.controllers.sessions import find_expired
 from omegacell.controllers.system_jobs import SystemJobs
 from omegacell.controllers.ticks import Ticker
 from omegacell.controllers.unhealthy import find_unhealthy
+from omegacell.controllers.updates import Updater
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Command
 from omegacell.core.units import SECOND_US, SessionId
@@ -36,6 +37,7 @@ class Keeper:
         self._system_jobs = SystemJobs()
         self.ticker = Ticker(period_us=period_us, silent_after_us=silent_after_us, now_us=now_us)
         self.waiting_for_operator: tuple[int, ...] = ()
+        self._updater = Updater()
         self._kept_at_tick = -1
 
     def step(self, cell: Cell, *, session: SessionId, now_us: int) -> list[Command]:
@@ -50,6 +52,7 @@ class Keeper:
             commands += find_unhealthy(cell)
             commands += find_late(cell)
             commands += find_drains(cell)
+            commands += self._updater.step(cell)
             commands += self._system_jobs.step(cell)
             commands += find_forgettable(cell)
         tick = self.ticker.step(cell, session=session, now_us=now_us)

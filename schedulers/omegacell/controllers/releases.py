@@ -90,6 +90,9 @@ class Releases:
     def _note_held(self, cell: Cell, row: int, job: JobId) -> None:
         if cell.jobs.template[row]:
             return  # held for ever
+        if cell.jobs.updating[row]:
+            self._drop(job)  # task by task: `updates` releases them
+            return
         self._due[job] = None
         if job not in self._names:
             self._names[job] = names = tuple(each.job for each in cell.jobs.spec_of(row).after)

@@ -131,6 +131,19 @@ class Fork:
         row = self.cell.jobs.row_of(job)
         return 0 if row is None else int(self.cell.jobs.counts[row, TaskState.PENDING])
 
+    def start_tasks(self, job: JobId) -> None:
+        """Let all placed tasks of a job start and be healthy, as their machines would report it."""
+        row = self.cell.jobs.row_of(job)
+        assert row is not None, f"job {job} is not on the fork"
+        first, tasks = int(self.cell.jobs.offset[row]), self.cell.tasks
+        states = tasks.state[first : first + int(self.cell.jobs.extent[row])]
+        rows = first + np.flatnonzero(states == TaskState.PLACED)
+        if not len(rows):
+            return
+        self.do(self._report(rows, ReportKind.STARTED))
+        if self.cell.jobs.spec_of(row).is_health_checked:
+            self.do(self._report(rows, ReportKind.HEALTHY))
+
     def end_tasks(self, task_rows: Rows) -> None:
         """Let placed and running tasks end by a signal, as their machines would report it.
 
@@ -149,15 +162,6 @@ class Fork:
         outcome = self.do(self._report(task_rows, ReportKind.EXITED, signal=SIGKILL))
         if outcome.granted != len(task_rows):
             raise InvariantError(f"{len(task_rows)} tasks were to end on a fork, {outcome.granted} did")
-
-    def start_tasks(self, job: JobId) -> None:
-        """Let the placed tasks of a job start, as their machines would report it: allocs, to be run inside of."""
-        row = self.cell.jobs.row_of(job)
-        assert row is not None, f"job {job} is not in the cell"
-        first, extent = int(self.cell.jobs.offset[row]), int(self.cell.jobs.extent[row])
-        placed = first + np.flatnonzero(self.cell.tasks.state[first : first + extent] == TaskState.PLACED)
-        if len(placed):
-            self.do(self._report(placed, ReportKind.STARTED))
 
     def _report(self, task_rows: Rows, kind: ReportKind, *, signal: int = 0) -> Report:
         """Return what the machines of tasks report of them."""

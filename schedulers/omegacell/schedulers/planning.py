@@ -23,6 +23,7 @@ from omegacell.core.waits import find_waiting
 from omegacell.schedulers.actions import Clock
 from omegacell.schedulers.forking import Fork, Rows
 from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.rolling import roll
 
 
 class Action(IntEnum):
@@ -131,6 +132,7 @@ class _Draft:
     outcome: Outcome
     held_before: Int32s
     job: JobId
+    job_before: JobId
     unplaced: Unplaced | None = None
     held_us: int | None = None
     is_cut_off: bool = False
@@ -170,7 +172,12 @@ def make_plan(
     drafts = [_submit(fork, command, before) for command in submits]
     placed = sorted((draft for draft in drafts if draft.is_placed), key=lambda draft: draft.order)
     for draft in placed:
-        _place(fork, draft, scheduler_of(draft.command.spec), until_us=until_us)
+        scheduler = scheduler_of(draft.command.spec)
+        if draft.outcome.detail == Change.UPDATED:
+            roll(fork, draft.job, lambda: _place(fork, draft, scheduler, until_us=until_us))  # noqa: B023 - called here
+            draft.is_cut_off |= clock.monotonic_us() >= until_us
+        else:
+            _place(fork, draft, scheduler, until_us=until_us)
         draft.placed_first = _held(cell, draft.job)
     ending = _find_ending(cell, before)
     if len(ending) and any(fork.count_pending(draft.job) for draft in placed):
@@ -229,7 +236,9 @@ def _submit(fork: Fork, command: SubmitJob, before: Holdings) -> _Draft:
     held = np.empty(0, np.int32) if known is None else before.held[_extent(cell, known)]
     outcome = fork.do(command)
     job = JobId(outcome.value) if outcome.status is Status.COMMITTED else JobId(0)
-    return _Draft(command=command, spec_before=spec, outcome=outcome, held_before=held, job=job)
+    return _Draft(
+        command=command, spec_before=spec, outcome=outcome, held_before=held, job=job, job_before=known or JobId(0)
+    )
 
 
 def _place(fork: Fork, draft: _Draft, scheduler: Scheduler, *, until_us: int) -> None:
@@ -266,7 +275,7 @@ def find_evicted(cell: Cell, before: Holdings, *, planned: frozenset[str]) -> tu
 
 def _conclude(cell: Cell, draft: _Draft) -> JobPlan:
     known = cell.jobs.by_name(draft.command.spec.name)
-    is_replaced = draft.outcome.detail == Change.REPLACED
+    is_replaced = draft.outcome.detail in (Change.REPLACED, Change.UPDATED)
     rows = slice(0, 0) if known is None else _extent(cell, known)
     tasks = _compare(cell, draft, rows, is_replaced=is_replaced)
     is_pending = tasks.counts[Action.PENDING] > 0
@@ -297,6 +306,12 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
     before, after, first = (
         _padded(column, count) for column in (draft.held_before, _going_on(cell, rows), draft.placed_first)
     )
+    stays = np.zeros(count, np.bool_)
+    if draft.outcome.detail == Change.UPDATED:  # where the update comes to no end, old tasks stay
+        old = _padded(_held(cell, draft.job_before), count)
+        stays = (after < 0) & (old >= 0)
+        after = np.where(stays, old, after)
+        first = np.where(stays, old, first)
     states = _padded(cell.tasks.state[rows], count, fresh=TaskState.STOPPED)
     is_pending, is_held = states == TaskState.PENDING, states == TaskState.HELD
     is_evicted = _padded(cell.tasks.stopping[rows], count, fresh=Stopping.NO) == Stopping.EVICT
@@ -311,6 +326,7 @@ def _compare(cell: Cell, draft: _Draft, rows: slice, *, is_replaced: bool) -> Ta
         actions[was & ~is_ & is_evicted] = Action.EVICTED
     actions[is_ & was & (before != after)] = Action.MOVED
     actions[is_ & was & (before == after)] = Action.RESTARTED if is_replaced else Action.KEPT
+    actions[stays] = Action.KEPT
     indices = np.arange(count, dtype=np.int32)
     waits = is_ & (first < 0) & (actions != Action.KEPT) & draft.is_placed
     waits[: rows.stop - rows.start] |= find_waiting(cell, np.arange(rows.start, rows.stop, dtype=np.int64))

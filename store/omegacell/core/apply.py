@@ -46,6 +46,7 @@ from omegacell.core.apply_sessions import (
 )
 from omegacell.core.apply_tasks import Taken, judge_evict, judge_place, judge_report, judge_unplaced, take_granted
 from omegacell.core.apply_templates import judge_spawn
+from omegacell.core.apply_updates import judge_finish, judge_revert, judge_stop_tasks, judge_update
 from omegacell.core.budgets import Disruptions
 from omegacell.core.cell import Cell
 from omegacell.core.commands import (
@@ -85,6 +86,7 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.preemption import NO_VICTIMS
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Revision
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.core.validate import check_transaction
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -202,13 +204,20 @@ def _judge_other(  # noqa: PLR0911, PLR0912 - one case for each command
         case Report():
             return judge_report(cell, command, base=base, stamp=stamp)
         case SubmitJob():
-            return judge_submit(cell, command, stamp=stamp, seen=base.seen)
+            judge = judge_update if command.update else judge_submit
+            return judge(cell, command, stamp=stamp, seen=base.seen)
         case Unplaced():
             return judge_unplaced(cell, command, base=base)
         case StopJob():
             return judge_stop(cell, command, stamp=stamp, seen=base.seen)
         case ReleaseTasks():
             return judge_release(cell, command, base=base, stamp=stamp)
+        case StopTasks():
+            return judge_stop_tasks(cell, command, base=base, stamp=stamp)
+        case RevertUpdate():
+            return judge_revert(cell, command, stamp=stamp, seen=base.seen)
+        case FinishUpdate():
+            return judge_finish(cell, command, stamp=stamp, seen=base.seen)
         case SpawnJob():
             return judge_spawn(cell, command, stamp=stamp, seen=base.seen)
         case HoldTasks():

@@ -9,11 +9,12 @@ from omegacell.core.apply_jobs import is_forgotten_since
 from omegacell.core.cell import Cell
 from omegacell.core.conflicts import Base, Judged
 from omegacell.core.hold_commands import HoldTasks, ReleaseTasks
-from omegacell.core.holds import find_awaited, find_mismatches, find_predecessor
-from omegacell.core.jobs import JobSpec, Kind, TaskState
+from omegacell.core.holds import find_awaited, find_mismatches, is_dependency_changed
+from omegacell.core.jobs import Kind, TaskState
 from omegacell.core.lives import Rows, Stamp, move_tasks, touch_job
 from omegacell.core.outcomes import Reason
-from omegacell.core.quotas import count_share
+from omegacell.core.quotas import find_share
+from omegacell.core.rollouts import find_followed
 from omegacell.core.verdicts import Verdict, refuse_all_rows, refuse_rows
 
 
@@ -26,11 +27,17 @@ def judge_release(cell: Cell, command: ReleaseTasks, *, base: Base, stamp: Stamp
     asked = np.flatnonzero(reasons == Reason.NONE)
     if len(asked) and (cell.jobs.template[row] or find_awaited(cell, row)):
         reasons[asked] = Reason.STILL_HELD
-        conflicts[asked] |= _is_predecessor_changed(cell, cell.jobs.spec_of(row), base)
+        conflicts[asked] |= is_dependency_changed(cell, cell.jobs.spec_of(row), base)
     elif cell.jobs.kind[row] == Kind.SYSTEM:
         indices = command.indices[asked]
         reasons[asked[find_mismatches(cell, cell.jobs.spec_of(row), indices) != Reason.NONE]] = Reason.STILL_HELD
         conflicts[asked] |= _is_machine_changed(cell, indices, base)
+    if cell.jobs.has_updates:
+        left = np.flatnonzero(reasons == Reason.NONE)
+        followed = left[find_followed(cell, row, command.indices[left])]
+        olds = cell.jobs.predecessors_of(row)
+        reasons[followed] = Reason.STILL_HELD
+        conflicts[followed] |= any(cell.jobs.effective_changed_at(old, floor=base.floor) > base.seen for old in olds)
     return _conclude(cell, command, row, Judged(reasons=reasons, is_conflict=conflicts), stamp=stamp)
 
 
@@ -78,15 +85,6 @@ def _conclude(cell: Cell, command: ReleaseTasks | HoldTasks, row: int, judged: J
     return Verdict(asked=len(command.indices), granted=len(granted), refusals=refuse_rows(judged), write=write)
 
 
-def _is_predecessor_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
-    """Whether any job that this one waits for changed after the base, or may have left the cell since."""
-    if cell.forgotten_at > base.seen and spec.after:
-        return True
-    rows = [find_predecessor(cell, each) for each in spec.after]
-    changed = cell.jobs.effective_changed_at
-    return any(row is not None and changed(row, floor=base.floor) > base.seen for row in rows)
-
-
 def _is_machine_changed(cell: Cell, indices: NDArray[np.integer], base: Base) -> NDArray[np.bool_]:
     """Return whether the machines of a system job's tasks changed after the base; those that are not there did not."""
     changed = np.zeros(len(indices), np.bool_)
@@ -98,14 +96,17 @@ def _is_machine_changed(cell: Cell, indices: NDArray[np.integer], base: Base) ->
 
 def _write(cell: Cell, command: ReleaseTasks | HoldTasks, indices: Rows, *, job_row: int, stamp: Stamp) -> None:
     jobs = cell.jobs
-    share = count_share(jobs, job_row)
+    before = find_share(jobs, job_row) if cell.quotas.rows else []
     is_release = isinstance(command, ReleaseTasks)
     move_tasks(cell, indices + int(jobs.offset[job_row]), TaskState.PENDING if is_release else TaskState.HELD)
     if not jobs.counts[job_row, TaskState.PENDING]:
         jobs.why[job_row] = None
+    if is_release:
+        jobs.progressed_elapsed[job_row] = cell.elapsed
     if is_release and jobs.kind[job_row] == Kind.SYSTEM:
         cell.touched.machines.append(indices)  # a job that found no room elsewhere has a reason to look at them
     touch_job(cell, job_row, stamp=stamp)
     if cell.quotas.rows:
-        more = count_share(jobs, job_row) - share
-        cell.quotas.charge(jobs.spec_of(job_row), more, revision=stamp.revision, floor=stamp.floor)
+        spec = jobs.spec_of(job_row)
+        more = [now - was for now, was in zip(find_share(jobs, job_row), before, strict=True)]
+        cell.quotas.charge((spec.owner, int(spec.band)), more, revision=stamp.revision, floor=stamp.floor)

@@ -3,13 +3,14 @@
 Each ``judge_...`` is pure and returns a `Verdict`; the private ``_write_...`` beside it performs it.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from omegacell.core.apply_allocs import find_alloc_refusal
-from omegacell.core.apply_limits import find_quota_refusal
+from omegacell.core.apply_limits import Swap, find_quota_refusal
 from omegacell.core.arena import TaskArena
 from omegacell.core.cell import Cell
 from omegacell.core.children import find_children
@@ -17,11 +18,12 @@ from omegacell.core.commands import ForgetJob, StopJob, SubmitJob
 from omegacell.core.dependencies import Dependency
 from omegacell.core.hold_commands import GrowSystemJob
 from omegacell.core.holds import find_all_awaited, find_awaited, find_mismatches, find_predecessor, is_held
-from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState
+from omegacell.core.jobs import JobSpec, Kind, StopCause, Stopping, TaskState, is_same_job
 from omegacell.core.lives import Rows, Stamp, ask_to_end, move_tasks, touch_job, touch_jobs
 from omegacell.core.outcomes import Change, Reason
-from omegacell.core.quotas import count_share
-from omegacell.core.units import PAST_ATTEMPTS_KEPT
+from omegacell.core.quotas import QuotaKey, find_share
+from omegacell.core.units import PAST_ATTEMPTS_KEPT, RESOURCE_COUNT
+from omegacell.core.updates import Updating
 from omegacell.core.verdicts import Verdict, refuse
 
 MAX_TASK_ROWS = 50_000_000
@@ -36,15 +38,15 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
     if job is None:
         write = partial(_write_submit, cell, command, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.CREATED, write=write)
-        return _find_new_refusal(cell, spec, job_rows=(), stamp=stamp, seen=seen) or verdict
+        return _find_new_refusal(cell, spec, Swap(), stamp=stamp, seen=seen) or verdict
     row = jobs.row_of(job)
     assert row is not None, f"job {job} has a name and no row"
-    is_same = replace(jobs.spec_of(row), count=spec.count, max_unavailable=spec.max_unavailable) == spec
+    is_same, group = is_same_job(jobs.spec_of(row), spec), [row, *jobs.predecessors_of(row)]
     is_over = bool(jobs.stopping[row]) or not jobs.is_active(row)
     if command.replace and (not is_same or is_over):
         write = partial(_write_replace, cell, command, row=row, stamp=stamp)
         verdict = Verdict(value=jobs.next_id, detail=Change.REPLACED, write=write)
-        return _find_new_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen) or verdict
+        return _find_new_refusal(cell, spec, Swap(now=group), stamp=stamp, seen=seen) or verdict
     is_changed = jobs.effective_changed_at(row, floor=stamp.floor) > seen
     if spec.kind is Kind.SYSTEM:  # it grows by a command of its own, not because it is submitted again
         spec = replace(spec, count=int(jobs.count_wanted[row]))
@@ -58,21 +60,19 @@ def judge_submit(cell: Cell, command: SubmitJob, *, stamp: Stamp, seen: int) -> 
         return refuse(Reason.LIMIT)
     change, excess = Change.ADJUSTED if spec.count == jobs.count_wanted[row] else Change.SCALED, None
     if spec.count > jobs.count_wanted[row]:
-        excess = find_quota_refusal(cell, spec, job_rows=(row,), stamp=stamp, seen=seen)
+        excess = find_quota_refusal(cell, spec, Swap(now=group, then=group[1:]), stamp=stamp, seen=seen)
     write = partial(_write_scale, cell, spec, row=row, stamp=stamp)
     return excess or Verdict(value=job, detail=change, write=write)
 
 
-def _find_new_refusal(
-    cell: Cell, spec: JobSpec, *, job_rows: tuple[int, ...], stamp: Stamp, seen: int
-) -> Verdict | None:
-    """Return why a new job is refused, in order of precedence; ``job_rows`` are of what it replaces."""
+def _find_new_refusal(cell: Cell, spec: JobSpec, swap: Swap, *, stamp: Stamp, seen: int) -> Verdict | None:
+    """Return why a new job is refused, in order of precedence; ``swap`` is what it replaces."""
     unfit = find_alloc_refusal(cell, spec, stamp=stamp, seen=seen) if cell.jobs.has_guests or spec.alloc else None
     if unfit is not None:
         return unfit
     if cell.tasks.count + spec.count > MAX_TASK_ROWS:
         return refuse(Reason.LIMIT)
-    excess = find_quota_refusal(cell, spec, job_rows=job_rows, stamp=stamp, seen=seen)
+    excess = find_quota_refusal(cell, spec, swap, stamp=stamp, seen=seen)
     return excess or find_cycle_refusal(cell, spec, stamp=stamp, seen=seen)
 
 
@@ -132,12 +132,22 @@ def judge_forget(cell: Cell, command: ForgetJob, *, stamp: Stamp, seen: int) -> 
     if row is None:
         return refuse(Reason.UNKNOWN_JOB, is_conflict=is_forgotten_since(cell, command.job, seen))
     assert cell.genesis is not None, "commands are judged after genesis"
-    if jobs.is_active(row):
-        is_conflict = jobs.effective_changed_at(row, floor=stamp.floor) > seen
-        return refuse(Reason.JOB_ACTIVE, is_conflict=is_conflict)
+    partners = _find_partners(cell, row)
+    if jobs.is_active(row) or partners:
+        changed = [jobs.effective_changed_at(each, floor=stamp.floor) for each in (row, *partners)]
+        return refuse(Reason.JOB_ACTIVE, is_conflict=any(at > seen for at in changed))
     if cell.elapsed < int(jobs.ended_elapsed[row]) + cell.genesis.forget_after_us:
         return refuse(Reason.NOT_DUE)
     return Verdict(write=partial(_write_forget, cell, row, stamp=stamp))
+
+
+def _find_partners(cell: Cell, row: int) -> list[int]:
+    """Return the rows of jobs that an update or its revert may still need a job for, itself left out."""
+    jobs = cell.jobs
+    current = jobs.current_of(row)
+    if current != row:
+        return [current] if jobs.updating[current] else []
+    return [each for each in jobs.predecessors_of(row) if jobs.updating[row] or jobs.is_active(each)]
 
 
 def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
@@ -147,6 +157,14 @@ def is_forgotten_since(cell: Cell, job: int, seen: int) -> bool:
 
 def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stamp) -> int:
     """Bring a new job in and return its row; from now on its name means it. Mutates."""
+    is_waiting = is_held(cell, spec)
+    row = create_job(cell, spec, is_held=is_waiting, submitted_at_us=submitted_at_us, stamp=stamp)
+    reshape(cell, [row], asked={}, stamp=stamp)
+    return row
+
+
+def create_job(cell: Cell, spec: JobSpec, *, is_held: bool, submitted_at_us: int, stamp: Stamp) -> int:
+    """Bring a job in and return its row; its quota is not charged yet. Mutates."""
     jobs = cell.jobs
     offset = cell.tasks.allocate(spec.count)
     row = jobs.add(spec)
@@ -158,14 +176,13 @@ def write_create(cell: Cell, spec: JobSpec, *, submitted_at_us: int, stamp: Stam
         jobs.deadline[row] = cell.elapsed + spec.deadline_us
     if spec.schedule is not None:
         jobs.instant_us[row] = submitted_at_us  # what was before it is none of its instants
-    state = TaskState.HELD if is_held(cell, spec) else TaskState.PENDING
+    state = TaskState.HELD if is_held else TaskState.PENDING
     jobs.counts[row, state] = spec.count
     cell.tasks.job[offset : offset + spec.count] = row
     if state is not TaskState.PENDING:
         cell.tasks.state[offset : offset + spec.count] = state
     elif spec.kind is Kind.SYSTEM:
         _hold_mismatches(cell, row, first=0)
-    _reshape(cell, row, share=0, stamp=stamp)
     return row
 
 
@@ -182,7 +199,7 @@ def _hold_mismatches(cell: Cell, row: int, *, first: int) -> None:
 
 def _write_grow(cell: Cell, row: int, *, stamp: Stamp) -> None:
     jobs = cell.jobs
-    share, before, count = count_share(jobs, row), int(jobs.count_wanted[row]), cell.machines.count
+    asked, before, count = note_asked(cell, [row]), int(jobs.count_wanted[row]), cell.machines.count
     is_awaiting = bool(find_awaited(cell, row))
     jobs.count_wanted[row] = count
     jobs.specs[row] = replace(jobs.spec_of(row), count=count)
@@ -192,7 +209,7 @@ def _write_grow(cell: Cell, row: int, *, stamp: Stamp) -> None:
         move_tasks(cell, added, TaskState.HELD)
     else:
         _hold_mismatches(cell, row, first=before)
-    _reshape(cell, row, share=share, stamp=stamp)
+    reshape(cell, [row], asked=asked, stamp=stamp)
 
 
 def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) -> None:
@@ -207,14 +224,18 @@ def _write_replace(cell: Cell, command: SubmitJob, *, row: int, stamp: Stamp) ->
 
 
 def write_stop(cell: Cell, row: int, *, stamp: Stamp, cause: StopCause = StopCause.ASKED) -> None:
-    """Stop a job that was not asked to stop before. Mutates."""
-    share = count_share(cell.jobs, row)
-    cell.jobs.stopping[row] = 1
-    cell.jobs.stop_cause[row] = cause
-    first = int(cell.jobs.offset[row])
-    _stop_tasks(cell, np.arange(first, first + int(cell.jobs.extent[row]), dtype=np.int64), stamp=stamp)
-    cell.jobs.why[row] = None
-    _reshape(cell, row, share=share, stamp=stamp)
+    """Stop a job that was not asked to stop before, and those that it takes the place of in an update. Mutates."""
+    jobs = cell.jobs
+    group = [each for each in (row, *jobs.predecessors_of(row)) if not jobs.stopping[each]]
+    asked = note_asked(cell, group)
+    jobs.updating[row] = Updating.NO
+    jobs.stop_cause[row] = cause
+    for each in group:
+        jobs.stopping[each] = 1
+        first = int(jobs.offset[each])
+        stop_tasks(cell, np.arange(first, first + int(jobs.extent[each]), dtype=np.int64), stamp=stamp)
+        jobs.why[each] = None
+    reshape(cell, group, asked=asked, stamp=stamp)
 
 
 def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
@@ -229,27 +250,34 @@ def _write_forget(cell: Cell, row: int, *, stamp: Stamp) -> None:
 
 def _write_scale(cell: Cell, spec: JobSpec, *, row: int, stamp: Stamp) -> None:
     jobs, arena = cell.jobs, cell.tasks
-    before, share = int(jobs.count_wanted[row]), count_share(jobs, row)
+    before, group = int(jobs.count_wanted[row]), [row, *jobs.predecessors_of(row)]
+    asked = note_asked(cell, group)
     jobs.count_wanted[row] = spec.count
+    jobs.max_restarts[row] = spec.max_restarts
     jobs.specs[row] = spec
     if spec.count > int(jobs.extent[row]):
         _enlarge(cell, row, spec.count)
     first = int(jobs.offset[row])
     if spec.count < before:
         surplus = np.arange(first + spec.count, first + int(jobs.extent[row]), dtype=np.int64)
-        _stop_tasks(cell, surplus, stamp=stamp)
+        stop_tasks(cell, surplus, stamp=stamp)
     else:
         added = np.arange(first + before, first + spec.count, dtype=np.int64)
-        is_held = bool(jobs.counts[row, TaskState.HELD])
-        again = added[arena.state[added] == TaskState.STOPPED]
-        for task in again[arena.attempt[again] > 0].tolist():
-            arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
-        move_tasks(cell, again, TaskState.PENDING)
-        if is_held:  # what is added waits with the others
+        is_held = bool(jobs.counts[row, TaskState.HELD] or jobs.updating[row])
+        begin_again(cell, added[arena.state[added] == TaskState.STOPPED], TaskState.PENDING)
+        if is_held:  # what is added waits with the others, or for the task that it follows
             move_tasks(cell, added[arena.state[added] == TaskState.PENDING], TaskState.HELD)
     if not jobs.counts[row, TaskState.PENDING]:
         jobs.why[row] = None
-    _reshape(cell, row, share=share, stamp=stamp)
+    reshape(cell, [row], asked=asked, stamp=stamp)
+
+
+def begin_again(cell: Cell, tasks: Rows, state: TaskState) -> None:
+    """Let stopped tasks wait again, in a state; what they rested on is remembered. Mutates."""
+    arena = cell.tasks
+    for task in tasks[arena.attempt[tasks] > 0].tolist():
+        arena.remember(task, arena.last_attempt(task), limit=PAST_ATTEMPTS_KEPT)
+    move_tasks(cell, tasks, state)
 
 
 def _enlarge(cell: Cell, row: int, count: int) -> None:
@@ -285,7 +313,8 @@ def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: in
     arena.allocs.rename(old, new, length)
 
 
-def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
+def stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
+    """Stop tasks: waiting ones at once, the others when their machine says that they ended. Mutates."""
     arena = cell.tasks
     is_waiting = (arena.state[tasks] == TaskState.PENDING) | (arena.state[tasks] == TaskState.HELD)
     move_tasks(cell, tasks[is_waiting], TaskState.STOPPED)
@@ -293,10 +322,28 @@ def _stop_tasks(cell: Cell, tasks: Rows, *, stamp: Stamp) -> None:
     ask_to_end(cell, tasks[is_active], Stopping.STOP, stamp=stamp)
 
 
-def _reshape(cell: Cell, row: int, *, share: int, stamp: Stamp) -> None:
-    """Mark a job as changed in shape; ``share`` is the number of tasks with which it counted before."""
-    touch_job(cell, row, stamp=stamp)
-    cell.touched.reshaped[int(cell.jobs.id[row])] = None
-    if cell.quotas.rows:
-        more = count_share(cell.jobs, row) - share
-        cell.quotas.charge(cell.jobs.spec_of(row), more, revision=stamp.revision, floor=stamp.floor)
+def note_asked(cell: Cell, rows: Iterable[int]) -> dict[int, list[int]]:
+    """Return what jobs count for under quotas, by row, for `reshape`; nothing where there are none."""
+    return {row: find_share(cell.jobs, row) for row in rows} if cell.quotas.rows else {}
+
+
+def reshape(cell: Cell, rows: Iterable[int], *, asked: dict[int, list[int]], stamp: Stamp) -> None:
+    """Mark jobs as changed in shape, and charge what all jobs that were noted or changed count for now. Mutates.
+
+    ``asked`` is what they counted for before; nothing for those that are not in it.
+    """
+    more: dict[QuotaKey, list[int]] = {}
+    jobs = cell.jobs
+    for row in rows:
+        touch_job(cell, row, stamp=stamp)
+        cell.touched.reshaped[int(jobs.id[row])] = None
+    if not cell.quotas.rows:
+        return
+    nothing = [0] * RESOURCE_COUNT
+    for row in dict.fromkeys([*asked, *rows]):
+        spec = jobs.spec_of(row)
+        key = (spec.owner, int(spec.band))
+        pairs = zip(more.get(key, nothing), find_share(jobs, row), asked.get(row, nothing), strict=True)
+        more[key] = [sum_ + now - before for sum_, now, before in pairs]
+    for key, amounts in more.items():
+        cell.quotas.charge(key, amounts, revision=stamp.revision, floor=stamp.floor)

@@ -6,7 +6,7 @@ what is used stops nothing, and grants nothing more until use has fallen.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.lives import Stamp
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
-from omegacell.core.quotas import Quota, amounts_of, count_share, find_usage
+from omegacell.core.quotas import Quota, amounts_of, find_beyond, find_share, find_usage, is_counted
 from omegacell.core.units import MAX_CAPS, MAX_QUOTAS, RESOURCE_COUNT, UNLIMITED
 from omegacell.core.verdicts import Verdict, refuse
 
@@ -74,22 +74,30 @@ def _write_caps(cell: Cell, command: SetCaps, *, stamp: Stamp) -> None:
     cap.touch(revision=stamp.revision, floor=stamp.floor)
 
 
-def find_quota_refusal(
-    cell: Cell, spec: JobSpec, *, job_rows: Sequence[int] = (), stamp: Stamp, seen: int
-) -> Verdict | None:
+class Swap(NamedTuple):
+    """Job rows that a spec has to do with: those that count now, and those that then count beyond it."""
+
+    now: Sequence[int] = ()
+    then: Sequence[int] = ()
+
+
+def find_quota_refusal(cell: Cell, spec: JobSpec, swap: Swap, *, stamp: Stamp, seen: int) -> Verdict | None:
     """Return the refusal of a spec that takes its owner above a quota, or None. Pure.
 
-    What the jobs in ``job_rows`` count already, in whose place it comes, is given back first, if they are of the same
-    owner and band. A template asks for nothing.
+    What jobs of that name count already is given back first, if they are of the same owner and band. A template
+    asks for nothing.
     """
     quota = cell.quotas.find(spec.owner, spec.band)
     if quota is None or spec.template_kind:
         return None
-    more = amounts_of(spec, count_asked(cell, spec))
-    for job_row in job_rows:
-        old, share = cell.jobs.spec_of(job_row), count_share(cell.jobs, job_row)
-        if (old.owner, old.band) == (spec.owner, spec.band):
-            more = [asked - had * share for asked, had in zip(more, old.charged, strict=True)]
+    more, jobs = amounts_of(spec, count_asked(cell, spec)), cell.jobs
+    for row in swap.now:
+        if (jobs.spec_of(row).owner, jobs.spec_of(row).band) == (spec.owner, spec.band):
+            more = [asked - had for asked, had in zip(more, find_share(jobs, row), strict=True)]
+    for row in swap.then:
+        old = jobs.spec_of(row)
+        if old.band == spec.band and is_counted(jobs, row):
+            more = [asked + beyond for asked, beyond in zip(more, find_beyond(old, spec), strict=True)]
     excess = quota.find_excess(more)
     if excess is None:
         return None

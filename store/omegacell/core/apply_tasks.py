@@ -110,6 +110,10 @@ def judge_evict(cell: Cell, command: Evict, *, taken: Taken, base: Base, stamp: 
     if command.cause is EvictCause.DRAIN:
         active = np.flatnonzero(reasons == Reason.NONE)
         reasons[active] = taken.disruptions.find_reasons(row, tasks[active])
+        if jobs.has_updates:  # the jobs of an update have one budget
+            group = (jobs.current_of(row), *jobs.predecessors_of(jobs.current_of(row)))
+            is_near = any(jobs.effective_changed_at(each, floor=base.floor) > base.seen for each in group)
+            conflicts[reasons == Reason.JOB_DISRUPTED] = is_changed or is_near
         elsewhere = np.flatnonzero(reasons == Reason.NOT_DRAINING)
         machines_changed = cell.machines.effective_changed_at(arena.machine[tasks[elsewhere]], floor=base.floor)
         conflicts[elsewhere] = machines_changed > base.seen

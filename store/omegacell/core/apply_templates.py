@@ -14,7 +14,7 @@ from omegacell.core.apply_jobs import (
     write_create,
     write_stop,
 )
-from omegacell.core.apply_limits import find_quota_refusal
+from omegacell.core.apply_limits import Swap, find_quota_refusal
 from omegacell.core.cell import Cell
 from omegacell.core.children import find_active_children, find_child_of_instant, spec_of_child
 from omegacell.core.jobs import JobSpec
@@ -64,7 +64,7 @@ def _judge_making(cell: Cell, command: SpawnJob, *, row: int, stamp: Stamp, seen
     names = [jobs.spec_of(each).name for each in sorted(replaced, key=lambda each: int(jobs.id[each]))]
     child = spec_of_child(spec, name=command.name, payload=command.payload, replaced=names)
     stopped = [each for each in replaced if not jobs.stopping[each]]
-    refused = find_quota_refusal(cell, child, job_rows=stopped, stamp=stamp, seen=seen)
+    refused = find_quota_refusal(cell, child, Swap(now=stopped), stamp=stamp, seen=seen)
     refused = refused or find_cycle_refusal(cell, child, stamp=stamp, seen=seen)
     write = partial(_write_child, cell, command, child=child, stopped=stopped, stamp=stamp)
     return refused or Verdict(value=jobs.next_id, detail=Spawning.MADE, write=write)

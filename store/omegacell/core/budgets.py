@@ -36,16 +36,30 @@ def find_available(cell: Cell, job_row: int) -> NDArray[np.bool_]:
     return available
 
 
+def find_served(cell: Cell, current_row: int) -> NDArray[np.bool_]:
+    """Return of which indices of a job a task is available, its own or one that it takes the place of in an update.
+
+    ``(wanted,)`` bool. Cost: O(their tasks).
+    """
+    served = find_available(cell, current_row)
+    for row in cell.jobs.predecessors_of(current_row):
+        old = find_available(cell, row)[: len(served)]
+        served[: len(old)] |= old
+    return served
+
+
 def find_headroom(cell: Cell, job_row: int) -> int:
     """Return how many available tasks of a job may be taken away now; negative when too few are there already.
 
-    `NO_LIMIT` jobs have room for all their tasks. Cost: O(its tasks).
+    The jobs of an update have one budget, that of the new one. `NO_LIMIT` jobs have room for all their tasks. Cost:
+    O(their tasks).
     """
-    limit = cell.jobs.spec_of(job_row).max_unavailable
+    current = cell.jobs.current_of(job_row)
+    limit = cell.jobs.spec_of(current).max_unavailable
     if limit == NO_LIMIT:
         return int(cell.jobs.count_wanted[job_row])
-    available = find_available(cell, job_row)
-    return limit - (len(available) - int(np.count_nonzero(available)))
+    served = find_served(cell, current)
+    return limit - (len(served) - int(np.count_nonzero(served)))
 
 
 def is_overdue(cell: Cell, machine_rows: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -57,17 +71,18 @@ def is_overdue(cell: Cell, machine_rows: NDArray[np.integer]) -> NDArray[np.bool
 
 @dataclass(slots=True, eq=False)
 class _Budget:
-    """What is left of one job's budget while a transaction is judged."""
+    """What is left of the budget of one job, or of the jobs of an update, while a transaction is judged.
 
-    first: int
-    available: NDArray[np.bool_]
+    ``parts`` are the first task row of each job and which of its tasks are available and wanted of all.
+    """
+
+    parts: list[tuple[int, NDArray[np.bool_]]]
     headroom: int
     evicted: dict[int, None] = field(default_factory=dict)
 
     def is_loss(self, task: int) -> bool:
         """Tell whether evicting a task takes an available one away."""
-        index = task - self.first
-        return index < len(self.available) and bool(self.available[index])
+        return any(0 <= task - first < len(available) and available[task - first] for first, available in self.parts)
 
     def take(self, task: int) -> None:
         """Count a granted eviction in, once. Mutates."""
@@ -87,7 +102,7 @@ class Disruptions:
 
     def note(self, job_row: int, tasks: NDArray[np.int64]) -> None:
         """Note granted evictions of a job's tasks, whatever their cause. Mutates; cost: O(1)."""
-        self._noted.setdefault(job_row, []).append(tasks)
+        self._noted.setdefault(self._cell.jobs.current_of(job_row), []).append(tasks)
 
     def find_reasons(self, job_row: int, tasks: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Judge evictions for a drain of active tasks of one job, in order: values of `Reason`, NONE where granted.
@@ -97,9 +112,10 @@ class Disruptions:
         machine_rows = self._cell.tasks.machine[tasks]
         is_draining = self._cell.machines.eligibility[machine_rows] == Eligibility.DRAINING
         reasons = np.where(is_draining, np.uint8(Reason.NONE), np.uint8(Reason.NOT_DRAINING))
-        if self._cell.jobs.spec_of(job_row).max_unavailable == NO_LIMIT:
+        current = self._cell.jobs.current_of(job_row)
+        if self._cell.jobs.spec_of(current).max_unavailable == NO_LIMIT:
             return reasons
-        budget = self._open(job_row)
+        budget = self._open(current)
         overdue = is_overdue(self._cell, machine_rows)
         for place in np.flatnonzero(is_draining).tolist():
             task = int(tasks[place])
@@ -114,9 +130,11 @@ class Disruptions:
         """Return a job's budget after all that was noted. Mutates."""
         budget = self._budgets.get(job_row)
         if budget is None:
-            available = find_available(self._cell, job_row)
-            headroom = find_headroom(self._cell, job_row)
-            budget = _Budget(int(self._cell.jobs.offset[job_row]), available, headroom)
+            jobs = self._cell.jobs
+            wanted = int(jobs.count_wanted[job_row])
+            rows = (job_row, *jobs.predecessors_of(job_row))
+            parts = [(int(jobs.offset[row]), find_available(self._cell, row)[:wanted]) for row in rows]
+            budget = _Budget(parts, find_headroom(self._cell, job_row))
             self._budgets[job_row] = budget
         for tasks in self._noted.pop(job_row, ()):
             for task in tasks.tolist():

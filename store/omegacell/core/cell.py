@@ -162,9 +162,14 @@ class Cell:
         return None
 
     def machines_of(self, name: str) -> NDArray[np.int64]:
-        """Return the machine of each active task of the current job of that name; a row may stand several times."""
-        job = self.jobs.by_name(name)
-        return self.machines_of_row(None if job is None else self.jobs.row_of(job))
+        """Return the machine of each active task of the current job of that name; a row may stand several times.
+
+        The tasks of jobs that it takes the place of in an update count with its own.
+        """
+        rows = self.jobs.rows_of_name(name)
+        if len(rows) <= 1:
+            return self.machines_of_row(rows[0] if rows else None)
+        return np.concatenate([self.machines_of_row(row) for row in rows])
 
     def machines_of_row(self, row: int | None) -> NDArray[np.int64]:
         """Return the machine of each active task of the job in a row; none for None."""

@@ -18,6 +18,7 @@ from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.quick import quick
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import Atomicity, Detection, JobId, Revision, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +97,17 @@ class ExpireSession:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitJob:
-    """Bring a job in, scale it, or (``replace``) put another spec in its place.
+    """Bring a job in, scale it, or put another spec in its place, at once (``replace``) or step by step (``update``).
 
-    The same spec again changes nothing; another count scales, another ``max_unavailable`` counts from now on; anything
-    else is refused unless ``replace``, which stops the old job's tasks and begins a new job under the same name.
+    The same spec again changes nothing; another count scales, what touches no task (`jobs.is_same_job`) counts from now
+    on; anything else is refused unless ``replace``, which stops the old job's tasks and begins a new job under the same
+    name, or ``update``, which makes a new service the successor of the one that runs (see `updates`). Not both.
     """
 
     spec: JobSpec
     submitted_at_us: int
     replace: bool = False
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +211,9 @@ Command: TypeAlias = (
     | StopJob
     | ForgetJob
     | ReleaseTasks
+    | StopTasks
+    | RevertUpdate
+    | FinishUpdate
     | SpawnJob
     | HoldTasks
     | GrowSystemJob

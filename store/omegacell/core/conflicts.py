@@ -222,12 +222,9 @@ def _is_crowd_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
     names = [each.job for each in spec.placement.neighbours if not each.weight]
     names += [spec.alloc] if spec.alloc else []
     names += [name for name, _ in cell.jobs.find_repelling(spec.name)]
-    for name in names:
-        job = cell.jobs.by_name(name)
-        row = None if job is None else cell.jobs.row_of(job)
-        if row is not None and cell.jobs.effective_changed_at(row, floor=base.floor) > base.seen:
-            return True
-    return False
+    names += [spec.name] if cell.jobs.has_updates else []
+    rows = [row for name in names for row in cell.jobs.rows_of_name(name)]
+    return any(cell.jobs.effective_changed_at(row, floor=base.floor) > base.seen for row in rows)
 
 
 def _judge_one_by_one(cell: Cell, overlay: Overlay, place: Place, *, job_row: int, base: Base) -> Judged:

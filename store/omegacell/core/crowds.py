@@ -3,8 +3,8 @@
 A `Crowd` counts, for one job on one overlay, the tasks that its hard rules are about: its own by machine and by the
 domains of its spreads, and those of the jobs it must be near to or apart from (or that must be apart from it). It is
 asked machine by machine for one more task, or for all machines at once for the most that one of them takes alone.
-Active tasks count, those that are stopping too: they are still there. Of a job that is being replaced, the tasks of
-the old one do not count.
+Active tasks count, those that are stopping too: they are still there. Of a job that is being updated, the tasks of
+the old one count with those of the new one; of one that was replaced at once, they do not.
 """
 
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Int32s, Int64s
+from omegacell.core.columns import Int64s
 from omegacell.core.jobs import Gang, TaskState
 
 
@@ -85,7 +85,7 @@ def find_shorts(cell: Cell, job_row: int, gang: Gang) -> tuple[Int64s, Int64s]:
     return pending, least - (lengths - waiting)
 
 
-def groups_of(gang: Gang, indices: Int32s) -> Int64s:
+def groups_of(gang: Gang, indices: NDArray[np.integer]) -> Int64s:
     """Return the group of each task of a gang, int64."""
     wide = indices.astype(np.int64)
     return wide // gang.size if gang.size else np.zeros_like(wide)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
+from omegacell.core.conflicts import Base
 from omegacell.core.dependencies import Condition, Dependency
 from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.outcomes import Reason
@@ -52,6 +53,15 @@ def find_predecessor(cell: Cell, dependency: Dependency) -> int | None:
 def find_unmet(cell: Cell, spec: JobSpec) -> tuple[Dependency, ...]:
     """Return what a job of this spec still waits for."""
     return tuple(each for each in spec.after if not is_met(cell, each)) if spec.after else ()
+
+
+def is_dependency_changed(cell: Cell, spec: JobSpec, base: Base) -> bool:
+    """Tell whether any job that one of this spec waits for changed after the base, or may have left the cell since."""
+    if cell.forgotten_at > base.seen and spec.after:
+        return True
+    rows = [find_predecessor(cell, each) for each in spec.after]
+    changed = cell.jobs.effective_changed_at
+    return any(row is not None and changed(row, floor=base.floor) > base.seen for row in rows)
 
 
 def is_held(cell: Cell, spec: JobSpec) -> bool:

@@ -67,6 +67,7 @@ def _check_jobs(cell: Cell) -> None:
             _require(spec.count == extent <= limit, f"job {job} has {extent} tasks for {limit} machines")
         is_ended = not any(counts[: TaskState.SUCCEEDED])
         _require(is_ended == (jobs.ended_elapsed[row] >= 0), f"job {job} is marked wrongly as ended or not")
+        _check_pair(cell, row)
         has_deadline = jobs.deadline[row] >= spec.deadline_us > 0
         is_timed = spec.deadline_us and not spec.template_kind
         _require(has_deadline or (not is_timed and jobs.deadline[row] == -1), f"job {job} has a wrong deadline")
@@ -79,6 +80,28 @@ def _check_jobs(cell: Cell) -> None:
         for index in range(spec.count, extent):
             is_waiting = arena.state[offset + index] in (TaskState.PENDING, TaskState.HELD)
             _require(not is_waiting, f"job {job} waits for unwanted task {index}")
+
+
+def _check_pair(cell: Cell, row: int) -> None:
+    jobs = cell.jobs
+    job, name, successor = int(jobs.id[row]), jobs.spec_of(row).name, int(jobs.successor[row])
+    if jobs.updating[row]:
+        _require(jobs.by_name(name) == job and not successor, f"job {job} is updated to and is not current")
+        _require(not jobs.stopping[row], f"job {job} is updated to and stops")
+    if not successor:
+        return
+    new = jobs.row_of(successor)
+    assert new is not None, f"job {job} has a successor that left"
+    _require(jobs.spec_of(new).name == name, f"job {job} and its successor {successor} have different names")
+    _require(not jobs.successor[new], f"the successor {successor} of job {job} has one itself")
+    _require(row in jobs.predecessors_of(new), f"job {job} is not found as a predecessor of {successor}")
+    _require(not jobs.counts[row, TaskState.HELD], f"job {job} has a successor and holds tasks")
+    both = min(int(jobs.extent[row]), int(jobs.extent[new]))
+    olds = cell.tasks.state[int(jobs.offset[row]) :][:both].tolist()
+    news = cell.tasks.state[int(jobs.offset[new]) :][:both].tolist()
+    for index, (before, after) in enumerate(zip(olds, news, strict=True)):
+        waits = before < TaskState.SUCCEEDED and after in (TaskState.PENDING, *ACTIVE_STATES)
+        _require(not waits, f"task {index} of job {job} goes on beside that of its successor {successor}")
 
 
 def _check_templates(cell: Cell) -> None:
@@ -310,7 +333,15 @@ def _check_quotas(cell: Cell) -> None:
             states = arena.state[offset : offset + extent].tolist()
             if any(state < TaskState.SUCCEEDED for state in states):
                 count = spec.count - states.count(TaskState.HELD) * (spec.kind is Kind.SYSTEM)
-                expected = [used + amount * count for used, amount in zip(expected, spec.charged, strict=True)]
+                share = [amount * count for amount in spec.charged]
+                new = None if not jobs.successor[row] else jobs.specs[jobs.row_of(int(jobs.successor[row])) or 0]
+                if new is not None and new.band == spec.band:
+                    pairs = list(zip(spec.charged, new.charged, strict=True))
+                    share = [
+                        sum(had - min(had, asked if index < new.count else 0) for index in range(spec.count))
+                        for had, asked in pairs
+                    ]
+                expected = [used + amount for used, amount in zip(expected, share, strict=True)]
         _require(quota.usage == expected, f"quota of {owner}, band {band}: usage {quota.usage}, jobs ask {expected}")
 
 

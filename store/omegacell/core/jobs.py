@@ -5,7 +5,7 @@ payload: it stands beside the log under a salted hash, and nothing here looks in
 of each task are in `arena`, those of each job in `jobtable`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -15,6 +15,7 @@ from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.quick import quick
 from omegacell.core.templates import Parameters, Schedule, TemplateKind
 from omegacell.core.units import RESOURCE_COUNT, Band
+from omegacell.core.updates import UpdatePolicy
 
 
 class Kind(IntEnum):
@@ -159,7 +160,7 @@ WHOLE_JOB: Final = Gang()
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What the core must know of a job; equal specs but for ``count`` and ``max_unavailable`` are one job.
+    """What the core must know of a job; specs that differ only in what touches no task are one job (`is_same_job`).
 
     Attributes:
         name: lower-case name, unique among the cell's current jobs.
@@ -187,6 +188,7 @@ class JobSpec:
         max_run_us: how long one attempt may run before its machine ends it, which counts as a failure; 0: for ever.
         deadline_us: how long after its submission, in the cell's elapsed time, it is to be stopped; 0: never.
         after: the jobs that its tasks wait for, names in ascending order, each once.
+        update: how it is updated while it runs; None for `updates.DEFAULT_POLICY`.
         schedule: when children of it are made; it is a template then, and its own tasks never run.
         parameters: what those who dispatch it may say; likewise.
     """
@@ -213,6 +215,7 @@ class JobSpec:
     is_health_checked: bool = False
     alloc: str = ""
     after: tuple[Dependency, ...] = ()
+    update: UpdatePolicy | None = None
     max_run_us: int = 0
     deadline_us: int = 0
     schedule: Schedule | None = None
@@ -234,3 +237,21 @@ class JobSpec:
     def is_gang(self) -> bool:
         """Whether tasks of it are placed together or not at all."""
         return self.gang is not None
+
+
+def is_same_job(before: JobSpec, after: JobSpec) -> bool:
+    """Tell whether two specs of one name are one job: what differs then is adjusted in place, and touches no task.
+
+    That is how many tasks there are, and what is only read when something happens to one: budgets, restarts, updates.
+    """
+    return (
+        replace(
+            before,
+            count=after.count,
+            max_unavailable=after.max_unavailable,
+            max_restarts=after.max_restarts,
+            restart_delay_us=after.restart_delay_us,
+            update=after.update,
+        )
+        == after
+    )

@@ -36,6 +36,9 @@ class JobTable(Table):
         made_count, skipped_count, missed_count: of a template, int64: children made, instants without one because
             another was not at rest, and instants that nobody proposed in time.
         ended_elapsed: elapsed when its last task came to rest, int64, -1 while any is not at rest.
+        successor: id of the job that takes its place in an update, or took it, int64, 0 for none (see `updates`).
+        updating: `Updating`, uint8: whether it is taking the place of others.
+        progressed_elapsed: elapsed at the last step of its update, int64.
         specs: by row, None in a free row. why: by row, the last `Unplaced`, None when nothing is known.
     """
 
@@ -62,6 +65,9 @@ class JobTable(Table):
         "skipped_count": Column(np.int64),
         "missed_count": Column(np.int64),
         "ended_elapsed": Column(np.int64, fresh=-1),
+        "successor": Column(np.int64),
+        "updating": Column(np.uint8),
+        "progressed_elapsed": Column(np.int64),
         "stop_cause": Column(np.uint8),
         "deadline": Column(np.int64, fresh=-1),
     }
@@ -87,6 +93,9 @@ class JobTable(Table):
     skipped_count: NDArray[np.int64]
     missed_count: NDArray[np.int64]
     ended_elapsed: NDArray[np.int64]
+    successor: NDArray[np.int64]
+    updating: NDArray[np.uint8]
+    progressed_elapsed: NDArray[np.int64]
     stop_cause: NDArray[np.uint8]
     deadline: NDArray[np.int64]
 
@@ -100,8 +109,14 @@ class JobTable(Table):
         self._row_by_id: dict[int, int] = {}
         self._id_by_name: dict[str, int] = {}
         self._repelling: dict[str, dict[int, None]] = {}
+        self._predecessors: dict[int, dict[int, None]] = {}
         self._guests: dict[str, dict[int, None]] = {}
         self._set_count = 0
+
+    @property
+    def has_updates(self) -> bool:
+        """Whether any job has a successor."""
+        return bool(self._predecessors)
 
     @property
     def has_guests(self) -> bool:
@@ -123,9 +138,41 @@ class JobTable(Table):
         return self._row_by_id.get(job)
 
     def by_name(self, name: str) -> JobId | None:
-        """Return the newest job of that name, or None."""
+        """Return the job that a name means, or None: the newest of it, unless an update was reverted."""
         job = self._id_by_name.get(name)
         return None if job is None else JobId(job)
+
+    def predecessors_of(self, row: int) -> list[int]:
+        """Return the rows of the jobs that have the one in a row as their successor, the oldest first."""
+        return [self._row_by_id[job] for job in sorted(self._predecessors.get(int(self.id[row]), ()))]
+
+    def current_of(self, row: int) -> int:
+        """Return the row of a job's successor, its own when it has none."""
+        successor = int(self.successor[row]) if self._predecessors else 0
+        return self._row_by_id[successor] if successor else row
+
+    def rows_of_name(self, name: str) -> list[int]:
+        """Return the row of the job that a name means, then those of its predecessors; none for an unknown name."""
+        job = self._id_by_name.get(name)
+        if job is None:
+            return []
+        row = self._row_by_id[job]
+        return [row, *self.predecessors_of(row)] if self._predecessors else [row]
+
+    def set_successor(self, row: int, successor: int) -> None:
+        """Give a job another successor, an id, or none with 0. Mutates."""
+        job, before = int(self.id[row]), int(self.successor[row])
+        self.successor[row] = successor
+        if before:
+            self._predecessors[before].pop(job)
+            if not self._predecessors[before]:
+                del self._predecessors[before]
+        if successor:
+            self._predecessors.setdefault(successor, {})[job] = None
+
+    def make_current(self, row: int) -> None:
+        """Let a job's name mean it. Mutates."""
+        self._id_by_name[self.spec_of(row).name] = int(self.id[row])
 
     def spec_of(self, row: int) -> JobSpec:
         """Return the spec in a row that holds a job."""
@@ -174,6 +221,9 @@ class JobTable(Table):
         name = spec.name
         for other in _find_repelled(spec):
             self._repelling[other].pop(job, None)
+        for predecessor in self.predecessors_of(row):
+            self.set_successor(predecessor, 0)
+        self.set_successor(row, 0)
         if spec.alloc:
             del self._guests[spec.alloc][job]
         self._set_count -= spec.kind is Kind.ALLOC
@@ -194,8 +244,11 @@ class JobTable(Table):
         self._row_by_id = {int(self.id[row]): row for row in used}
         named = [row for row, current in zip(used, is_current, strict=True) if current]
         self._id_by_name = {self.spec_of(row).name: int(self.id[row]) for row in named}
-        self._repelling, self._guests, self._set_count = {}, {}, 0
+        self._repelling, self._predecessors = {}, {}
+        self._guests, self._set_count = {}, 0
         for row in used:
+            if self.successor[row]:
+                self._predecessors.setdefault(int(self.successor[row]), {})[int(self.id[row])] = None
             self._note_names(int(self.id[row]), self.spec_of(row))
 
     def is_repelled(self, name: str) -> bool:
@@ -207,7 +260,8 @@ class JobTable(Table):
         found = []
         for job in sorted(self._repelling.get(name, ())):
             spec = self.spec_of(self._row_by_id[job])
-            if self._id_by_name.get(spec.name) == job and spec.name != name:
+            is_current = self._id_by_name.get(spec.name) == job or self.successor[self._row_by_id[job]]
+            if is_current and spec.name != name:
                 rules = [each for each in spec.placement.neighbours if each.is_apart and not each.weight]
                 found += [(spec.name, each.attribute) for each in rules if each.job == name]
         return found
@@ -246,6 +300,7 @@ class JobTable(Table):
         other._row_by_id = dict(self._row_by_id)
         other._id_by_name = dict(self._id_by_name)
         other._repelling = {name: dict(jobs) for name, jobs in self._repelling.items()}
+        other._predecessors = {job: dict(olds) for job, olds in self._predecessors.items()}
         other._guests = {name: dict(jobs) for name, jobs in self._guests.items()}
         other._set_count = self._set_count
         return other

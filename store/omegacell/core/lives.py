@@ -16,6 +16,7 @@ from omegacell.core.caps import holds_any
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
+from omegacell.core.quotas import find_asked
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
 from omegacell.core.waits import find_waiting, forget_displaced, forget_earlier, note_ends
 
@@ -159,8 +160,8 @@ def ask_to_end(cell: Cell, tasks: Rows, how: Stopping, *, stamp: Stamp) -> None:
     if cell.jobs.has_alloc_sets:
         _empty_allocs(cell, find_allocs(cell, tasks), stamp=stamp)
     is_waiting = find_waiting(cell, tasks)
-    waiting, tasks = tasks[is_waiting], tasks[~is_waiting]
     arena.stopping[tasks] = how.value
+    waiting, tasks = tasks[is_waiting], tasks[~is_waiting]
     cell.touched.tasks.append(tasks)
     if len(waiting):
         state = TaskState.STOPPED if how is Stopping.STOP else TaskState.EVICTED
@@ -255,8 +256,8 @@ def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp, is_in_quota
         cap.touch(revision=stamp.revision, floor=stamp.floor)
         cell.touched.uncapped[spec.scheduler] = None
     if is_in_quota and not jobs.stopping[job_row] and not jobs.is_active(job_row):
-        wanted = int(jobs.count_wanted[job_row])
-        cell.quotas.charge(spec, -wanted, revision=stamp.revision, floor=stamp.floor)
+        less = [-amount for amount in find_asked(jobs, job_row)]
+        cell.quotas.charge((spec.owner, int(spec.band)), less, revision=stamp.revision, floor=stamp.floor)
 
 
 def move_tasks(cell: Cell, tasks: Rows, states: NDArray[np.uint8] | TaskState) -> None:
@@ -301,6 +302,8 @@ def _find_nexts(cell: Cell, tasks: Rows, states: NDArray[np.uint8]) -> tuple[NDA
     job_rows = arena.job[tasks]
     indices = tasks - jobs.offset[job_rows]
     is_wanted = (indices < jobs.count_wanted[job_rows]) & (jobs.stopping[job_rows] == 0)
+    if jobs.has_updates:  # what an update stops, its successor follows
+        is_wanted &= (jobs.successor[job_rows] == 0) | (arena.stopping[tasks] != Stopping.STOP.value)
     restarts = arena.restarts[tasks]
     limit = jobs.max_restarts[job_rows]
     may_restart = (limit < 0) | (restarts < limit)

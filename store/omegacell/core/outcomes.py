@@ -53,53 +53,55 @@ class Reason(IntEnum):
     JOB_STOPPING = 13
     ALREADY_SPAWNED = 14
     JOB_ACTIVE = 15
-    UNKNOWN_MACHINE = 16
-    STALE_EPOCH = 17
-    MACHINE_ELSEWHERE = 18
-    MACHINE_HEARD = 19
-    TOO_MANY_LOST = 20
-    UNKNOWN_ALLOC_SET = 21
-    ALLOC_TOO_SMALL = 22
-    LIMIT = 23
-    QUOTA_EXCEEDED = 24
-    DEPENDENCY_CYCLE = 25
+    NOT_UPDATING = 16
+    UPDATE_GOES_ON = 17
+    UNKNOWN_MACHINE = 18
+    STALE_EPOCH = 19
+    MACHINE_ELSEWHERE = 20
+    MACHINE_HEARD = 21
+    TOO_MANY_LOST = 22
+    UNKNOWN_ALLOC_SET = 23
+    ALLOC_TOO_SMALL = 24
+    LIMIT = 25
+    QUOTA_EXCEEDED = 26
+    DEPENDENCY_CYCLE = 27
     # the claim, the eviction or the report
-    UNKNOWN_TASK = 26
-    NOT_ITS_MACHINE = 27
-    TASK_NOT_PENDING = 28
-    TASK_NOT_HELD = 29
-    STILL_HELD = 30
-    NOTHING_HOLDS = 31
-    STALE_ATTEMPT = 32
-    NOT_DRAINING = 33
-    JOB_DISRUPTED = 34
-    CLAIMED_TWICE = 35
-    CAP_EXCEEDED = 36
-    VICTIM_GONE = 37
-    VICTIM_ELSEWHERE = 38
-    VICTIM_PROTECTED = 39
-    CASCADE_TOO_DEEP = 40
-    MACHINE_CHANGED = 41
-    MACHINE_NOT_UP = 42
-    DRIVER_MISSING = 43
-    MACHINE_CORDONED = 44
-    NO_ALLOC = 45
-    CONSTRAINT = 46
-    TAINTED = 47
-    NEIGHBOUR = 48
-    TOO_MANY_ON_MACHINE = 49
-    SPREAD_SKEWED = 50
-    DEVICE_MISSING = 51
-    PORT_IN_RANGE = 52
-    PORT_TAKEN = 53
-    PORTS_EXHAUSTED = 54
-    DEVICES_EXHAUSTED = 55
-    ALLOC_FULL = 56
-    RESOURCES = 57
-    GANG_INCOMPLETE = 58
-    GANG_PARTNER = 59
+    UNKNOWN_TASK = 28
+    NOT_ITS_MACHINE = 29
+    TASK_NOT_PENDING = 30
+    TASK_NOT_HELD = 31
+    STILL_HELD = 32
+    NOTHING_HOLDS = 33
+    STALE_ATTEMPT = 34
+    NOT_DRAINING = 35
+    JOB_DISRUPTED = 36
+    CLAIMED_TWICE = 37
+    CAP_EXCEEDED = 38
+    VICTIM_GONE = 39
+    VICTIM_ELSEWHERE = 40
+    VICTIM_PROTECTED = 41
+    CASCADE_TOO_DEEP = 42
+    MACHINE_CHANGED = 43
+    MACHINE_NOT_UP = 44
+    DRIVER_MISSING = 45
+    MACHINE_CORDONED = 46
+    NO_ALLOC = 47
+    CONSTRAINT = 48
+    TAINTED = 49
+    NEIGHBOUR = 50
+    TOO_MANY_ON_MACHINE = 51
+    SPREAD_SKEWED = 52
+    DEVICE_MISSING = 53
+    PORT_IN_RANGE = 54
+    PORT_TAKEN = 55
+    PORTS_EXHAUSTED = 56
+    DEVICES_EXHAUSTED = 57
+    ALLOC_FULL = 58
+    RESOURCES = 59
+    GANG_INCOMPLETE = 60
+    GANG_PARTNER = 61
     # only from proposers, in `Unplaced`
-    PLUGIN_FAILED = 60
+    PLUGIN_FAILED = 62
 
 
 REASON_COUNT = len(Reason)
@@ -131,7 +133,9 @@ class Change(IntEnum):
     SCALED = 3
     REPLACED = 4
     ADJUSTED = 5
-    """Nothing that concerns its tasks: its ``max_unavailable``."""
+    """Nothing that touches its tasks (see `jobs.is_same_job`)."""
+    UPDATED = 6
+    """A new job takes the place of the one that runs, step by step."""
 
 
 class Spawning(IntEnum):

@@ -5,6 +5,9 @@ ever stopped for it. A job counts with all the tasks that it wants, placed or no
 rest or asked to stop; a system job with one for each machine that matches. The lowest band has no quota: it takes what
 is left over.
 
+While a job is updated its name counts, index by index, with the larger of old and new: the new job counts whole, the
+old one with what it asks for beyond it, until it is at rest. In another band than its successor's it counts whole.
+
 Rules: amounts and usage are Python integers, because totals outgrow 64 bits; usage is kept only where there is a quota,
 by the few who call `QuotaTable.charge`. A cell without quotas pays nothing for them.
 """
@@ -70,13 +73,12 @@ class QuotaTable:
         """Return a quota, or None where there is no limit."""
         return self.rows.get((owner, int(band)))
 
-    def charge(self, spec: JobSpec, task_count: int, *, revision: int, floor: int) -> None:
-        """Count so many tasks of a job more, or less when negative. Mutates. Cost: O(resources)."""
-        quota = self.find(spec.owner, spec.band)
-        if quota is None or not task_count or not any(spec.charged):
+    def charge(self, key: QuotaKey, amounts: list[int], *, revision: int, floor: int) -> None:
+        """Count so much more, or less where negative. Mutates. Cost: O(resources)."""
+        quota = self.rows.get(key)
+        if quota is None or not any(amounts):
             return
-        for dimension, amount in enumerate(spec.charged):
-            quota.usage[dimension] += amount * task_count
+        quota.usage = [used + amount for used, amount in zip(quota.usage, amounts, strict=True)]
         quota.touch(revision=revision, floor=floor)
 
     def copy(self) -> "QuotaTable":
@@ -92,16 +94,46 @@ class QuotaTable:
         return other
 
 
-def count_share(jobs: JobTable, row: int) -> int:
-    """Return with how many tasks a job counts: all that it wants, none once it is at rest or asked to stop.
+def find_share(jobs: JobTable, row: int) -> list[int]:
+    """Return what a job counts for, ``(resources,)``: nothing once it is at rest or asked to stop."""
+    return find_asked(jobs, row) if is_counted(jobs, row) else [0] * RESOURCE_COUNT
+
+
+def is_counted(jobs: JobTable, row: int) -> bool:
+    """Tell whether a job counts at all: it is neither at rest nor asked to stop."""
+    return jobs.is_active(row) and not jobs.stopping[row]
+
+
+def find_asked(jobs: JobTable, row: int) -> list[int]:
+    """Return what a job counts for while it is neither at rest nor asked to stop, ``(resources,)``.
 
     Of a system job the held ones do not count: their machines do not match. A template counts with none: its children
     do.
     """
-    if jobs.template[row] or jobs.stopping[row] or not jobs.is_active(row):
-        return 0
+    spec, current = jobs.spec_of(row), jobs.current_of(row)
+    if current != row:
+        return find_beyond(spec, jobs.spec_of(current))
+    if jobs.template[row]:
+        return [0] * RESOURCE_COUNT
     held = int(jobs.counts[row, TaskState.HELD]) if jobs.kind[row] == _SYSTEM else 0
-    return int(jobs.count_wanted[row]) - held
+    return amounts_of(spec, int(jobs.count_wanted[row]) - held)
+
+
+def find_beyond(old: JobSpec, new: JobSpec) -> list[int]:
+    """Return what a job asks for beyond its successor, index by index, ``(resources,)``.
+
+    >>> from dataclasses import replace
+    >>> from omegacell.core.jobs import Kind
+    >>> old = JobSpec(name="a", owner="o", kind=Kind.SERVICE, scheduler="s", band=Band.BATCH, priority=0, count=3,
+    ...     resources=(5, 1, 0), driver="exec")
+    >>> find_beyond(old, replace(old, count=2, resources=(4, 2, 0)))
+    [7, 1, 0]
+    """
+    if old.band != new.band:
+        return amounts_of(old, old.count)
+    both, more = min(old.count, new.count), max(0, old.count - new.count)
+    pairs = zip(old.charged, new.charged, strict=True)
+    return [max(0, had - asked) * both + had * more for had, asked in pairs]
 
 
 def amounts_of(spec: JobSpec, task_count: int) -> list[int]:
@@ -113,11 +145,11 @@ def find_usage(jobs: JobTable) -> dict[QuotaKey, list[int]]:
     """Return what the jobs of every owner and band ask for, the lowest band too. Cost: O(jobs)."""
     usage: dict[QuotaKey, list[int]] = {}
     for row, spec in enumerate(jobs.specs):
-        share = 0 if spec is None else count_share(jobs, row)
-        if spec is not None and share:
+        share = [0] if spec is None else find_share(jobs, row)
+        if spec is not None and any(share):
             sums = usage.setdefault((spec.owner, int(spec.band)), [0] * RESOURCE_COUNT)
-            for dimension, amount in enumerate(spec.charged):
-                sums[dimension] += amount * share
+            for dimension, amount in enumerate(share):
+                sums[dimension] += amount
     return usage
 
 

@@ -33,6 +33,7 @@ from omegacell.core.quotas import Quota
 from omegacell.core.snapshots_placement import placement_row, read_placement
 from omegacell.core.snapshots_templates import read_parameters, read_schedule
 from omegacell.core.units import OUTCOMES_KEPT, Band, JobId, Revision, Role, SessionId
+from omegacell.core.updates import OnFailure, UpdatePolicy
 
 MAGIC = b"omegasn1"
 _SCALARS = (
@@ -245,6 +246,9 @@ def _spec_row(spec: JobSpec) -> list[Any]:
     row[at("schedule")] = None if spec.schedule is None else asdict(spec.schedule)
     row[at("parameters")] = None if spec.parameters is None else asdict(spec.parameters)
     row[at("after")] = [[each.job, each.condition] for each in spec.after]
+    row[at("update")] = (
+        None if spec.update is None else [getattr(spec.update, each.name) for each in fields(UpdatePolicy)]
+    )
     row[at("devices")] = [[request.name, request.count, request.where] for request in spec.devices]
     return row
 
@@ -266,6 +270,9 @@ def _read_spec(row: list[Any]) -> JobSpec:
         for name, count, where in values["devices"]
     )
     values["after"] = tuple(Dependency(job=job, condition=Condition(met)) for job, met in values["after"])
+    if values["update"] is not None:
+        policy = dict(zip([each.name for each in fields(UpdatePolicy)], values["update"], strict=True))
+        values["update"] = UpdatePolicy(**{**policy, "on_failure": OnFailure(policy["on_failure"])})
     values["schedule"] = read_schedule(values["schedule"])
     values["parameters"] = read_parameters(values["parameters"])
     return JobSpec(**values)

@@ -62,6 +62,7 @@ from omegacell.core.units import (
     UNLIMITED,
     Band,
 )
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.core.validate_machines import (
     check_eligibility,
     check_inventory,
@@ -81,6 +82,7 @@ from omegacell.core.validate_values import (
     check_range,
     check_system,
     check_text,
+    check_update,
     check_vector,
 )
 
@@ -158,7 +160,7 @@ def _check_evict(command: Evict) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
-def _check_holds(command: ReleaseTasks | HoldTasks) -> None:
+def _check_tasks(command: ReleaseTasks | HoldTasks | StopTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
     check_range("job", command.job, 1, _MAX_ID)
 
@@ -166,9 +168,11 @@ def _check_holds(command: ReleaseTasks | HoldTasks) -> None:
 def _check_submit(command: SubmitJob) -> None:
     check_spec(command.spec)
     check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
+    if command.replace and command.update:
+        raise MalformedError("a submit either replaces or updates")
 
 
-def _check_job(command: StopJob | ForgetJob | GrowSystemJob) -> None:
+def _check_job(command: StopJob | ForgetJob | GrowSystemJob | RevertUpdate | FinishUpdate) -> None:
     check_range("job", command.job, 1, _MAX_ID)
 
 
@@ -216,6 +220,8 @@ def check_spec(spec: JobSpec) -> None:
     check_placement(spec.placement)
     if spec.after:
         check_after(spec.after)
+    if spec.update is not None:
+        check_update(spec.update)
     if spec.schedule is not None or spec.parameters is not None:
         check_template(spec)
     if spec.kind is Kind.SYSTEM:
@@ -341,9 +347,12 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     StopJob: _check_job,
     ForgetJob: _check_job,
     SpawnJob: check_spawn,
-    ReleaseTasks: _check_holds,
-    HoldTasks: _check_holds,
+    ReleaseTasks: _check_tasks,
+    HoldTasks: _check_tasks,
     GrowSystemJob: _check_job,
+    StopTasks: _check_tasks,
+    RevertUpdate: _check_job,
+    FinishUpdate: _check_job,
     SetQuota: _check_limits,
     SetCaps: _check_limits,
     RegisterMachine: check_registration,

@@ -16,9 +16,11 @@ from omegacell.core.units import (
     MAX_MACHINES,
     MAX_NAME_LENGTH,
     MAX_QUANTITY,
+    MAX_TASKS_PER_JOB,
     MAX_TEXT_LENGTH,
     RESOURCE_COUNT,
 )
+from omegacell.core.updates import UpdatePolicy
 
 _FIRST: Final = string.ascii_lowercase + string.digits
 _NAME: Final = _FIRST + "._-"
@@ -82,6 +84,13 @@ def check_after(after: Sequence[Dependency]) -> None:
         raise MalformedError(f"jobs to run after must ascend by name, each once, at most {MAX_DEPENDENCIES}")
     for name in names:
         check_name("job to run after", name)
+
+
+def check_update(update: UpdatePolicy) -> None:
+    """Raise `MalformedError` unless a policy of updates can be kept."""
+    check_range("max_parallel", update.max_parallel, 1, MAX_TASKS_PER_JOB)
+    check_range("min_healthy_us", update.min_healthy_us, 0, MAX_QUANTITY)
+    check_range("deadline_us", update.deadline_us, 1, MAX_QUANTITY)
 
 
 def check_system(spec: JobSpec) -> None:

@@ -17,6 +17,7 @@ from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.preemption import NO_VICTIMS, Victims
 from omegacell.core.spawn_commands import SpawnJob
 from omegacell.core.units import JobId, Role, SessionId
+from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
 from omegacell.store.codec_columns import (
     INT32,
     INT64,
@@ -42,6 +43,14 @@ from omegacell.store.codec_machines import (
 )
 from omegacell.store.codec_placement import read_set_taints, write_set_taints
 from omegacell.store.codec_templates import read_spawn, write_spawn
+from omegacell.store.codec_updates import (
+    read_finish,
+    read_revert,
+    read_stop_tasks,
+    write_finish,
+    write_revert,
+    write_stop_tasks,
+)
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _ROLES = EnumTable(Role, pb.Role, "ROLE")
@@ -149,13 +158,19 @@ def _write_submit_job(message: pb.Command, command: core.SubmitJob) -> None:
     write_spec(submit.spec, command.spec)
     submit.submitted_at_us = command.submitted_at_us
     submit.replace = command.replace
+    submit.update = command.update
 
 
 def _read_submit_job(message: pb.Command) -> core.SubmitJob:
     submit = message.submit_job
     if not submit.HasField("spec"):
         raise MalformedError("a submit without a job spec")
-    return core.SubmitJob(spec=read_spec(submit.spec), submitted_at_us=submit.submitted_at_us, replace=submit.replace)
+    return core.SubmitJob(
+        spec=read_spec(submit.spec),
+        submitted_at_us=submit.submitted_at_us,
+        replace=submit.replace,
+        update=submit.update,
+    )
 
 
 def _write_stop_job(message: pb.Command, command: core.StopJob) -> None:
@@ -328,6 +343,9 @@ WRITERS: Final[dict[type[core.Command], Callable[[pb.Command, Any], None]]] = {
     SetQuota: write_set_quota,
     SetCaps: write_set_caps,
     ReleaseTasks: write_release,
+    StopTasks: write_stop_tasks,
+    RevertUpdate: write_revert,
+    FinishUpdate: write_finish,
     SpawnJob: write_spawn,
     HoldTasks: write_hold,
     GrowSystemJob: write_grow,
@@ -358,6 +376,9 @@ READERS: Final[dict[str, Callable[[pb.Command], core.Command]]] = {
     "set_quota": read_set_quota,
     "set_caps": read_set_caps,
     "release_tasks": read_release,
+    "stop_tasks": read_stop_tasks,
+    "revert_update": read_revert,
+    "finish_update": read_finish,
     "spawn_job": read_spawn,
     "hold_tasks": read_hold,
     "grow_system_job": read_grow,

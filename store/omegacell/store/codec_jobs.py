@@ -8,6 +8,7 @@ from omegacell.core.units import Band
 from omegacell.store.codec_columns import EnumTable
 from omegacell.store.codec_placement import read_placement, write_placement
 from omegacell.store.codec_templates import read_parameters, read_schedule, write_parameters, write_schedule
+from omegacell.store.codec_updates import read_policy, write_policy
 from omegacell.store.proto import log_v1_pb2 as pb
 
 _KINDS = EnumTable(Kind, pb.Kind, "KIND")
@@ -42,6 +43,8 @@ def write_spec(message: pb.JobSpec, spec: JobSpec) -> None:
             asked.where.add(name=name, value=value)
     message.max_unavailable = spec.max_unavailable
     message.is_health_checked = spec.is_health_checked
+    if spec.update is not None:
+        write_policy(message.update, spec.update)
     message.alloc = spec.alloc
     for each in spec.after:
         message.after.add(job=each.job, condition=_CONDITIONS.to_wire(each.condition))
@@ -83,6 +86,7 @@ def read_spec(message: pb.JobSpec) -> JobSpec:
         devices=tuple([_read_request(request) for request in devices]) if devices else (),
         max_unavailable=message.max_unavailable,
         is_health_checked=message.is_health_checked,
+        update=read_policy(message.update) if message.HasField("update") else None,
         alloc=message.alloc,
         after=tuple([_read_dependency(each) for each in message.after]) if message.after else (),
         max_run_us=message.max_run_us,

@@ -16,6 +16,7 @@ from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.templates import Parameters, Schedule
 from omegacell.core.units import RESOURCE_NAMES
+from omegacell.core.updates import UpdatePolicy
 
 TEXT_LENGTH: Final = 200
 
@@ -114,6 +115,14 @@ def _placement(_: str, rules: PlacementRules) -> Iterator[tuple[str, str]]:
         yield f"spread.{spread.attribute}", f"{shown}{f', {targets}' if targets else ''}"
 
 
+def _update(_: str, policy: UpdatePolicy | None) -> Iterator[tuple[str, str]]:
+    if policy is not None:
+        yield "update.max_parallel", str(policy.max_parallel)
+        yield "update.min_healthy", span(policy.min_healthy_us)
+        yield "update.deadline", span(policy.deadline_us)
+        yield "update.on_failure", policy.on_failure.name.lower()
+
+
 def _schedule(_: str, value: Schedule | None) -> Iterator[tuple[str, str]]:
     if value is not None:
         yield "schedule.cron", value.cron
@@ -160,6 +169,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "max_run_us": _limit("time_limit"),
     "deadline_us": _limit("deadline"),
     "payload": _nothing,
+    "update": _update,
     "schedule": _schedule,
     "parameters": _parameters,
     "after": _after,

@@ -70,6 +70,7 @@ class PlannedJob:
         held: what its held tasks would wait for.
         is_cut_off: time was over before all of its tasks were decided on.
         warnings: what it asks for that no machine has, a sentence each.
+        max_parallel: of an update, how many indices it takes at a time; else 0.
     """
 
     name: str
@@ -84,6 +85,7 @@ class PlannedJob:
     pending: PendingReason | None
     is_cut_off: bool
     warnings: tuple[str, ...] = ()
+    max_parallel: int = 0
     held: HeldReason | None = None
 
     @property

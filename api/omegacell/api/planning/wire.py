@@ -85,6 +85,7 @@ def _read_job(message: pb.PlannedJob, names: tuple[str, ...]) -> records.Planned
         pending=read_pending(message.pending) if message.HasField("pending") else None,
         is_cut_off=message.is_cut_off,
         warnings=tuple(message.warnings),
+        max_parallel=message.max_parallel,
         held=read_held(message.held) if message.HasField("held") else None,
     )
 

@@ -48,6 +48,11 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_STOPPED: _ClassVar[JobState]
 
+class OnFailure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_FAILURE_PAUSE: _ClassVar[OnFailure]
+    ON_FAILURE_REVERT: _ClassVar[OnFailure]
+
 class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OVERLAP_ALLOW: _ClassVar[Overlap]
@@ -80,6 +85,7 @@ class Change(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANGE_SCALED: _ClassVar[Change]
     CHANGE_REPLACED: _ClassVar[Change]
     CHANGE_ADJUSTED: _ClassVar[Change]
+    CHANGE_UPDATED: _ClassVar[Change]
 
 class ExitNote(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -152,6 +158,8 @@ JOB_STATE_HELD: JobState
 JOB_STATE_SUCCEEDED: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_STOPPED: JobState
+ON_FAILURE_PAUSE: OnFailure
+ON_FAILURE_REVERT: OnFailure
 OVERLAP_ALLOW: Overlap
 OVERLAP_SKIP: Overlap
 OVERLAP_REPLACE: Overlap
@@ -170,6 +178,7 @@ CHANGE_UNCHANGED: Change
 CHANGE_SCALED: Change
 CHANGE_REPLACED: Change
 CHANGE_ADJUSTED: Change
+CHANGE_UPDATED: Change
 EXIT_NOTE_NONE: ExitNote
 EXIT_NOTE_UNKNOWN: ExitNote
 EXIT_NOTE_OUT_OF_MEMORY: ExitNote
@@ -293,6 +302,18 @@ class Affinity(_message.Message):
     weight: int
     def __init__(self, constraint: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
+class UpdatePolicy(_message.Message):
+    __slots__ = ("max_parallel", "min_healthy_us", "deadline_us", "on_failure")
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    MIN_HEALTHY_US_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    max_parallel: int
+    min_healthy_us: int
+    deadline_us: int
+    on_failure: OnFailure
+    def __init__(self, max_parallel: _Optional[int] = ..., min_healthy_us: _Optional[int] = ..., deadline_us: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ...) -> None: ...
+
 class Schedule(_message.Message):
     __slots__ = ("cron", "time_zone", "overlap", "catch_up")
     CRON_FIELD_NUMBER: _ClassVar[int]
@@ -324,7 +345,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "parameters", "alloc", "after", "max_run_us", "gang", "deadline_us")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update", "schedule", "parameters", "alloc", "after", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +365,7 @@ class JobSpec(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     ALLOC_FIELD_NUMBER: _ClassVar[int]
@@ -370,6 +392,7 @@ class JobSpec(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
     max_unavailable: int
     is_health_checked: bool
+    update: UpdatePolicy
     schedule: Schedule
     parameters: Parameters
     alloc: str
@@ -377,7 +400,7 @@ class JobSpec(_message.Message):
     max_run_us: int
     gang: Gang
     deadline_us: int
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class Dependency(_message.Message):
     __slots__ = ("job", "condition")
@@ -437,6 +460,34 @@ class SubmitJobsResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[SubmitResult]
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., results: _Optional[_Iterable[_Union[SubmitResult, _Mapping]]] = ...) -> None: ...
 
+class RevertJobRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RevertJobResponse(_message.Message):
+    __slots__ = ("at", "job_id")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    at: At
+    job_id: int
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ...) -> None: ...
+
+class UpdateProgress(_message.Message):
+    __slots__ = ("updated", "changing", "waiting", "is_revert", "stuck_us")
+    UPDATED_FIELD_NUMBER: _ClassVar[int]
+    CHANGING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    IS_REVERT_FIELD_NUMBER: _ClassVar[int]
+    STUCK_US_FIELD_NUMBER: _ClassVar[int]
+    updated: int
+    changing: int
+    waiting: int
+    is_revert: bool
+    stuck_us: int
+    def __init__(self, updated: _Optional[int] = ..., changing: _Optional[int] = ..., waiting: _Optional[int] = ..., is_revert: _Optional[bool] = ..., stuck_us: _Optional[int] = ...) -> None: ...
+
 class DispatchJobRequest(_message.Message):
     __slots__ = ("job", "parameters", "payload", "name", "token", "is_trigger")
     class ParametersEntry(_message.Message):
@@ -491,7 +542,7 @@ class StopJobResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ..., children: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "parent_id", "parent", "instant_us", "held", "deadline_left_us", "is_stopped_late")
+    __slots__ = ("job_id", "spec", "state", "counts", "healthy_count", "changed_at", "submitted_at_us", "first_decided_at_us", "is_current", "stopping_count", "update", "successor", "parent_id", "parent", "instant_us", "held", "deadline_left_us", "is_stopped_late")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -502,6 +553,8 @@ class Job(_message.Message):
     FIRST_DECIDED_AT_US_FIELD_NUMBER: _ClassVar[int]
     IS_CURRENT_FIELD_NUMBER: _ClassVar[int]
     STOPPING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
     INSTANT_US_FIELD_NUMBER: _ClassVar[int]
@@ -518,13 +571,15 @@ class Job(_message.Message):
     first_decided_at_us: int
     is_current: bool
     stopping_count: int
+    update: UpdateProgress
+    successor: int
     parent_id: int
     parent: str
     instant_us: int
     held: HeldReason
     deadline_left_us: int
     is_stopped_late: bool
-    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., deadline_left_us: _Optional[int] = ..., is_stopped_late: _Optional[bool] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[int] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., healthy_count: _Optional[int] = ..., changed_at: _Optional[int] = ..., submitted_at_us: _Optional[int] = ..., first_decided_at_us: _Optional[int] = ..., is_current: _Optional[bool] = ..., stopping_count: _Optional[int] = ..., update: _Optional[_Union[UpdateProgress, _Mapping]] = ..., successor: _Optional[int] = ..., parent_id: _Optional[int] = ..., parent: _Optional[str] = ..., instant_us: _Optional[int] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., deadline_left_us: _Optional[int] = ..., is_stopped_late: _Optional[bool] = ...) -> None: ...
 
 class TemplateStatus(_message.Message):
     __slots__ = ("next_us", "last_us", "made_count", "skipped_count", "missed_count", "due_us", "hindrance", "child_count", "active_child_count", "children")
@@ -907,7 +962,7 @@ class PlannedTasks(_message.Message):
     def __init__(self, actions: _Optional[_Iterable[int]] = ..., indices: _Optional[_Iterable[int]] = ..., before: _Optional[_Iterable[int]] = ..., after: _Optional[_Iterable[int]] = ..., waits: _Optional[_Iterable[bool]] = ...) -> None: ...
 
 class PlannedJob(_message.Message):
-    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings", "held")
+    __slots__ = ("name", "change", "reason", "message", "fields", "scheduler", "planned_by", "counts", "tasks", "pending", "is_cut_off", "warnings", "held", "max_parallel")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -921,6 +976,7 @@ class PlannedJob(_message.Message):
     IS_CUT_OFF_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     name: str
     change: Change
     reason: str
@@ -934,7 +990,8 @@ class PlannedJob(_message.Message):
     is_cut_off: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
     held: HeldReason
-    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ...) -> None: ...
+    max_parallel: int
+    def __init__(self, name: _Optional[str] = ..., change: _Optional[_Union[Change, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., scheduler: _Optional[str] = ..., planned_by: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., tasks: _Optional[_Union[PlannedTasks, _Mapping]] = ..., pending: _Optional[_Union[PendingReason, _Mapping]] = ..., is_cut_off: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., max_parallel: _Optional[int] = ...) -> None: ...
 
 class EvictedTask(_message.Message):
     __slots__ = ("job", "job_id", "index", "machine")

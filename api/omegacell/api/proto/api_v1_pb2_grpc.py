@@ -55,6 +55,11 @@ class CellStub:
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobRequest.SerializeToString,
                 response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobResponse.FromString,
                 _registered_method=True)
+        self.RevertJob = channel.unary_unary(
+                '/omegacell.api.v1.Cell/RevertJob',
+                request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobRequest.SerializeToString,
+                response_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/omegacell.api.v1.Cell/GetJob',
                 request_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.GetJobRequest.SerializeToString,
@@ -183,6 +188,13 @@ class CellServicer:
 
     def StopJob(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertJob(self, request, context):
+        """Brings the job back that the one of this name took the place of in an update.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -337,6 +349,11 @@ def add_CellServicer_to_server(servicer, server):
                     servicer.StopJob,
                     request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobRequest.FromString,
                     response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobResponse.SerializeToString,
+            ),
+            'RevertJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertJob,
+                    request_deserializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobRequest.FromString,
+                    response_serializer=omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
@@ -548,6 +565,33 @@ class Cell:
             '/omegacell.api.v1.Cell/StopJob',
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobRequest.SerializeToString,
             omegacell_dot_api_dot_proto_dot_api__v1__pb2.StopJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omegacell.api.v1.Cell/RevertJob',
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobRequest.SerializeToString,
+            omegacell_dot_api_dot_proto_dot_api__v1__pb2.RevertJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

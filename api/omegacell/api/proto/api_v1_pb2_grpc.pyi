@@ -50,6 +50,8 @@ class CellStub:
     DispatchJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.DispatchJobRequest, _api_v1_pb2.DispatchJobResponse]
     """Make a child of a job with parameters, or of one with a schedule before its time."""
     StopJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]
+    RevertJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]
+    """Brings the job back that the one of this name took the place of in an update."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_api_v1_pb2.GetJobRequest, _api_v1_pb2.GetJobResponse]
     ListJobs: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.ListJobsRequest, _api_v1_pb2.ListJobsResponse]
     WatchJobs: _grpc.UnaryStreamMultiCallable[_api_v1_pb2.WatchJobsRequest, _api_v1_pb2.WatchJobsResponse]
@@ -90,6 +92,8 @@ class CellAsyncStub(CellStub):
     DispatchJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.DispatchJobRequest, _api_v1_pb2.DispatchJobResponse]  # type: ignore[assignment]
     """Make a child of a job with parameters, or of one with a schedule before its time."""
     StopJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.StopJobRequest, _api_v1_pb2.StopJobResponse]  # type: ignore[assignment]
+    RevertJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.RevertJobRequest, _api_v1_pb2.RevertJobResponse]  # type: ignore[assignment]
+    """Brings the job back that the one of this name took the place of in an update."""
     GetJob: _aio.UnaryUnaryMultiCallable[_api_v1_pb2.GetJobRequest, _api_v1_pb2.GetJobResponse]  # type: ignore[assignment]
     ListJobs: _aio.UnaryStreamMultiCallable[_api_v1_pb2.ListJobsRequest, _api_v1_pb2.ListJobsResponse]  # type: ignore[assignment]
     WatchJobs: _aio.UnaryStreamMultiCallable[_api_v1_pb2.WatchJobsRequest, _api_v1_pb2.WatchJobsResponse]  # type: ignore[assignment]
@@ -151,6 +155,14 @@ class CellServicer(metaclass=_abc_1.ABCMeta):
         request: _api_v1_pb2.StopJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_api_v1_pb2.StopJobResponse, _abc.Awaitable[_api_v1_pb2.StopJobResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RevertJob(
+        self,
+        request: _api_v1_pb2.RevertJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_v1_pb2.RevertJobResponse, _abc.Awaitable[_api_v1_pb2.RevertJobResponse]]:
+        """Brings the job back that the one of this name took the place of in an update."""
 
     @_abc_1.abstractmethod
     def GetJob(

@@ -90,7 +90,7 @@ class Admission:
             check_schedule(spec)
         except (ValueError, MalformedError) as error:
             raise UsageError(f"job {request.spec.name[:80]!r}: {error}") from error
-        command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=request.replace)
+        command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=request.replace, update=not request.replace)
         return Proposal(
             commands=(command,),
             decided_from_us=now_us,

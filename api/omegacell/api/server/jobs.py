@@ -36,6 +36,7 @@ from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import JobId
+from omegacell.core.updates import RevertUpdate
 from omegacell.store.proposer import Proposal
 
 JOBS_PER_PART: Final = 200
@@ -143,6 +144,18 @@ class JobCalls:
             at=pb.At(revision=outcomes[0].revision, incarnation=self._host.cell.incarnation),
             job_id=job,
             children=children,
+        )
+
+    async def revert(self, request: pb.RevertJobRequest) -> pb.RevertJobResponse:
+        """Bring the job back that the one of a name took the place of."""
+        await self._host.refresh()
+        job = JobId(int(self._host.cell.jobs.id[self._row_of(request.name)]))
+        outcome = await self._host.propose(Proposal(commands=(RevertUpdate(job=job),), decided_to_us=wall_us()))
+        refusal = find_refusal(outcome, f"job {request.name!r} was not reverted")
+        if refusal is not None:
+            raise refusal
+        return pb.RevertJobResponse(
+            at=pb.At(revision=outcome.revision, incarnation=self._host.cell.incarnation), job_id=outcome.value
         )
 
     async def get(self, request: pb.GetJobRequest) -> pb.GetJobResponse:

@@ -14,6 +14,7 @@ from omegacell.api.server.views import find_job, name_of_job
 from omegacell.api.server.warnings import find_warnings
 from omegacell.core.cell import Cell
 from omegacell.core.outcomes import Change
+from omegacell.core.rollouts import find_limit
 from omegacell.core.units import JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
 
@@ -39,6 +40,7 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
         ),
         is_cut_off=plan.is_cut_off,
         warnings=find_warnings(cell, plan.spec),
+        max_parallel=find_limit(plan.spec) if plan.change is Change.UPDATED else 0,
     )
     details = word_refused_submit(cell, plan.spec, plan.outcome)
     refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted", details=details)

@@ -27,8 +27,9 @@ _CODES: Final = {
 }
 
 _SENTENCES: Final = {
-    Reason.JOB_EXISTS: "a job of that name with another spec is in the cell; use --replace to put this in its place,"
-    " or another name",
+    Reason.JOB_EXISTS: "a job of that name with another spec is in the cell, and only a service of the same owner,"
+    " outside of allocs, is updated; use --replace to put this in its place, or another name",
+    Reason.NOT_UPDATING: "there is no older job of that name any more that could take its place back",
     Reason.JOB_STOPPING: "it is stopping; wait until it has ended, or use --replace to run it anew",
     Reason.DEPENDENCY_CYCLE: "it would wait for itself, by way of the jobs in its `after`",
     Reason.UNKNOWN_JOB: "there is no such job; `omega job list` shows those there are",

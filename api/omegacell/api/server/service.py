@@ -91,6 +91,10 @@ class CellService(CellServicer):
         """Stop a job."""
         return await _answer(self._jobs.stop(request), context)
 
+    async def RevertJob(self, request: pb.RevertJobRequest, context: Any) -> pb.RevertJobResponse:
+        """Revert an update."""
+        return await _answer(self._jobs.revert(request), context)
+
     async def GetJob(self, request: pb.GetJobRequest, context: Any) -> pb.GetJobResponse:
         """Return a job with tasks."""
         return await _answer(self._jobs.get(request), context)

@@ -73,6 +73,11 @@ class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONDITION_ENDED: _ClassVar[Condition]
     CONDITION_AVAILABLE: _ClassVar[Condition]
 
+class OnFailure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_FAILURE_PAUSE: _ClassVar[OnFailure]
+    ON_FAILURE_REVERT: _ClassVar[OnFailure]
+
 class Overlap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OVERLAP_ALLOW: _ClassVar[Overlap]
@@ -95,6 +100,11 @@ class StopCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STOP_CAUSE_ASKED: _ClassVar[StopCause]
     STOP_CAUSE_DEADLINE: _ClassVar[StopCause]
+
+class RevertCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REVERT_CAUSE_ASKED: _ClassVar[RevertCause]
+    REVERT_CAUSE_STUCK: _ClassVar[RevertCause]
 
 class EvictCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -163,6 +173,8 @@ EFFECT_PREFER_NOT: Effect
 CONDITION_SUCCEEDED: Condition
 CONDITION_ENDED: Condition
 CONDITION_AVAILABLE: Condition
+ON_FAILURE_PAUSE: OnFailure
+ON_FAILURE_REVERT: OnFailure
 OVERLAP_ALLOW: Overlap
 OVERLAP_SKIP: Overlap
 OVERLAP_REPLACE: Overlap
@@ -174,6 +186,8 @@ INPUT_RULE_OPTIONAL: InputRule
 INPUT_RULE_REQUIRED: InputRule
 STOP_CAUSE_ASKED: StopCause
 STOP_CAUSE_DEADLINE: StopCause
+REVERT_CAUSE_ASKED: RevertCause
+REVERT_CAUSE_STUCK: RevertCause
 EVICT_CAUSE_OPERATOR: EvictCause
 EVICT_CAUSE_UNHEALTHY: EvictCause
 EVICT_CAUSE_DRAIN: EvictCause
@@ -221,7 +235,7 @@ class Transaction(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., seen_chain: _Optional[bytes] = ..., detection: _Optional[_Union[Detection, str]] = ..., atomicity: _Optional[_Union[Atomicity, str]] = ..., decided_from_us: _Optional[int] = ..., decided_to_us: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "spawn_job", "hold_tasks", "grow_system_job")
+    __slots__ = ("place", "evict", "unplaced", "report", "tick", "submit_job", "stop_job", "forget_job", "open_session", "renew", "close_session", "expire_session", "register_machine", "inventory", "lose_machines", "genesis", "reincarnate", "activate_rules", "set_taints", "set_eligibility", "set_quota", "set_caps", "release_tasks", "stop_tasks", "revert_update", "finish_update", "spawn_job", "hold_tasks", "grow_system_job")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
     UNPLACED_FIELD_NUMBER: _ClassVar[int]
@@ -245,6 +259,9 @@ class Command(_message.Message):
     SET_QUOTA_FIELD_NUMBER: _ClassVar[int]
     SET_CAPS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_TASKS_FIELD_NUMBER: _ClassVar[int]
+    STOP_TASKS_FIELD_NUMBER: _ClassVar[int]
+    REVERT_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_UPDATE_FIELD_NUMBER: _ClassVar[int]
     SPAWN_JOB_FIELD_NUMBER: _ClassVar[int]
     HOLD_TASKS_FIELD_NUMBER: _ClassVar[int]
     GROW_SYSTEM_JOB_FIELD_NUMBER: _ClassVar[int]
@@ -271,10 +288,13 @@ class Command(_message.Message):
     set_quota: SetQuota
     set_caps: SetCaps
     release_tasks: ReleaseTasks
+    stop_tasks: StopTasks
+    revert_update: RevertUpdate
+    finish_update: FinishUpdate
     spawn_job: SpawnJob
     hold_tasks: HoldTasks
     grow_system_job: GrowSystemJob
-    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., spawn_job: _Optional[_Union[SpawnJob, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
+    def __init__(self, place: _Optional[_Union[Place, _Mapping]] = ..., evict: _Optional[_Union[Evict, _Mapping]] = ..., unplaced: _Optional[_Union[Unplaced, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., tick: _Optional[_Union[Tick, _Mapping]] = ..., submit_job: _Optional[_Union[SubmitJob, _Mapping]] = ..., stop_job: _Optional[_Union[StopJob, _Mapping]] = ..., forget_job: _Optional[_Union[ForgetJob, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., close_session: _Optional[_Union[CloseSession, _Mapping]] = ..., expire_session: _Optional[_Union[ExpireSession, _Mapping]] = ..., register_machine: _Optional[_Union[RegisterMachine, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., lose_machines: _Optional[_Union[LoseMachines, _Mapping]] = ..., genesis: _Optional[_Union[Genesis, _Mapping]] = ..., reincarnate: _Optional[_Union[Reincarnate, _Mapping]] = ..., activate_rules: _Optional[_Union[ActivateRules, _Mapping]] = ..., set_taints: _Optional[_Union[SetTaints, _Mapping]] = ..., set_eligibility: _Optional[_Union[SetEligibility, _Mapping]] = ..., set_quota: _Optional[_Union[SetQuota, _Mapping]] = ..., set_caps: _Optional[_Union[SetCaps, _Mapping]] = ..., release_tasks: _Optional[_Union[ReleaseTasks, _Mapping]] = ..., stop_tasks: _Optional[_Union[StopTasks, _Mapping]] = ..., revert_update: _Optional[_Union[RevertUpdate, _Mapping]] = ..., finish_update: _Optional[_Union[FinishUpdate, _Mapping]] = ..., spawn_job: _Optional[_Union[SpawnJob, _Mapping]] = ..., hold_tasks: _Optional[_Union[HoldTasks, _Mapping]] = ..., grow_system_job: _Optional[_Union[GrowSystemJob, _Mapping]] = ...) -> None: ...
 
 class Genesis(_message.Message):
     __slots__ = ("format", "rules", "features", "resource_names", "cell", "incarnation", "tick_period_us", "session_ttl_us", "forget_after_us")
@@ -448,6 +468,18 @@ class Dependency(_message.Message):
     condition: Condition
     def __init__(self, job: _Optional[str] = ..., condition: _Optional[_Union[Condition, str]] = ...) -> None: ...
 
+class UpdatePolicy(_message.Message):
+    __slots__ = ("max_parallel", "min_healthy_us", "deadline_us", "on_failure")
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    MIN_HEALTHY_US_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    ON_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    max_parallel: int
+    min_healthy_us: int
+    deadline_us: int
+    on_failure: OnFailure
+    def __init__(self, max_parallel: _Optional[int] = ..., min_healthy_us: _Optional[int] = ..., deadline_us: _Optional[int] = ..., on_failure: _Optional[_Union[OnFailure, str]] = ...) -> None: ...
+
 class Schedule(_message.Message):
     __slots__ = ("cron", "time_zone", "overlap", "catch_up")
     CRON_FIELD_NUMBER: _ClassVar[int]
@@ -479,7 +511,7 @@ class Gang(_message.Message):
     def __init__(self, size: _Optional[int] = ..., least: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "schedule", "alloc", "after", "parameters", "max_run_us", "gang", "deadline_us")
+    __slots__ = ("name", "owner", "kind", "scheduler", "band", "priority", "count", "resources", "driver", "ports", "max_restarts", "restart_delay_us", "grace_us", "on_partition", "payload", "placement", "devices", "max_unavailable", "is_health_checked", "update", "schedule", "alloc", "after", "parameters", "max_run_us", "gang", "deadline_us")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -499,6 +531,7 @@ class JobSpec(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
     IS_HEALTH_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     ALLOC_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -525,6 +558,7 @@ class JobSpec(_message.Message):
     devices: _containers.RepeatedCompositeFieldContainer[DeviceRequest]
     max_unavailable: int
     is_health_checked: bool
+    update: UpdatePolicy
     schedule: Schedule
     alloc: str
     after: _containers.RepeatedCompositeFieldContainer[Dependency]
@@ -532,17 +566,19 @@ class JobSpec(_message.Message):
     max_run_us: int
     gang: Gang
     deadline_us: int
-    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., owner: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., scheduler: _Optional[str] = ..., band: _Optional[_Union[Band, str]] = ..., priority: _Optional[int] = ..., count: _Optional[int] = ..., resources: _Optional[_Iterable[int]] = ..., driver: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., max_restarts: _Optional[int] = ..., restart_delay_us: _Optional[int] = ..., grace_us: _Optional[int] = ..., on_partition: _Optional[_Union[OnPartition, str]] = ..., payload: _Optional[bytes] = ..., placement: _Optional[_Union[PlacementRules, _Mapping]] = ..., devices: _Optional[_Iterable[_Union[DeviceRequest, _Mapping]]] = ..., max_unavailable: _Optional[int] = ..., is_health_checked: _Optional[bool] = ..., update: _Optional[_Union[UpdatePolicy, _Mapping]] = ..., schedule: _Optional[_Union[Schedule, _Mapping]] = ..., alloc: _Optional[str] = ..., after: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., parameters: _Optional[_Union[Parameters, _Mapping]] = ..., max_run_us: _Optional[int] = ..., gang: _Optional[_Union[Gang, _Mapping]] = ..., deadline_us: _Optional[int] = ...) -> None: ...
 
 class SubmitJob(_message.Message):
-    __slots__ = ("spec", "submitted_at_us", "replace")
+    __slots__ = ("spec", "submitted_at_us", "replace", "update")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_AT_US_FIELD_NUMBER: _ClassVar[int]
     REPLACE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     spec: JobSpec
     submitted_at_us: int
     replace: bool
-    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ...) -> None: ...
+    update: bool
+    def __init__(self, spec: _Optional[_Union[JobSpec, _Mapping]] = ..., submitted_at_us: _Optional[int] = ..., replace: _Optional[bool] = ..., update: _Optional[bool] = ...) -> None: ...
 
 class StopJob(_message.Message):
     __slots__ = ("job", "cause")
@@ -582,6 +618,14 @@ class ReleaseTasks(_message.Message):
     indices: bytes
     def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
 
+class StopTasks(_message.Message):
+    __slots__ = ("job", "indices")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    indices: bytes
+    def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
+
 class HoldTasks(_message.Message):
     __slots__ = ("job", "indices")
     JOB_FIELD_NUMBER: _ClassVar[int]
@@ -589,6 +633,20 @@ class HoldTasks(_message.Message):
     job: int
     indices: bytes
     def __init__(self, job: _Optional[int] = ..., indices: _Optional[bytes] = ...) -> None: ...
+
+class RevertUpdate(_message.Message):
+    __slots__ = ("job", "cause")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    cause: RevertCause
+    def __init__(self, job: _Optional[int] = ..., cause: _Optional[_Union[RevertCause, str]] = ...) -> None: ...
+
+class FinishUpdate(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: int
+    def __init__(self, job: _Optional[int] = ...) -> None: ...
 
 class GrowSystemJob(_message.Message):
     __slots__ = ("job",)

@@ -115,6 +115,8 @@ def _job_tables(job: PlannedJob, limit: int) -> Iterator[Table]:
 
 def _title(job: PlannedJob) -> str:
     what = "refused" if job.is_refused else _CHANGES[job.change]
+    if job.change is Change.UPDATED:
+        what += f" step by step, {job.max_parallel} at a time"
     counts = ", ".join(f"{count} {action.name.lower()}" for action, count in job.counts.items() if count)
     by = ""
     if job.planned_by and job.planned_by != job.scheduler:
@@ -127,6 +129,7 @@ _CHANGES = {
     Change.UNCHANGED: "unchanged",
     Change.SCALED: "would be scaled",
     Change.REPLACED: "would be replaced",
+    Change.UPDATED: "would be updated",
     Change.ADJUSTED: "would be adjusted, its tasks left alone",
 }
 

@@ -38,7 +38,8 @@ def open_progress(*, is_shown: bool) -> Iterator[Progress]:
 def describe(job: Job) -> str:
     """Return a job's tasks by state, in words; those that are being stopped are said to be so."""
     words = ", ".join(f"{count} {state.name.lower()}" for state, count in job.counts.items() if count)
-    return f"{words} ({job.stopping_count} of them stopping)" if job.stopping_count else words
+    words = f"{words} ({job.stopping_count} of them stopping)" if job.stopping_count else words
+    return words if job.update is None else f"{words}; {job.update.describe()}"
 
 
 class Lines:
@@ -50,8 +51,9 @@ class Lines:
     def update(self, job: Job) -> None:
         """Print a line when the job's state is another."""
         state = job.state.name.lower()
-        if self._states.get(job.name) != state:
-            self._states[job.name] = state
+        mark = state if job.update is None else f"{state} {job.update.updated} {job.update.stuck_us >= 0}"
+        if self._states.get(job.name) != mark:
+            self._states[job.name] = mark
             warn(f"{job.name}: {state} ({describe(job)})")
 
 

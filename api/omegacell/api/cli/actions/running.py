@@ -133,6 +133,7 @@ def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], opti
         try:
             for job in _changes(client, tuple(ids), deadline):
                 if job.job_id < ids[job.name]:
+                    _check_not_reverted(job)
                     continue
                 found[job.name] = job
                 progress.update(job)
@@ -146,6 +147,12 @@ def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], opti
             why = f"the time is over; {reason}" if reason else "the time is over"
             raise CommandError(_farewell(found, ids, why), code=ExitCode.FAILED)
     return [found[name] for name in ids]
+
+
+def _check_not_reverted(job: Job) -> None:
+    """Raise when an older job takes the place back of the one that is waited for."""
+    if job.update is not None and job.update.is_revert:
+        raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
 
 
 def _is_over(found: Mapping[str, Job], health: frozenset[str]) -> bool:

@@ -254,6 +254,22 @@ def trigger(
     templates.trigger(job, name=name, token=token, options=options)
 
 
+@job_app.command("revert", epilog=examples("omega job revert web", "omega job revert web --detach"))
+def revert(
+    name: Annotated[str, typer.Argument(help="The service's name.", metavar="JOB")],
+    detach: Annotated[bool, typer.Option("-d", "--detach", help="Ask, and do not wait until it is done.")] = False,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """Undo an update: bring the job back whose place this one took, task by task, as an update does.
+
+    Tasks of the old job that the update did not touch keep running. The old job can come back until it left the cell.
+    """
+    from omegacell.api.cli.actions import updates
+
+    updates.revert(name, output, detach=detach, cell=cell)
+
+
 @job_app.command(
     "schema", epilog=examples("omega job schema > job.schema.json", "omega job schema --example > job.yaml")
 )
