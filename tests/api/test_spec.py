@@ -349,7 +349,7 @@ def test_the_reference_is_right() -> None:
     """Every YAML block of the reference is a valid job file, and the reference names every field there is."""
     text = (EXAMPLES.parent / "reference" / "jobfile.md").read_text(encoding="utf-8")
     blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         assert parse_jobs("jobfile.md", block.encode())
     for field in json_schema()["properties"]:
