@@ -27,7 +27,7 @@ HELLO = "name: {name}\ncount: {count}\nresources: {{cpu: 20m, memory: 16Mi}}\nta
 def cell(place: Path) -> Iterator[EphemeralCell]:
     """Give a cell with this machine and ten simulated ones, one of them with devices."""
     options = ("--simulated-device", "1:gpu=4,model=a100")
-    shape = CellShape(schedulers="batch=1,service=1", simulated=10, name="e2e", options=options)
+    shape = CellShape(schedulers="batch=1,service=1,system=1", simulated=10, name="e2e", options=options)
     with EphemeralCell(place, shape) as running:
         yield running
 
@@ -219,7 +219,7 @@ def test_history_and_machines(cell: EphemeralCell) -> None:
     kinds = {row["kind"] for row in cell.ask("history", "-n", "1000")["transactions"]}
     assert {"genesis", "register", "submit", "place", "report"} <= kinds
     assert "SCHEDULER" in cell.command("cell", "status").stdout
-    await_seen(lambda: cell.ask("scheduler", "list")["schedulers"], lambda rows: len(rows) == 2)
+    await_seen(lambda: cell.ask("scheduler", "list")["schedulers"], lambda rows: len(rows) == 3)
 
 
 def test_metrics_are_served(cell: EphemeralCell) -> None:
