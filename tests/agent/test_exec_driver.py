@@ -227,7 +227,7 @@ def test_garbage_is_collected_oldest_first_and_never_what_is_held(state: str) ->
     for job in range(1, 7):
         driver.prepare(wanted(key_of(job), "true"))
         os.utime(f"{state}/tasks/{job}.0.1", (job, job))
-    assert driver.collect_garbage({"1.0.1"}) == ["2.0.1", "3.0.1", "4.0.1"]
+    assert driver.collect_garbage(driver.list() - {"1.0.1"}) == ["2.0.1", "3.0.1", "4.0.1"]
     assert sorted(os.listdir(f"{state}/tasks")) == ["1.0.1", "5.0.1", "6.0.1"]
 
 
@@ -237,7 +237,7 @@ def test_garbage_is_collected_by_bytes(state: str) -> None:
     for job in range(1, 4):
         driver.prepare(wanted(key_of(job), "true", files=(InlineFile(path="big", content=b"x" * (400 << 10)),)))
         os.utime(f"{state}/tasks/{job}.0.1", (job, job))
-    assert driver.collect_garbage(set()) == ["1.0.1"]
+    assert driver.collect_garbage(driver.list()) == ["1.0.1"]
 
 
 @pytest.fixture

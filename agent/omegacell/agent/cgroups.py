@@ -272,7 +272,10 @@ def _locate(mount: str, path: str) -> str:
 
 
 def _find_folders(parent: str) -> list[str]:
-    return [entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
+    try:
+        return [entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:  # of an attempt that ended since its parent was listed
+        return []
 
 
 def _find_groups(parent: str) -> list[tuple[str, str]]:

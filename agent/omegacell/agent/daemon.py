@@ -267,7 +267,9 @@ class Agent:
             self._just_ended = {}
             try:
                 await asyncio.to_thread(self._trim_logs, limits)
-                removed = await asyncio.to_thread(self._driver.collect_garbage, {str(key) for key in self._held()})
+                there = await asyncio.to_thread(self._driver.list)
+                ended = there - {str(key) for key in self._held()}
+                removed = await asyncio.to_thread(self._driver.collect_garbage, ended)
             except OSError as error:
                 _log.warning("keeping house: %s", error)
                 continue

@@ -89,22 +89,23 @@ class Hands:
     async def _serve(self, client: SupervisorClient) -> None:
         """Work with one supervisor until it is gone."""
         self._queue = asyncio.Queue()
-        worker: asyncio.Task[None] | None = None
+        loops: list[asyncio.Task[None]] = []
         try:
             statuses = await client.subscribe()
             held = await asyncio.to_thread(self._describe, statuses)
             self._client = client
             self._feed(Inventory(held=tuple(held)))
-            worker = asyncio.create_task(self._work(client))
-            async for status in client.events():
-                self._on_status(status)
+            loops = [asyncio.create_task(self._work(client)), asyncio.create_task(self._listen(client))]
+            ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in ended:
+                loop.result()  # hands that have failed must not look like hands with nothing to do
         except SupervisorError as error:
             _log.warning("%s", error)
         finally:
             self._client = None
-            if worker is not None:
-                worker.cancel()
-                await asyncio.gather(worker, return_exceptions=True)
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await client.close()
             self._feed(SupervisorLost())
 
@@ -116,6 +117,10 @@ class Hands:
             task = self._driver.load(key)
             held.append(Held(key=key, task=task, started_at_us=status.started_at_us, end=end))
         return held
+
+    async def _listen(self, client: SupervisorClient) -> None:
+        async for status in client.events():
+            self._on_status(status)
 
     def _on_status(self, status: AttemptStatus) -> None:
         key = AttemptKey.parse(status.key)
@@ -173,7 +178,10 @@ class Hands:
                 await client.signal(str(task.key), signal.SIGTERM, task.grace_us)
             case ForgetAttempt():
                 await client.forget([str(task.key)])
-                await asyncio.to_thread(self._driver.clean, task.key)
+                try:
+                    await asyncio.to_thread(self._driver.clean, task.key)
+                except OSError as error:
+                    _log.warning("%s: what it leaves is removed later: %s", task.key, error)
             case RenewDeadline():
                 await client.renew(task.deadline_boot_us)
 

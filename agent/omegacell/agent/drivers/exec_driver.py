@@ -20,6 +20,7 @@ import os
 import pwd
 import resource
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -163,26 +164,33 @@ class ExecDriver:
         self._cgroups.remove(str(key))
         self._allocs.remove(str(key))
 
-    def collect_garbage(self, held: set[str]) -> list[str]:
-        """Remove control groups and the oldest folders, above the limits, of attempts not ``held``.
+    def list(self) -> set[str]:
+        """Return the keys of attempts that have anything on this machine: control groups or a folder."""
+        return self._cgroups.list() | self._allocs.list() | set(os.listdir(self._tasks))
+
+    def collect_garbage(self, ended: set[str]) -> Sequence[str]:
+        """Remove what ended attempts have on this machine, but of their folders only the oldest above the limits.
+
+        Args:
+            ended: keys that `list` gave *before* it was asked what is held: what starts meanwhile is not among them.
 
         Returns:
             Keys whose folders were removed.
         """
-        for key in self._cgroups.list() - held:
+        for key in self._cgroups.list() & ended:
             self._cgroups.remove(key)
-        for key in self._allocs.list() - held:
+        for key in self._allocs.list() & ended:
             self._allocs.remove(key)
-        ended = sorted(
-            (entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self._tasks) if entry.name not in held
+        folders = sorted(
+            (entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self._tasks) if entry.name in ended
         )
-        for _, name in ended:
+        for _, name in folders:
             if name not in self._sizes:
                 self._sizes[name] = _measure(os.path.join(self._tasks, name))
-        total = sum(self._sizes[name] for _, name in ended)
+        total = sum(self._sizes[name] for _, name in folders)
         removed = []
-        for place, (_, name) in enumerate(ended):
-            if len(ended) - place <= self._settings.kept_folders and total <= self._settings.kept_bytes:
+        for place, (_, name) in enumerate(folders):
+            if len(folders) - place <= self._settings.kept_folders and total <= self._settings.kept_bytes:
                 break
             shutil.rmtree(os.path.join(self._tasks, name))
             total -= self._sizes.pop(name)
