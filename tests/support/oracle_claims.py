@@ -112,7 +112,6 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
         return Verdict(state.revision, Status.REFUSED, rows=tuple(rows))
     for command in commands:
         write_granted(state, transaction, [each for each in granted if each.command is command])
-    for command in commands:
         if isinstance(command, Unplaced) and command.job in state.jobs:
             job = state.jobs[command.job]
             job.why = (command.task_count, command.lacks, command.note)
@@ -125,6 +124,8 @@ def write_granted(state: State, transaction: Transaction, granted: list[Granted 
     claims = [each for each in granted if isinstance(each, Granted)]
     for claim in sorted(claims, key=lambda each: group_of(each.job, each.index)):
         write_claim(state, claim, transaction)
+    for claim in claims:
+        note_displacement(state, claim)
     for claim in claims:
         write_displacement(state, claim, transaction)
     for each in granted:
@@ -459,14 +460,21 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     settle(state, job)
 
 
-def write_displacement(state: State, claim: Granted, transaction: Transaction) -> None:
-    """Ask those who give way to a claim to end, and note to whom they gave way."""
+def note_displacement(state: State, claim: Granted) -> None:
+    """Note of those who give way to a claim to whom they do; what an earlier command asked to end stays as it is."""
     own = claim.job.tasks[claim.index].displaced
     for key in claim.victims:
         task = find_attempt(state, key)
         if task is not None and task.stopping == Stopping.NO:
             depth = 1 if own is None else own.depth + 1
             task.displaced = Displaced(task.attempt, claim.job.id, claim.index, state.revision, depth)
+
+
+def write_displacement(state: State, claim: Granted, transaction: Transaction) -> None:
+    """Ask those who give way to a claim to end; who was inside an alloc that did so before is asked already."""
+    for key in claim.victims:
+        task = find_attempt(state, key)
+        if task is not None and task.stopping == Stopping.NO:
             ask_to_end(state, state.jobs[key[0]], key[1], transaction)
 
 
