@@ -81,6 +81,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "dataclass_exact_type": "expected a text, such as 'zone = a'",
     "string_too_long": "expected at most {max_length} characters",
     "too_long": "expected at most {max_length} entries",
+    "too_short": "expected at least {min_length} entry",
 }
 _PATTERNS: Final[Mapping[str, str]] = {
     NAME_PATTERN: "expected 1 to 63 lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit",
@@ -97,8 +98,8 @@ _PATTERNS: Final[Mapping[str, str]] = {
 }
 
 
-def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
-    """Return in the words of the job file what pydantic found wrong, as one of its error details."""
+def translate_error(document: Document, detail: dict[str, Any], *, model: type[BaseModel] = JobFile) -> Problem:
+    """Return in the words of a file of this model what pydantic found wrong, as one of its error details."""
     path, is_key = _path_of(document, detail["loc"])
     context = detail.get("ctx", {})
     match detail["type"]:
@@ -112,7 +113,7 @@ def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
                 line=mark.line,
                 column=mark.column,
                 field=field,
-                expected=_word_unknown(path),
+                expected=_word_unknown(path, model),
                 found="",
             )
         case "value_error":
@@ -168,8 +169,8 @@ def _value_at(document: Document, path: Path_) -> object:
     return value
 
 
-def _word_unknown(path: Path_) -> str:
-    model: type[BaseModel] | None = JobFile
+def _word_unknown(path: Path_, whole: type[BaseModel]) -> str:
+    model: type[BaseModel] | None = whole
     steps = iter(path[:-1])
     for step in steps:
         if isinstance(step, int):

@@ -5,16 +5,19 @@ Arrivals are a Poisson process, cut off at the end of the run; each kind of arri
 many there are follows from the load that is asked for.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, Kind
-from omegacell.core.units import SECOND_US
+from omegacell.core.units import RESOURCE_NAMES, SECOND_US
 from omegacell.simulator.drawing import Draws
+from omegacell.simulator.machines import Machine
 from omegacell.simulator.ruled.settings import RuledSetup, Template
 
-MAX_ARRIVALS = 1_000_000
+MAX_ARRIVALS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,30 +80,39 @@ def find_units(templates: Sequence[Template]) -> list[tuple[int, ...]]:
     return [tuple(unit) for unit in units.values()]
 
 
-def find_work(template: Template, machine_count: int) -> list[int]:
-    """Return what a job holds of each resource at a time, when all of it is placed."""
-    count = machine_count if template.spec.kind is Kind.SYSTEM else template.spec.count
-    return [count * amount for amount in template.spec.charged]
+def find_work(template: Template, machine_count: int) -> Counter[str]:
+    """Return what a job holds of each resource, and of each kind of device, at a time, when all of it is placed."""
+    spec = template.spec
+    count = machine_count if spec.kind is Kind.SYSTEM else spec.count
+    work = Counter({name: count * amount for name, amount in zip(RESOURCE_NAMES, spec.charged, strict=True)})
+    work.update({each.name: count * each.count for each in spec.devices})
+    return work
+
+
+def find_capacity(machines: Sequence[Machine]) -> Counter[str]:
+    """Return what a cell has of each resource and of each kind of device."""
+    capacity: Counter[str] = Counter()
+    for machine in machines:
+        capacity.update(dict(zip(RESOURCE_NAMES, machine.capacity, strict=True)))
+        capacity.update({offer.name: offer.count for offer in machine.devices})
+    return capacity
 
 
 def _count_arrivals(setup: RuledSetup, choices: Sequence[tuple[float, tuple[int, ...]]]) -> int:
-    """Return how many arrivals make the load, by the resource that comes to it first."""
-    machine_count = len(setup.machines)
-    capacity = [sum(column) for column in zip(*(each.capacity for each in setup.machines), strict=True)]
-    held = [0.0] * len(capacity)
-    each_us = [0.0] * len(capacity)
+    """Return how many arrivals make the load, by the resource that comes to it first; one that nobody has is none."""
+    capacity, machine_count = find_capacity(setup.machines), len(setup.machines)
+    held: Counter[str] = Counter()
     for template in setup.templates:
         if template.is_standing:
-            held = [has + more for has, more in zip(held, find_work(template, machine_count), strict=True)]
-    for likely, unit in choices:
-        for place in unit:
-            template = setup.templates[place]
-            work = find_work(template, machine_count)
-            each_us = [has + likely * more * (template.run_us or 0) for has, more in zip(each_us, work, strict=True)]
-    rooms: list[float] = [setup.load * has - taken for has, taken in zip(capacity, held, strict=True)]
-    counts = [
-        room * setup.run_s * SECOND_US / one_us for room, one_us in zip(rooms, each_us, strict=True) if one_us > 0
-    ]
+            held += find_work(template, machine_count)
+    counts = []
+    for name, has in capacity.items():
+        each_us = 0.0
+        for likely, unit in choices:
+            for template in [setup.templates[place] for place in unit]:
+                each_us += likely * find_work(template, machine_count)[name] * (template.run_us or 0)
+        if each_us and has:
+            counts.append((setup.load * has - held[name]) * setup.run_s * SECOND_US / each_us)
     if not counts:
         raise UsageError("the jobs that arrive ask for nothing, or run for no time: no load follows from them")
     if min(counts) <= 0:
