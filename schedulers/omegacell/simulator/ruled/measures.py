@@ -4,7 +4,8 @@
 place it, as everywhere in the lab. *Until running*: to when none of its tasks waited for the first time. *Preempted*:
 attempts that had begun and gave way to another job. *Wasted*: CPU-seconds that preempted attempts had run for, which
 are run again. *Waiting*: tasks that had no place when the run ended, and what they lacked: of each job the reason that
-stands last in the order of judgement, which is where machines come nearest to taking it.
+stands last in the order of judgement, which is where machines come nearest to taking it; of a gang that some machines
+would take, that it is not whole.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from omegacell.core.cell import Author, Cell
+from omegacell.core.commands import Unplaced
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.lives import Rows
 from omegacell.core.machine_commands import ExitNote
@@ -24,6 +26,9 @@ from omegacell.simulator.metrics import SchedulerMetrics
 
 UNDECIDED = "UNDECIDED"
 """What a job lacks that no scheduler has decided on yet, or that is about to be tried again."""
+
+HELD = "AFTER"
+"""What a job lacks that waits for others."""
 
 
 @dataclass(slots=True, eq=False)
@@ -215,17 +220,26 @@ class Measures:
 def find_lacks(cell: Cell, job: JobId, spec: JobSpec) -> dict[str, int]:
     """Return what the waiting tasks of a job lack, with their number; nothing when none waits."""
     row = cell.jobs.row_of(job)
-    waiting = 0 if row is None else int(cell.jobs.counts[row, TaskState.PENDING])
-    if row is None or not waiting:
+    if row is None:
         return {}
-    why = cell.jobs.why[row]
+    lacks = {}
+    if spec.after and cell.jobs.counts[row, TaskState.HELD]:
+        lacks[HELD] = int(cell.jobs.counts[row, TaskState.HELD])
+    if cell.jobs.counts[row, TaskState.PENDING]:
+        lacks[_word_lack(cell.jobs.why[row], spec)] = int(cell.jobs.counts[row, TaskState.PENDING])
+    return lacks
+
+
+def _word_lack(why: Unplaced | None, spec: JobSpec) -> str:
     if why is None:
-        return {UNDECIDED: waiting}
+        return UNDECIDED
+    if spec.is_gang and why.note:
+        return Reason.GANG_INCOMPLETE.name
     if not why.lacks:
-        return {why.note or UNDECIDED: waiting}
+        return why.note or UNDECIDED
     nearest = max(why.lacks, key=lambda lack: (lack.reason, lack.machine_count))
     dimension = name_dimension(nearest.reason, nearest.dimension, spec)
-    return {f"{Reason(nearest.reason).name} {dimension}".rstrip(): waiting}
+    return f"{Reason(nearest.reason).name} {dimension}".rstrip()
 
 
 def summarise_refusals(author: Author) -> RefusalMetrics:

@@ -43,10 +43,36 @@ MAX_ROUNDS: Final = 1_000
 
 
 class RuledSimulation:
-    """One run; see the module's docstring."""
+    """One run; see the module's docstring.
 
-    def __init__(self, setup: RuledSetup, *, on_progress: Progress | None = None) -> None:
-        """Begin the cell, open sessions, and draw what arrives.
+    >>> from omegacell.core.jobs import JobSpec, Kind
+    >>> from omegacell.core.units import Band
+    >>> from omegacell.schedulers.batch import BatchScheduler
+    >>> from omegacell.simulator.machines import DRIVER, GIB, make_mixed
+    >>> from omegacell.simulator.ruled.settings import Template
+    >>> spec = JobSpec(
+    ...     name="sums", owner="lab", kind=Kind.BATCH, scheduler="batch", band=Band.BATCH, priority=0, count=8,
+    ...     resources=(1_000, GIB, 0), driver=DRIVER,
+    ... )
+    >>> setup = RuledSetup(
+    ...     machines=tuple(make_mixed(4, seed=0)),
+    ...     templates=(Template(spec=spec, run_us=60 * SECOND_US),),
+    ...     schedulers={"batch": Deciders(plugin=BatchScheduler)},
+    ...     load=0.5,
+    ... )
+    >>> metrics = RuledSimulation(setup).run()
+    >>> metrics.templates[0].jobs, metrics.templates[0].begun, metrics.templates[0].waiting
+    (480, 3840, 0)
+    """
+
+    def __init__(
+        self,
+        setup: RuledSetup,
+        *,
+        arrivals: Sequence[Arrival] | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
+        """Begin the cell and open sessions; what arrives is drawn unless it is given.
 
         Raises:
             UsageError: the setup makes no simulation.
@@ -65,7 +91,7 @@ class RuledSimulation:
         self.instances = self._make_instances()
         for instance in self.instances:
             instance.start()
-        self._arrivals = draw_arrivals(setup)
+        self._arrivals = draw_arrivals(setup) if arrivals is None else arrivals
 
     def run(self) -> RuledMetrics:
         """Let everything happen until the end, and return what was measured.
