@@ -196,6 +196,8 @@ def test_machine_files_hold_shapes(tmp_path: Path) -> None:
         (MACHINE + "taints: [dedicated]\n", ":4:10: taints.0: 'dedicated': expected KEY=VALUE:EFFECT"),
         (MACHINE + "ports: {first: 9, last: 1}\n", "last: expected at least first (9)"),
         (MACHINE + "attributes: {zone: []}\n", "attributes.zone: expected at least 1 entry, found a list"),
+        (MACHINE + "attributes: {'': a}\n", "attributes.: expected the name of an attribute"),
+        (MACHINE + 'attributes: {zone: "a\\tb"}\n', "attributes.zone: expected text without control characters"),
         (MACHINE + "---\n" + MACHINE, ":5:7: name: expected another name for each document, found 'm'"),
         ("name: m\nresources: {cpu: none, memory: 1Gi}\n", ":2:18: resources.cpu: expected"),
     ],

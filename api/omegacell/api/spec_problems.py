@@ -89,6 +89,8 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
     r"^[a-z][a-z0-9_]{0,62}$": "expected a lower-case word of letters, digits and '_', at most 63 long",
+    r"^[ -~]+$": "expected the name of an attribute, in printable ASCII characters",
+    r"^[^\x00-\x1f\x7f]*$": "expected text without control characters",
     r"^[^\x00]*$": "expected text without NUL characters",
     r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
