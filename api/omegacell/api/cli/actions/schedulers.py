@@ -37,7 +37,7 @@ def run_scheduler(target: str, options: RunOptions) -> None:
     """Become a scheduler of the cell, until Ctrl-C."""
     name = options.name or scheduler_name(target)
     check_name("scheduler", name)
-    url = options.store or find_store(str(options.state or _state_of(options.cell)))
+    url = find_store(options.store or str(options.state or _state_of(options.cell)))
     author = f"{name}-{os.getpid()}"
     argv = plan_scheduler_process(url, name=name, author=author, target=target)
     os.execv(argv[0], [*argv, "--fail"])

@@ -175,7 +175,7 @@ def run_scheduler(
     state: StateOption = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", help="The cell's store, by URL; by default that of the cell.", metavar="URL"),
+        typer.Option("--store", help="Its store: URL, file or folder; by default that of the cell.", metavar="STORE"),
     ] = None,
     cell: CellOption = None,
 ) -> None:
