@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from omegacell.api.processes.failures import FailureTeller
 from omegacell.api.processes.shell import run_program
 from omegacell.api.wiring import ReplicaPort
 from omegacell.core.errors import PluginError, StoreNotFoundError
@@ -115,6 +116,8 @@ def _schedule(scheduler: Scheduler, arguments: argparse.Namespace, retry: Retry 
     with _open_cell(arguments.store) as store:
         port = ReplicaPort(store)
         loop = Loop(scheduler, port.cell, settings=settings, clock=SystemClock(), draw_session=draw_session)
+        if retry is None:  # what stands in for a plug-in that was not loaded has been told already
+            loop.tell_failures(FailureTeller(arguments.author, time.monotonic).tell)
         runner = Runner(loop, port)
 
         def halt(number: int, frame: FrameType | None) -> None:

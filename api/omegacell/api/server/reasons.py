@@ -104,7 +104,7 @@ def word_pending(cell: Cell, row: int, lacks: Sequence[Lack], index: int | None 
     if spec.is_gang and fitting:
         group = min(wish.gangs, key=lambda each: each.least)
         return word_gang(group.count, least=group.least, found=wish.place_count())
-    return word_lacks(lacks, spec) + note
+    return word_lacks(lacks, spec) + (note if lacks else "")
 
 
 def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> pb.PendingReason:
