@@ -74,7 +74,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "bool_type": "expected true or false",
     "list_type": "expected a list",
     "dict_type": "expected a mapping of names to values",
-    "model_type": "expected a mapping of fields",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
@@ -126,6 +125,9 @@ def translate_error(document: Document, detail: dict[str, Any], *, model: type[B
             return describe(document, path, expected, "" if is_about_parts else show(_value_at(document, path)))
         case "string_pattern_mismatch":
             expected = _PATTERNS[context["pattern"]]
+        case "model_type":
+            known = ", ".join(_fields_at(path, model))
+            expected = "expected a mapping of fields" + (f": {known}" if known else "")
         case kind:
             expected = _EXPECTED.get(kind, f"expected something else ({detail['msg']})").format(**context)
     return describe(document, path, expected, show(path[-1] if is_key else _value_at(document, path)))
@@ -171,9 +173,10 @@ def _value_at(document: Document, path: Path_) -> object:
     return value
 
 
-def _word_unknown(path: Path_, whole: type[BaseModel]) -> str:
+def _fields_at(path: Path_, whole: type[BaseModel]) -> list[str]:
+    """Return the fields that the mapping at a path may have; none where that is not known."""
     model: type[BaseModel] | None = whole
-    steps = iter(path[:-1])
+    steps = iter(path)
     for step in steps:
         if isinstance(step, int):
             continue  # a place in a list: its model is that of the list's field
@@ -181,7 +184,11 @@ def _word_unknown(path: Path_, whole: type[BaseModel]) -> str:
         model = _model_of(field) if field else None
         if field and get_origin(field.annotation) is dict:
             next(steps, None)  # a key that the user chose
-    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
+def _word_unknown(path: Path_, whole: type[BaseModel]) -> str:
+    known = _fields_at(path[:-1], whole)
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
     if near:
         return f"unknown field; did you mean {near[0]!r}?"
