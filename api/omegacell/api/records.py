@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from omegacell.api.records_templates import TemplateStatus
+from omegacell.api.records_updates import UpdateProgress
 from omegacell.core.dependencies import Condition
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
 from omegacell.core.units import JobId
@@ -134,36 +135,6 @@ class Resources:
     cpu_milli: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateProgress:
-    """How far an update is: each index that the new job wants is in one of the three.
-
-    Attributes:
-        updated: the new task is available.
-        changing: the old task was stopped or ended, and the new one is not available.
-        waiting: the old task goes on.
-        is_revert: an older job takes its place back.
-        stuck_us: for how long it is stuck, of the cell's time; negative when it is not.
-    """
-
-    updated: int
-    changing: int
-    waiting: int
-    is_revert: bool
-    stuck_us: int
-
-    def describe(self) -> str:
-        """Return it in words.
-
-        >>> UpdateProgress(updated=3, changing=1, waiting=6, is_revert=False, stuck_us=12_500_000).describe()
-        '3 of 10 updated, 1 being replaced, stuck for 12 s'
-        """
-        verb = "reverted" if self.is_revert else "updated"
-        total = self.updated + self.changing + self.waiting
-        words = f"{self.updated} of {total} {verb}, {self.changing} being replaced"
-        return words + (f", stuck for {self.stuck_us // 1_000_000} s" if self.stuck_us >= 0 else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

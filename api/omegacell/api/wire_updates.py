@@ -3,7 +3,7 @@
 from typing import cast
 
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.records import UpdateProgress
+from omegacell.api.records_updates import UpdateProgress
 from omegacell.core.updates import OnFailure, UpdatePolicy
 
 
@@ -39,4 +39,6 @@ def read_progress(message: pb.UpdateProgress) -> UpdateProgress:
         waiting=message.waiting,
         is_revert=message.is_revert,
         stuck_us=message.stuck_us,
+        summary=message.summary,
+        advice=message.advice,
     )

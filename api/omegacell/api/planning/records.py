@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from omegacell.api.figures import ConflictRow
-from omegacell.api.records import At, Change, HeldReason, Lack, PendingReason
+from omegacell.api.records import At, Change, HeldReason, JobState, Lack, PendingReason
+from omegacell.api.records_updates import UpdateProgress
 from omegacell.core.jobs import TaskState
 
 
@@ -238,6 +239,8 @@ class Explanation:
         oldest_revision: how far back ``attempts`` and ``conflicts`` reach.
         machines: where the job's tasks are, the most first.
         held: what the job's held tasks wait for.
+        job_state: of the job, as `omega job status` says it.
+        update: how far the job is, while it takes the place of others.
     """
 
     at: At
@@ -267,3 +270,5 @@ class Explanation:
     held: HeldReason | None = None
     preemption: str = ""
     waits_for: tuple[str, ...] = ()
+    job_state: JobState = JobState.PENDING
+    update: UpdateProgress | None = None

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from omegacell.api.planning import records
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.records import Change
+from omegacell.api.records import Change, JobState
 from omegacell.api.wire import read_at, read_held, read_lacks, read_pending
 from omegacell.api.wire_figures import read_conflict
+from omegacell.api.wire_updates import read_progress
 from omegacell.core.jobs import TaskState
 
 
@@ -55,6 +56,8 @@ def read_explanation(message: pb.ExplainTaskResponse) -> records.Explanation:
         held=read_held(message.held) if message.HasField("held") else None,
         preemption=message.preemption,
         waits_for=tuple(message.waits_for),
+        job_state=JobState(message.job_state),
+        update=read_progress(message.update) if message.HasField("update") else None,
     )
 
 

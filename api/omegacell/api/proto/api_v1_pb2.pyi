@@ -437,20 +437,22 @@ class SubmitJobsRequest(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
 
 class SubmitResult(_message.Message):
-    __slots__ = ("job_id", "change", "revision", "reason", "message", "warnings")
+    __slots__ = ("job_id", "change", "revision", "reason", "message", "warnings", "note")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     job_id: int
     change: Change
     revision: int
     reason: str
     message: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., revision: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    note: str
+    def __init__(self, job_id: _Optional[int] = ..., change: _Optional[_Union[Change, str]] = ..., revision: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class SubmitJobsResponse(_message.Message):
     __slots__ = ("at", "results")
@@ -475,18 +477,22 @@ class RevertJobResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job_id: _Optional[int] = ...) -> None: ...
 
 class UpdateProgress(_message.Message):
-    __slots__ = ("updated", "changing", "waiting", "is_revert", "stuck_us")
+    __slots__ = ("updated", "changing", "waiting", "is_revert", "stuck_us", "summary", "advice")
     UPDATED_FIELD_NUMBER: _ClassVar[int]
     CHANGING_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     IS_REVERT_FIELD_NUMBER: _ClassVar[int]
     STUCK_US_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
     updated: int
     changing: int
     waiting: int
     is_revert: bool
     stuck_us: int
-    def __init__(self, updated: _Optional[int] = ..., changing: _Optional[int] = ..., waiting: _Optional[int] = ..., is_revert: _Optional[bool] = ..., stuck_us: _Optional[int] = ...) -> None: ...
+    summary: str
+    advice: str
+    def __init__(self, updated: _Optional[int] = ..., changing: _Optional[int] = ..., waiting: _Optional[int] = ..., is_revert: _Optional[bool] = ..., stuck_us: _Optional[int] = ..., summary: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class DispatchJobRequest(_message.Message):
     __slots__ = ("job", "parameters", "payload", "name", "token", "is_trigger")
@@ -932,10 +938,12 @@ class FetchPayloadResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class PlanJobsRequest(_message.Message):
-    __slots__ = ("jobs",)
+    __slots__ = ("jobs", "judge_only")
     JOBS_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_ONLY_FIELD_NUMBER: _ClassVar[int]
     jobs: _containers.RepeatedCompositeFieldContainer[SubmitJobRequest]
-    def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ...) -> None: ...
+    judge_only: bool
+    def __init__(self, jobs: _Optional[_Iterable[_Union[SubmitJobRequest, _Mapping]]] = ..., judge_only: _Optional[bool] = ...) -> None: ...
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "before", "after")
@@ -1126,7 +1134,7 @@ class MachineShare(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., task_count: _Optional[int] = ...) -> None: ...
 
 class ExplainTaskResponse(_message.Message):
-    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held", "preemption", "waits_for")
+    __slots__ = ("at", "job", "job_id", "index", "state", "counts", "summary", "pending_count", "machine_count", "fitting_count", "lacks", "misses", "changes", "planned_on", "evicted", "attempts", "then", "now", "conflicts", "oldest_revision", "machines", "then_unknown", "planned_by", "is_cut_off", "held", "preemption", "waits_for", "job_state", "update")
     AT_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -1154,6 +1162,8 @@ class ExplainTaskResponse(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     PREEMPTION_FIELD_NUMBER: _ClassVar[int]
     WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    JOB_STATE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     at: At
     job: str
     job_id: int
@@ -1181,7 +1191,9 @@ class ExplainTaskResponse(_message.Message):
     held: HeldReason
     preemption: str
     waits_for: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., preemption: _Optional[str] = ..., waits_for: _Optional[_Iterable[str]] = ...) -> None: ...
+    job_state: JobState
+    update: UpdateProgress
+    def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., job: _Optional[str] = ..., job_id: _Optional[int] = ..., index: _Optional[int] = ..., state: _Optional[_Union[TaskState, str]] = ..., counts: _Optional[_Iterable[int]] = ..., summary: _Optional[str] = ..., pending_count: _Optional[int] = ..., machine_count: _Optional[int] = ..., fitting_count: _Optional[int] = ..., lacks: _Optional[_Iterable[_Union[Lack, _Mapping]]] = ..., misses: _Optional[_Iterable[_Union[NearMiss, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[FittingChange, _Mapping]]] = ..., planned_on: _Optional[str] = ..., evicted: _Optional[_Iterable[_Union[EvictedTask, _Mapping]]] = ..., attempts: _Optional[_Iterable[_Union[AttemptOrigin, _Mapping]]] = ..., then: _Optional[_Union[MachineChoice, _Mapping]] = ..., now: _Optional[_Union[MachineChoice, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[LostClaim, _Mapping]]] = ..., oldest_revision: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachineShare, _Mapping]]] = ..., then_unknown: _Optional[str] = ..., planned_by: _Optional[str] = ..., is_cut_off: _Optional[bool] = ..., held: _Optional[_Union[HeldReason, _Mapping]] = ..., preemption: _Optional[str] = ..., waits_for: _Optional[_Iterable[str]] = ..., job_state: _Optional[_Union[JobState, str]] = ..., update: _Optional[_Union[UpdateProgress, _Mapping]] = ...) -> None: ...
 
 class MachineDevice(_message.Message):
     __slots__ = ("name", "count", "attributes", "free")

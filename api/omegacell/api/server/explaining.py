@@ -20,10 +20,12 @@ from omegacell.api.planning.words import describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.hold_words import view_held, word_template
+from omegacell.api.server.job_states import find_job_state
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.reasons import find_lacks_of, find_machines_meant, view_lacks, word_pending
 from omegacell.api.server.system_words import find_own_names, word_mismatches
+from omegacell.api.server.update_words import view_progress
 from omegacell.api.server.views import name_of_job, view_at
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import JobSpec, Kind, TaskState
@@ -115,6 +117,7 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
         job_id=int(cell.jobs.id[row]),
         index=question.index,
         state=cast("pb.TaskState", question.state),
+        job_state=cast("pb.JobState", find_job_state(cell, row)),
         counts=cell.jobs.counts[row].tolist(),
         pending_count=int(cell.jobs.counts[row, TaskState.PENDING]),
         machine_count=len(room),
@@ -126,6 +129,8 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
             for machine, count in count_by_machine(cell, row)[:MACHINES_SHOWN]
         ],
     )
+    if cell.jobs.updating[row]:
+        answer.update.CopyFrom(view_progress(cell, row))
     held = view_held(cell, row)
     if held is not None:
         answer.held.CopyFrom(held)

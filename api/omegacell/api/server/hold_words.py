@@ -11,6 +11,7 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.records import JobState
 from omegacell.api.server.job_states import find_job_state
 from omegacell.api.server.system_words import view_mismatches
+from omegacell.api.server.update_words import word_turn
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
 from omegacell.core.dependencies import Condition, Dependency
@@ -41,6 +42,9 @@ def view_held(cell: Cell, row: int) -> pb.HeldReason | None:
     if mismatches is not None:
         return mismatches
     waits = [_view_wait(cell, each) for each in find_awaited(cell, row)]
+    if not waits and cell.jobs.updating[row]:
+        summary, is_stuck = word_turn(cell, row)
+        return pb.HeldReason(summary=summary, task_count=count, is_stuck=is_stuck)
     waits.sort(key=lambda wait: (not wait.is_stuck, wait.job))
     told = [f"for {wait.summary}" for wait in waits[:WAITS_TOLD]]
     if len(waits) > WAITS_TOLD:

@@ -14,12 +14,10 @@ from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.hold_words import view_held
 from omegacell.api.server.job_states import find_job_state
 from omegacell.api.server.system_words import find_own_names, word_mismatches
-from omegacell.core.budgets import find_available
+from omegacell.api.server.update_words import view_progress
 from omegacell.core.cell import Cell
 from omegacell.core.jobs import StopCause, Stopping, TaskState
-from omegacell.core.rollouts import find_overdue_us
 from omegacell.core.units import JobId
-from omegacell.core.updates import Updating
 
 HEALTHY: Final = 1
 _MAX_ID_DIGITS: Final = 18
@@ -80,25 +78,6 @@ def view_job(cell: Cell, row: int) -> pb.Job:
             is_healthy = (cell.tasks.health[tasks] == HEALTHY) & (states == TaskState.RUNNING) & ~is_ending
             message.healthy_count = int(np.count_nonzero(is_healthy))
     return message
-
-
-def view_progress(cell: Cell, row: int) -> pb.UpdateProgress:
-    """Return how far an update to a job is. Cost: O(tasks of the pair)."""
-    jobs = cell.jobs
-    available = find_available(cell, row)
-    goes_on = np.zeros(len(available), np.bool_)
-    for old in jobs.predecessors_of(row):
-        tasks = slice(int(jobs.offset[old]), int(jobs.offset[old] + min(jobs.extent[old], len(available))))
-        is_alive = (cell.tasks.state[tasks] < TaskState.SUCCEEDED) & (cell.tasks.stopping[tasks] != Stopping.STOP)
-        goes_on[: len(is_alive)] |= is_alive
-    updated, waiting = int(np.count_nonzero(available)), int(np.count_nonzero(goes_on))
-    return pb.UpdateProgress(
-        updated=updated,
-        changing=len(available) - updated - waiting,
-        waiting=waiting,
-        is_revert=jobs.updating[row] == Updating.BACK,
-        stuck_us=max(-1, find_overdue_us(cell, row)),
-    )
 
 
 def find_tasks(cell: Cell, row: int, *, first_index: int, limit: int) -> NDArray[np.int64]:

@@ -10,7 +10,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+
 from omegacell.core.cell import Cell
+from omegacell.core.rollouts import find_overdue_us
 from omegacell.store.replica import Folded
 
 MAX_FORGOTTEN: Final = 10_000
@@ -47,6 +50,8 @@ class WatchHub:
         self._touched_at: dict[int, int] = {}
         self._names: dict[int, str] = {}
         self._forgotten: deque[tuple[int, int, str]] = deque()
+        self._elapsed = cell.elapsed
+        self._stuck: frozenset[int] = frozenset()
         self.floor = 0
         """Watchers can resume after this revision or a later one."""
         self._load(cell)
@@ -59,7 +64,7 @@ class WatchHub:
                 watch.is_stale = True
                 watch.news.set()
             return
-        for job in folded.delta.jobs:
+        for job in dict.fromkeys([*folded.delta.jobs, *self._find_stuck(cell)]):
             row = cell.jobs.row_of(job)
             name = self._names.get(job, "") if row is None else cell.jobs.spec_of(row).name
             if row is None:
@@ -75,6 +80,16 @@ class WatchHub:
                     else:
                         watch.jobs.add(job)
                     watch.news.set()
+
+    def _find_stuck(self, cell: Cell) -> list[int]:
+        """Return the jobs of which the update got stuck because time passed; nothing else tells their watchers."""
+        if cell.elapsed == self._elapsed:
+            return []
+        rows = np.flatnonzero(cell.jobs.updating).tolist()
+        stuck = [int(cell.jobs.id[row]) for row in rows if find_overdue_us(cell, row) >= 0]
+        fresh = [job for job in stuck if job not in self._stuck]
+        self._elapsed, self._stuck = cell.elapsed, frozenset(stuck)
+        return fresh
 
     def open(self, names: Iterable[str], *, after: int | None) -> Watch | None:
         """Return a new watch that begins with what changed after a revision, or with everything; None: too old."""

@@ -7,6 +7,7 @@ from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, stamp
 from omegacell.api.planning.records import Explanation, LostClaim, MachineChoice
+from omegacell.api.records import JobState
 from omegacell.core.jobs import TaskState
 
 TIMEOUT_S = 120.0
@@ -18,7 +19,10 @@ def explain(name: str, form: Format, *, cell: str | None) -> None:
     job, index = _read_name(name)
     with open_client(cell, timeout_s=TIMEOUT_S) as client:
         found = client.explain(job, index)
-    show(plain(found), form, *_tables(found))
+    facts = plain(found)
+    if found.index is None:
+        facts["state"] = facts["job_state"]
+    show(facts, form, *_tables(found))
 
 
 def _read_name(name: str) -> tuple[str, int | None]:
@@ -57,9 +61,15 @@ def _head(found: Explanation) -> list[tuple[str, str]]:
     if found.index is None:
         counts = ", ".join(f"{count} {state.name.lower()}" for state, count in found.counts.items() if count)
         about = f"{found.pending_count} pending: " if found.state is TaskState.PENDING else ""
-        rows = [("tasks", f"{sum(found.counts.values())}: {counts}"), ("why", about + found.summary)]
+        rows = [
+            *_state_rows(found),
+            ("tasks", f"{sum(found.counts.values())}: {counts}"),
+            ("why", about + found.summary),
+        ]
     else:
         rows = [("state", found.state.name.lower()), ("why", found.summary)]
+    if found.update is not None:
+        rows.append(("update", found.update.explain()))
     if found.state is TaskState.PENDING:
         rows.append(("room", f"{found.fitting_count} of {found.machine_count} machines take one more task now"))
         if found.planned_on:
@@ -77,6 +87,12 @@ def _head(found: Explanation) -> list[tuple[str, str]]:
         rows.append(("room then", f"not known: {found.then_unknown}"))
     rows.append(("log", f"read back to revision {found.oldest_revision}, answered at {found.at.revision}"))
     return rows
+
+
+def _state_rows(found: Explanation) -> list[tuple[str, str]]:
+    """Return the job's state as `omega job status` says it; not that a template is held, which is what it is for."""
+    is_standing = found.job_state is JobState.HELD and found.held is None
+    return [] if is_standing else [("state", found.job_state.name.lower())]
 
 
 def _describe_choice(choice: MachineChoice) -> str:

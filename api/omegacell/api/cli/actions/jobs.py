@@ -141,7 +141,7 @@ def _head(detail: JobDetail) -> Table:
             "each",
             f"{amounts(cpu_milli, memory_bytes, disk_bytes)}{describe_devices(spec)}, driver {spec.driver}",
         ),
-        *([("update", job.update.describe())] if job.update is not None else []),
+        *([("update", job.update.explain())] if job.update is not None else []),
         *([("inside", f"alloc set {spec.alloc}")] if spec.alloc else []),
         *placement_rows(spec.placement),
         *([("after", ", ".join(describe_dependency(each) for each in spec.after))] if spec.after else []),

@@ -43,7 +43,7 @@ def describe(job: Job) -> str:
 
 
 class Lines:
-    """Says so when a job is in another state."""
+    """Says so when a job is in another state; of one that is updated, when the update came further or fell back."""
 
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
@@ -51,7 +51,7 @@ class Lines:
     def update(self, job: Job) -> None:
         """Print a line when the job's state is another."""
         state = job.state.name.lower()
-        mark = state if job.update is None else f"{state} {job.update.updated} {job.update.stuck_us >= 0}"
+        mark = state if job.update is None else f"update {job.update.updated} {job.update.is_stuck}"
         if self._states.get(job.name) != mark:
             self._states[job.name] = mark
             warn(f"{job.name}: {state} ({describe(job)})")

@@ -1,9 +1,11 @@
 """`omega run`: submits the jobs of files, waits for them, and says how they came out."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +18,15 @@ from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, stamp, warn
 from omegacell.api.client import Client
-from omegacell.api.errors import ExitCode, RefusedError, StaleWatchError, UnreachableError
-from omegacell.api.records import Job, JobState, Submission, Submitted
+from omegacell.api.errors import ExitCode, NotFoundError, RefusedError, StaleWatchError, UnreachableError
+from omegacell.api.records import Health, Job, JobState, Submission, Submitted
+from omegacell.api.records_updates import UpdateProgress
 from omegacell.core.dependencies import Condition
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import Kind, TaskState
+from omegacell.core.rollouts import policy_of
 from omegacell.core.units import JobId
+from omegacell.core.updates import OnFailure
 
 RECONNECT_LIMIT_S = 60.0
 RECONNECT_PERIOD_S = 0.2
@@ -112,10 +117,12 @@ def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submissio
 def is_there(job: Job, *, has_health: bool) -> bool:
     """Whether waiting is over: a batch job ended; a service runs whole, and healthy where that is checked.
 
-    A system job is whole on all machines that match.
+    A system job is whole on all machines that match; what takes the place of another has taken all of it.
     """
     if job.state.is_ended or job.spec.template_kind:
         return True
+    if job.update is not None:  # it is over once each new task has been available for `min_healthy`
+        return False
     if job.spec.kind is Kind.BATCH:
         return False
     running = job.counts.get(TaskState.RUNNING, 0) - job.stopping_count
@@ -134,7 +141,7 @@ def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], opti
         try:
             for job in _changes(client, tuple(ids), deadline):
                 if job.job_id < ids[job.name]:
-                    _check_not_reverted(job)
+                    _check_not_reverted(client, job, ids[job.name], found.get(job.name))
                     continue
                 found[job.name] = job
                 progress.update(job)
@@ -150,16 +157,34 @@ def _wait(client: Client, ids: Mapping[str, JobId], health: frozenset[str], opti
     return [found[name] for name in ids]
 
 
-def _check_not_reverted(job: Job) -> None:
-    """Raise when an older job takes the place back of the one that is waited for."""
-    if job.update is not None and job.update.is_revert:
-        raise CommandError(f"{job.name}: the update was stuck and is reverted to job #{job.job_id}")
+def _check_not_reverted(client: Client, job: Job, wanted: JobId, before: Job | None) -> None:
+    """Raise when an older job takes the place back of the one that is waited for; say what had failed there."""
+    if job.update is None or not job.update.is_revert:
+        return
+    cause = "" if before is None or before.update is None else before.update.summary
+    with suppress(NotFoundError):  # it may have left the cell
+        cause = _word_trouble(client, f"#{wanted}") or cause
+    words = "; ".join(filter(None, (cause, "mend it and run it again")))
+    raise CommandError(f"{job.name}: the update is reverted to job #{job.job_id}: {words}")
 
 
 def _is_over(found: Mapping[str, Job], health: frozenset[str]) -> bool:
     """Whether each job is there, or waits in vain for one that is."""
     waiting = [job for job in found.values() if not is_there(job, has_health=job.name in health)]
-    return not waiting or len(find_in_vain(found)) == len(waiting)
+    in_vain = {job.name for job in find_in_vain(found)} | {job.name for job in waiting if is_stuck(job)}
+    return len(in_vain) == len(waiting)
+
+
+def is_stuck(job: Job) -> bool:
+    """Whether a job takes the place of another and came no further, and nobody but its user will do anything."""
+    if job.update is None or not job.update.is_stuck:
+        return False
+    return job.update.is_revert or policy_of(job.spec).on_failure is OnFailure.PAUSE
+
+
+def word_stuck(name: str, update: UpdateProgress) -> str:
+    """Return that an update, or its revert, came no further, why, and what to do."""
+    return f"{name}: the {'revert' if update.is_revert else 'update'} is stuck: {update.explain()}"
 
 
 def find_in_vain(jobs: Mapping[str, Job]) -> list[Job]:
@@ -233,22 +258,36 @@ def _show_result(jobs: Sequence[Job], form: Format) -> None:
 
 def _check_result(client: Client, jobs: Sequence[Job]) -> None:
     """Raise when a job did not come out well, and say which task to look at."""
-    bad = [job for job in jobs if job.state in (JobState.FAILED, JobState.STOPPED)]
+    bad = [job for job in jobs if job.state in (JobState.FAILED, JobState.STOPPED) or is_stuck(job)]
     if not bad:
         return
     job = bad[0]
+    rest = f" (and {len(bad) - 1} more jobs)" if len(bad) > 1 else ""
     held = [each.name for each in find_in_vain({each.name: each for each in jobs})]
     waiting = f"; still held: {', '.join(held[:5])}{', ...' if len(held) > 5 else ''}" if held else ""
+    if job.update is not None and is_stuck(job):
+        raise CommandError(word_stuck(job.name, job.update) + rest + waiting)
     if job.state is JobState.STOPPED:
         late = " at its deadline" if job.is_stopped_late else ""
         raise CommandError(f"{job.name} was stopped{late}{waiting}")
-    tasks = client.job(job.name, limit=10_000).tasks
-    failed = next((task for task in tasks if task.state is TaskState.FAILED and task.last is not None), None)
     count = job.counts.get(TaskState.FAILED, 0)
-    words = f"{job.name} failed: {count} of {job.spec.count} tasks"
-    if failed is not None and failed.last is not None:
-        said = f": {failed.last.message}" if failed.last.message else ""
-        words += f"; task {failed.index} on {failed.last.machine} ended with {describe_exit(failed.last)}{said}"
-        words += f"; see `omega logs {job.name}/{failed.index} --stderr`"
-    rest = f" (and {len(bad) - 1} more jobs)" if len(bad) > 1 else ""
+    words = "; ".join(
+        filter(None, (f"{job.name} failed: {count} of {job.spec.count} tasks", _word_trouble(client, job.name)))
+    )
     raise CommandError(words + rest + waiting)
+
+
+def _word_trouble(client: Client, name: str) -> str:
+    """Return how the first task of a job failed, or why it is unhealthy, and where to look; empty when none did."""
+    tasks = client.job(name, limit=10_000, trouble_first=True).tasks
+    for task in sorted(tasks, key=lambda task: task.state is not TaskState.FAILED):
+        runs = [*task.past, *([task.last] if task.last is not None else [])]
+        failed = next((run for run in reversed(runs) if run.state is TaskState.FAILED), None)
+        is_unhealthy = task.health is Health.UNHEALTHY and task.last is not None
+        shown = failed or (task.last if is_unhealthy else None)
+        if shown is not None:
+            said = f": {shown.message}" if shown.message else ""
+            how = f"ended with {describe_exit(shown)}" if failed else "was unhealthy"
+            where = shlex.quote(f"{name}/{task.index}")
+            return f"task {task.index} on {shown.machine} {how}{said}; see `omega logs {where} --stderr`"
+    return ""

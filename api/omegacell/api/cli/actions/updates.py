@@ -2,6 +2,7 @@
 
 from omegacell.api.cli.actions.progress import open_progress
 from omegacell.api.cli.actions.reaching import open_client
+from omegacell.api.cli.actions.running import word_stuck
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, warn
@@ -17,10 +18,12 @@ def revert(name: str, form: Format, *, detach: bool, cell: str | None) -> None:
 
         def is_done(job: Job) -> bool:
             progress.update(job)
-            return job.update is None or job.state.is_ended
+            return job.update is None or job.update.is_stuck or job.state.is_ended
 
         job = client.job(f"#{job_id}", limit=1).job if detach else client.wait_job(f"#{job_id}", until=is_done)
     if not detach and (job.state.is_ended or not job.is_current):
         raise CommandError(f"{name}: job #{job_id} was stopped or replaced before it was back")
+    if not detach and job.update is not None:
+        raise CommandError(word_stuck(name, job.update))
     rows = [(job.name, f"#{job.job_id}", job.state.name.lower())]
     show({"jobs": [plain(job)]}, form, Table(columns=("JOB", "ID", "STATE"), rows=rows))

@@ -1,5 +1,6 @@
 """Says why jobs that are waited for have pending or held tasks: one line on stderr at each change of the reason."""
 
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ class Waiting:
         self._client = client
         self._lock = threading.Lock()
         self._since: dict[str, float] = {}
-        self._told: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, set[tuple[str, str]]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pending-reasons", daemon=True)
 
@@ -70,13 +71,17 @@ class Waiting:
                 late = [name for name, since in self._since.items() if now - since >= PATIENCE_S][:MAX_JOBS]
             for name in late:
                 reason = self._ask(name)
-                if reason is not None and self._told.get(name) != _key(reason) and not self._stopping.is_set():
-                    self._told[name] = _key(reason)
+                told = self._told.get(name, set())
+                if reason is not None and _key(reason) not in told and not self._stopping.is_set():
+                    # the steps of an update wait for the same again and again
+                    self._told[name] = {_key(reason)} | (told if _is_turn(reason) else set())
                     warn(_line(name, reason))
 
     def _ask(self, name: str) -> PendingReason | HeldReason | None:
         with suppress(OmegaError):  # who waits for the job is told of a lost cell by the watch
             detail = self._client.job(name, limit=1, stale=True)
+            if detail.job.update is not None and detail.job.held is not None:
+                return detail.job.held  # it says of the others, too, why they are not there
             return detail.pending or detail.job.held
         return None
 
@@ -84,8 +89,14 @@ class Waiting:
 def _key(reason: PendingReason | HeldReason) -> tuple[str, str]:
     """Return what makes a reason another one: not that it counts other machines, or more tasks that are done."""
     if isinstance(reason, HeldReason):
-        return ("held", " ".join(f"{wait.job}#{wait.job_id} {wait.is_stuck}" for wait in reason.waits))
+        waits = " ".join(f"{wait.job}#{wait.job_id} {wait.is_stuck}" for wait in reason.waits)
+        return ("held", re.sub(r"\d+", "", reason.summary) if _is_turn(reason) else waits)
     return (reason.lacks[0].reason, reason.lacks[0].dimension) if reason.lacks else ("", reason.summary)
+
+
+def _is_turn(reason: PendingReason | HeldReason) -> bool:
+    """Whether it is held in an update, until its turn comes."""
+    return isinstance(reason, HeldReason) and not reason.waits and not reason.lacks
 
 
 def _line(name: str, reason: PendingReason | HeldReason) -> str:
