@@ -112,6 +112,7 @@ class Submitted:
         reason: why it was refused, else empty.
         message: the same as a sentence.
         warnings: what the job asks for that no machine has, a sentence each.
+        note: why it did what it did, where that may surprise, as in ``it was stopped, and runs again``.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Submitted:
     reason: str = ""
     message: str = ""
     warnings: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def is_refused(self) -> bool:

@@ -130,6 +130,7 @@ def read_result(name: str, message: pb.SubmitResult) -> records.Submitted:
         reason=message.reason,
         message=message.message,
         warnings=tuple(message.warnings),
+        note=message.note,
     )
 
 

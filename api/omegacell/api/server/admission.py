@@ -14,12 +14,13 @@ from omegacell.agent.payload import parse_payload
 from omegacell.api import wire
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.host import CellHost
+from omegacell.api.server.job_states import is_stopped
 from omegacell.api.spec import MAX_PAYLOAD_BYTES, SALT_BYTES, salted_hash
 from omegacell.api.spec_placement import check_contradiction
 from omegacell.api.spec_templates import check_schedule
 from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import MalformedError, UsageError
-from omegacell.core.jobs import JobSpec
+from omegacell.core.jobs import JobSpec, is_same_job
 from omegacell.core.validate_jobs import check_spec
 from omegacell.store.proposer import Proposal
 
@@ -51,7 +52,7 @@ class Admission:
         return self._propose(request, salt, now_us=now_us)
 
     async def resubmission(self, request: pb.SubmitJobRequest, *, now_us: int) -> Proposal | None:
-        """Return another transaction for a job that was refused because one of that name exists, if that is the same.
+        """Return another transaction for a job of a name that exists, as this server knows that one now.
 
         Two servers, or two callers of one, may have drawn different salts for the same job at the same time.
         """
@@ -90,13 +91,21 @@ class Admission:
             check_schedule(spec)
         except (ValueError, MalformedError) as error:
             raise UsageError(f"job {request.spec.name[:80]!r}: {error}") from error
-        command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=request.replace, update=not request.replace)
+        replace = request.replace or self._was_stopped(spec)
+        command = SubmitJob(spec=spec, submitted_at_us=now_us, replace=replace, update=not replace)
         return Proposal(
             commands=(command,),
             decided_from_us=now_us,
             decided_to_us=now_us,
             payloads={payload_hash: salt + payload},
         )
+
+    def _was_stopped(self, spec: JobSpec) -> bool:
+        """Tell whether the job of that name is the same and was stopped: who submits it again wants it to run again."""
+        jobs = self._host.cell.jobs
+        job = jobs.by_name(spec.name)
+        row = None if job is None else jobs.row_of(job)
+        return row is not None and is_stopped(self._host.cell, row) and is_same_job(jobs.spec_of(row), spec)
 
     async def _salt_of_current(self, name: str) -> bytes | None:
         jobs = self._host.cell.jobs

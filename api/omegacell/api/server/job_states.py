@@ -37,3 +37,13 @@ def find_state(counts: Sequence[int], *, wanted: int, is_stopping: bool) -> JobS
     if counts[TaskState.FAILED]:
         return JobState.FAILED
     return JobState.STOPPED if counts[TaskState.SUCCEEDED] < wanted else JobState.SUCCEEDED
+
+
+def is_stopped(cell: Cell, row: int) -> bool:
+    """Tell whether a job was stopped, by hand or by its deadline, before all of its tasks had ended by themselves."""
+    if not cell.jobs.stopping[row]:
+        return False
+    state = find_job_state(cell, row)
+    return state is not JobState.SUCCEEDED and (
+        state is not JobState.FAILED or bool(cell.jobs.counts[row, TaskState.STOPPED])
+    )

@@ -13,9 +13,10 @@ from omegacell.api.server.admission import Admission
 from omegacell.api.server.alloc_views import view_allocs, view_contents
 from omegacell.api.server.displacements import view_displaced, view_waits
 from omegacell.api.server.host import CellHost
+from omegacell.api.server.job_states import is_stopped
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
-from omegacell.api.server.submit_words import word_refused_submit
+from omegacell.api.server.submit_words import word_change, word_refused_submit
 from omegacell.api.server.templates import TemplateCalls
 from omegacell.api.server.views import (
     find_job,
@@ -31,10 +32,10 @@ from omegacell.api.server.views import (
 from omegacell.api.server.warnings import find_warnings
 from omegacell.api.server.watching import Watch, WatchHub
 from omegacell.core.children import find_active_children
-from omegacell.core.commands import StopJob
+from omegacell.core.commands import StopJob, SubmitJob
 from omegacell.core.errors import OmegaError
 from omegacell.core.jobs import TaskState
-from omegacell.core.outcomes import Outcome, Reason, Status
+from omegacell.core.outcomes import Change, Outcome, Reason, Status
 from omegacell.core.units import JobId
 from omegacell.core.updates import RevertUpdate
 from omegacell.store.proposer import Proposal
@@ -264,18 +265,27 @@ class JobCalls:
                 results[place] = error
         outcomes = await self._host.propose_all([proposal for _, proposal in proposals])
         again: list[tuple[int, Proposal]] = []
-        for (place, _), outcome in zip(proposals, outcomes, strict=True):
-            results[place] = self._submitted(requests[place], outcome)
-            if outcome.reason is Reason.JOB_EXISTS:
-                proposal = await self._admission.resubmission(requests[place], now_us=now_us)
-                again += [(place, proposal)] if proposal is not None else []
+        for (place, proposal), outcome in zip(proposals, outcomes, strict=True):
+            results[place] = self._submitted(requests[place], outcome, proposal)
+            if outcome.reason is Reason.JOB_EXISTS or self._is_late(requests[place], outcome):
+                other = await self._admission.resubmission(requests[place], now_us=now_us)
+                again += [(place, other)] if other is not None else []
         if again:
             outcomes = await self._host.propose_all([proposal for _, proposal in again])
-            for (place, _), outcome in zip(again, outcomes, strict=True):
-                results[place] = self._submitted(requests[place], outcome)
+            for (place, proposal), outcome in zip(again, outcomes, strict=True):
+                results[place] = self._submitted(requests[place], outcome, proposal)
         return [result for result in results if result is not None]
 
-    def _submitted(self, request: pb.SubmitJobRequest, outcome: Outcome) -> "pb.SubmitResult | OmegaError":
+    def _is_late(self, request: pb.SubmitJobRequest, outcome: Outcome) -> bool:
+        """Tell whether a job turned out to be stopped that another server had stopped before this one knew."""
+        if outcome.detail != Change.UNCHANGED and outcome.reason is not Reason.JOB_STOPPING:
+            return False
+        row = find_job(self._host.cell, request.spec.name)
+        return row is not None and is_stopped(self._host.cell, row)
+
+    def _submitted(
+        self, request: pb.SubmitJobRequest, outcome: Outcome, proposal: Proposal
+    ) -> "pb.SubmitResult | OmegaError":
         if outcome.status is not Status.COMMITTED:
             details = word_refused_submit(self._host.cell, wire.read_spec(request.spec), outcome)
             refusal = find_refusal(outcome, f"job {request.spec.name!r} was not submitted", details=details)
@@ -285,6 +295,9 @@ class JobCalls:
         row = self._host.cell.jobs.row_of(outcome.value)
         if row is not None:
             result.warnings.extend(find_warnings(self._host.cell, self._host.cell.jobs.spec_of(row)))
+            [command] = proposal.commands
+            assert isinstance(command, SubmitJob), "what is admitted submits a job"
+            result.note = word_change(self._host.cell, row, outcome, is_again=command.replace and not request.replace)
         return result
 
     def _find_children(self, job: int) -> list[int]:

@@ -115,6 +115,8 @@ def _job_tables(job: PlannedJob, limit: int) -> Iterator[Table]:
 
 def _title(job: PlannedJob) -> str:
     what = "refused" if job.is_refused else _CHANGES[job.change]
+    if job.change is Change.REPLACED and not job.fields:
+        what = "would be run again"
     if job.change is Change.UPDATED:
         what += f" step by step, {job.max_parallel} at a time"
     counts = ", ".join(f"{count} {action.name.lower()}" for action, count in job.counts.items() if count)

@@ -50,7 +50,8 @@ def run(files: Sequence[str], options: RunOptions) -> None:
         submitted = list(client.submit_many(submissions))
         _check_taken(submitted, submissions)
         for each in submitted:
-            warn(f"{each.name}: {each.change.name.lower()} (id {each.job_id})")
+            note = f": {each.note}" if each.note else ""
+            warn(f"{each.name}: {each.change.name.lower()} (id {each.job_id}){note}")
             for warning in each.warnings:
                 warn(f"{each.name}: warning: {warning}")
         if options.detach:
