@@ -221,6 +221,15 @@ class Client(MachineClient, LimitClient, TemplateClient):
         request = pb.PlanJobsRequest(jobs=[wire.write_submission(submission) for submission in submissions])
         return read_plan(self._call(self._stub.PlanJobs, request))
 
+    def judge(self, submissions: Sequence[records.Submission]) -> plans.Plan:
+        """Return only which jobs would be refused now, if they were submitted in this order, and why: a plan in short.
+
+        Raises:
+            UsageError: A job is not right, or a name stands twice.
+        """
+        jobs = [wire.write_submission(submission) for submission in submissions]
+        return read_plan(self._call(self._stub.PlanJobs, pb.PlanJobsRequest(jobs=jobs, judge_only=True)))
+
     def explain(self, job: str, index: int | None = None) -> plans.Explanation:
         """Return why a task, or tasks of a job, wait, and what would make them fit; or why they are where they are.
 

@@ -93,11 +93,13 @@ class Submission:
         spec: what the cell must know; its ``payload`` is empty, as the server salts and hashes.
         payload: what the tasks run, canonical JSON.
         replace: put this in the place of another spec of that name.
+        place: where it stands, ``FILE:LINE``, for messages; empty when it came from no file.
     """
 
     spec: JobSpec
     payload: bytes
     replace: bool = False
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

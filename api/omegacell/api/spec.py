@@ -6,6 +6,7 @@
 Three forms, two translators: the models of `spec_model` become the core's `JobSpec` and the agent's payload here.
 """
 
+import dataclasses
 import getpass
 import hashlib
 import re
@@ -77,7 +78,11 @@ def parse_jobs(source: str, data: bytes, *, replace: bool = False, owner: str | 
     owner = owner or default_owner()
     jobs = [_parse_document(document) for document in documents]
     problems = [*_find_same_names(documents, jobs), *_find_repeated(documents, jobs)] or _find_circles(documents, jobs)
-    submissions = [translate(job, replace=replace, owner=owner) for job in jobs]
+    places = [f"{source}:{document.mark(('name',)).line}" for document in documents]
+    submissions = [
+        dataclasses.replace(translate(job, replace=replace, owner=owner), place=place)
+        for job, place in zip(jobs, places, strict=True)
+    ]
     for document, submission in zip(documents, submissions, strict=True):
         if len(submission.payload) > MAX_PAYLOAD_BYTES:
             expected = f"expected at most {MAX_PAYLOAD_BYTES} bytes of command, environment and files"

@@ -150,9 +150,11 @@ class JobCalls:
     async def revert(self, request: pb.RevertJobRequest) -> pb.RevertJobResponse:
         """Bring the job back that the one of a name took the place of."""
         await self._host.refresh()
-        job = JobId(int(self._host.cell.jobs.id[self._row_of(request.name)]))
+        row = self._row_of(request.name)
+        job = JobId(int(self._host.cell.jobs.id[row]))
+        stopped = "it was stopped; `omega run` of its file runs it again" if self._host.cell.jobs.stopping[row] else ""
         outcome = await self._host.propose(Proposal(commands=(RevertUpdate(job=job),), decided_to_us=wall_us()))
-        refusal = find_refusal(outcome, f"job {request.name!r} was not reverted")
+        refusal = find_refusal(outcome, f"job {request.name!r} was not reverted", details=stopped)
         if refusal is not None:
             raise refusal
         return pb.RevertJobResponse(

@@ -15,9 +15,11 @@ from omegacell.api.records import ExitNote
 from omegacell.api.rule_text import parse_taint
 from omegacell.api.server.agents import AgentDesk
 from omegacell.api.server.drains import view_drains
+from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.link_columns import find_active
 from omegacell.api.server.refusals import RefusalError, find_refusal, not_found
+from omegacell.api.server.system_words import word_mismatches
 from omegacell.api.server.views import find_job, find_task, view_at, view_resources
 from omegacell.core.cell import Cell
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
@@ -178,6 +180,8 @@ class MachineCalls:
         if task is None:
             last = int(cell.jobs.extent[row]) - 1
             raise not_found(f"task {request.job}/{request.index}", f"the job's tasks are 0 to {last}")
+        if cell.jobs.template[row]:
+            raise not_found(f"output of {request.job}/{request.index}", word_template(cell.jobs.spec_of(row)))
         if cell.jobs.spec_of(row).driver == "simulated":
             raise not_found(f"output of {request.job}/{request.index}", "a simulated task writes none")
         attempts = {past.attempt: (past.machine, int(past.note)) for past in cell.tasks.past.get(task, ())}
@@ -186,7 +190,8 @@ class MachineCalls:
             attempts[newest] = (int(cell.tasks.last_machine[task]), int(cell.tasks.note[task]))
         if not attempts:
             what = f"output of {request.job}/{request.index}"
-            raise not_found(what, "the task has not been placed yet", reason=REASON_NOT_STARTED)
+            held = f": it is held: {_word_held(cell, row, task)}" if cell.tasks.state[task] == TaskState.HELD else ""
+            raise not_found(what, f"the task has not been placed yet{held}", reason=REASON_NOT_STARTED)
         wanted = request.attempt or newest
         if wanted not in attempts:
             known = ", ".join(str(number) for number in sorted(attempts))
@@ -194,6 +199,13 @@ class MachineCalls:
         job = JobId(int(cell.jobs.id[row]))
         machine, note = attempts[wanted]
         return machine, agent.AttemptKey(job_id=job, index=request.index, attempt=wanted), note
+
+
+def _word_held(cell: Cell, row: int, task: int) -> str:
+    """Return why a task is held: of a system job that its own machine does not match."""
+    held = view_held(cell, row)
+    own = "".join(word_mismatches(cell, row, np.array([task], np.int64)))
+    return f"its machine does not match: {own}" if own else held.summary if held is not None else "until it is released"
 
 
 def _read_eligibility(request: pb.SetEligibilityRequest) -> Eligibility:

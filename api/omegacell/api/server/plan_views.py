@@ -13,7 +13,8 @@ from omegacell.api.server.submit_words import word_refused_submit
 from omegacell.api.server.views import find_job, name_of_job
 from omegacell.api.server.warnings import find_warnings
 from omegacell.core.cell import Cell
-from omegacell.core.outcomes import Change
+from omegacell.core.jobs import JobSpec
+from omegacell.core.outcomes import Change, Outcome
 from omegacell.core.rollouts import find_limit
 from omegacell.core.units import JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
@@ -42,10 +43,7 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
         warnings=find_warnings(cell, plan.spec),
         max_parallel=find_limit(plan.spec) if plan.change is Change.UPDATED else 0,
     )
-    details = word_refused_submit(cell, plan.spec, plan.outcome)
-    refusal = find_refusal(plan.outcome, f"job {plan.spec.name!r} would not be submitted", details=details)
-    if refusal is not None:
-        message.reason, message.message = refusal.reason or "MALFORMED", str(refusal)
+    message.MergeFrom(view_judged(cell, plan.spec, plan.outcome))
     pending = _view_pending(cell, plan)
     if pending is not None:
         message.pending.CopyFrom(pending)
@@ -54,6 +52,16 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
     if held is not None:
         message.held.CopyFrom(held)
     return message
+
+
+def view_judged(cell: Cell, spec: JobSpec, outcome: Outcome) -> pb.PlannedJob:
+    """Return what the judge made of one job: its change, or why it would be refused; the cell is the fork."""
+    refusal = find_refusal(
+        outcome, f"job {spec.name!r} would not be submitted", details=word_refused_submit(cell, spec, outcome)
+    )
+    if refusal is None:
+        return pb.PlannedJob(name=spec.name, change=cast("pb.Change", outcome.detail))
+    return pb.PlannedJob(name=spec.name, reason=refusal.reason or "MALFORMED", message=str(refusal))
 
 
 def _view_pending(cell: Cell, plan: JobPlan) -> pb.PendingReason | None:

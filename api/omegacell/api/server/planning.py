@@ -18,7 +18,7 @@ from omegacell.api.server.admission import Admission
 from omegacell.api.server.explaining import Question, explain
 from omegacell.api.server.host import CellHost
 from omegacell.api.server.overview import OverviewCalls
-from omegacell.api.server.plan_views import view_evicted, view_job_plan
+from omegacell.api.server.plan_views import view_evicted, view_job_plan, view_judged
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.refusals import RefusalError, not_found
 from omegacell.api.server.views import find_job, view_at
@@ -38,6 +38,7 @@ CONFLICTS_SHOWN: Final = 20
 NAMES_COMPARED: Final = 2_000
 
 _Answer = TypeVar("_Answer")
+_Compute = Callable[[Cell, Sequence[SubmitJob], dict[bytes, bytes], SystemClock], pb.PlanJobsResponse]
 
 
 class PlanningCalls:
@@ -60,9 +61,11 @@ class PlanningCalls:
 
     async def plan(self, request: pb.PlanJobsRequest) -> pb.PlanJobsResponse:
         """Return what submitting jobs would do."""
-        _check_jobs(request.jobs)
+        _check_jobs(request.jobs, is_placed=not request.judge_only)
         await self._host.refresh()
-        return await self._in_turn(lambda: self._prepare_plan(request.jobs))
+        if request.judge_only:  # at once: it takes no longer than the submit that follows
+            return await asyncio.to_thread(await self._prepare_plan(request.jobs, _judge))
+        return await self._in_turn(lambda: self._prepare_plan(request.jobs, _plan))
 
     async def explain(self, request: pb.ExplainTaskRequest) -> pb.ExplainTaskResponse:
         """Return why a task waits, or why it is where it is."""
@@ -87,7 +90,9 @@ class PlanningCalls:
         finally:
             self._waiting -= 1
 
-    async def _prepare_plan(self, requests: Sequence[pb.SubmitJobRequest]) -> Callable[[], pb.PlanJobsResponse]:
+    async def _prepare_plan(
+        self, requests: Sequence[pb.SubmitJobRequest], compute: "_Compute"
+    ) -> Callable[[], pb.PlanJobsResponse]:
         clock = SystemClock()
         submits: list[SubmitJob] = []
         payloads: dict[bytes, bytes] = {}
@@ -103,7 +108,7 @@ class PlanningCalls:
                 known = await asyncio.to_thread(self._admission.payload_of, spec)
                 payloads.setdefault(spec.payload, known or b"")
         cell = self._host.cell.clone()
-        return lambda: _plan(cell, submits, payloads, clock)
+        return lambda: compute(cell, submits, payloads, clock)
 
     async def _prepare_explanation(self, name: str, index: int | None) -> Callable[[], pb.ExplainTaskResponse]:
         live = self._host.cell
@@ -157,7 +162,15 @@ def _plan(
     )
 
 
-def _check_jobs(requests: Iterable[pb.SubmitJobRequest]) -> None:
+def _judge(cell: Cell, submits: Sequence[SubmitJob], _: dict[bytes, bytes], clock: SystemClock) -> pb.PlanJobsResponse:
+    """Submit jobs to a fork, in order, and say only which the judge refuses."""
+    at, fork = view_at(cell), Fork(cell, clock=clock)
+    return pb.PlanJobsResponse(
+        at=at, jobs=[view_judged(fork.cell, command.spec, fork.do(command)) for command in submits]
+    )
+
+
+def _check_jobs(requests: Iterable[pb.SubmitJobRequest], *, is_placed: bool) -> None:
     names: set[str] = set()
     task_count = 0
     for request in requests:
@@ -167,7 +180,7 @@ def _check_jobs(requests: Iterable[pb.SubmitJobRequest]) -> None:
         task_count += request.spec.count
     if not names:
         raise UsageError("a plan without a job; expected at least one")
-    if task_count > MAX_PLANNED_TASKS:
+    if is_placed and task_count > MAX_PLANNED_TASKS:
         raise UsageError(
             f"{task_count} tasks in one plan; expected at most {MAX_PLANNED_TASKS}: plan fewer jobs at once"
         )

@@ -300,7 +300,8 @@ def _detach(settings: UpSettings, folder: StateFolder, form: Format) -> None:
     if holder:
         record = folder.read_record()
         if record.get("is_ready") and record.get("pid") == holder:
-            warn(f"the cell in {folder.path} is up already (omega up, pid {holder}) and goes on as it is")
+            words = "options given now count once it is started anew: `omega down`, then `omega up`"
+            warn(f"the cell in {folder.path} is up already (omega up, pid {holder}) and goes on as it is; {words}")
             _show(record, form)
             return
         lock = StateLock(folder)

@@ -314,7 +314,7 @@ def stop_jobs(names: Sequence[str], form: Format, *, detach: bool, children: boo
     stopped: list[Job] = []
     with open_client(cell) as client:
         for name in names:
-            guests = find_guests(client, name)
+            guests = [each for each in find_guests(client, name) if each not in names]
             client.stop(name, with_children=children)
             if guests:
                 warn(f"{name}: {word_guests(guests)}")

@@ -47,7 +47,10 @@ def plan(files: Sequence[str], options: PlanOptions) -> int:
         for job in found.jobs:
             for warning in job.warnings:
                 warn(f"{job.name}: warning: {warning}")
-        show(plain(found) | {"is_change": found.is_change}, options.form, *_tables(found, options.task_limit))
+        facts = plain(found) | {"is_change": found.is_change}
+        for job, shown in zip(found.jobs, facts["jobs"], strict=True):
+            shown["change"] = "refused" if job.is_refused else shown["change"]
+        show(facts, options.form, *_tables(found, options.task_limit))
         _check_taken(found)
     return ExitCode.FAILED if found.is_change else ExitCode.OK
 

@@ -47,6 +47,8 @@ def run(files: Sequence[str], options: RunOptions) -> None:
     """Submit the jobs of all files, once all of them are right, and wait for them."""
     submissions = load(files, replace=options.replace)
     with open_client(options.cell) as client:
+        if 1 < len(submissions) <= MAX_CHECKED:
+            _check_all(client, submissions)
         submitted = list(client.submit_many(submissions))
         _check_taken(submitted, submissions)
         for each in submitted:
@@ -106,13 +108,33 @@ MAX_CHECKED = 10_000
 """Beyond so many jobs nobody is told that a name comes twice: the later one counts."""
 
 
+def _check_all(client: Client, submissions: Sequence[Submission]) -> None:
+    """Raise when any of several jobs would be refused, before the first is submitted."""
+    judged = client.judge(submissions)
+    refused = [pair for pair in zip(submissions, judged.jobs, strict=True) if pair[1].is_refused]
+    if refused:
+        submission, job = refused[0]
+        rest = f" ({len(refused)} of {len(submissions)} jobs would be refused; none was submitted)"
+        raise RefusedError(f"{submission.place}: {job.message}{rest}", reason=job.reason)
+
+
 def _check_taken(submitted: Sequence[Submitted], submissions: Sequence[Submission]) -> None:
     refused = [each for each in submitted if each.is_refused]
     if not refused:
         return
-    taken = len(submissions) - len(refused)
-    rest = f" ({len(refused)} of {len(submitted)} jobs were refused, {taken} were taken)" if len(submitted) > 1 else ""
+    rest = ""
+    if len(submitted) > 1:
+        taken = _list_names([each.name for each in submitted if not each.is_refused])
+        rest = f" (refused: {_list_names([each.name for each in refused])}; taken: {taken})"
     raise RefusedError(f"{refused[0].message}{rest}", reason=refused[0].reason)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more or "none"
+
+
+NAMES_SHOWN = 10
 
 
 def is_there(job: Job, *, has_health: bool) -> bool:
