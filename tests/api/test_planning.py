@@ -120,7 +120,7 @@ def test_a_plan_of_another_spec(served: Served, client: Client) -> None:
     assert (replaced.change, replaced.is_refused) == (Change.REPLACED, False)
     assert [(each.field, each.before, each.after) for each in replaced.fields] == [
         ("resources.memory", "1 GiB", "512 MiB"),
-        ("task.exec.command", '["/bin/true"]', '["/bin/false"]'),
+        ("task.exec.command", "/bin/true", "/bin/false"),
     ]
     assert refused.fields == replaced.fields
 

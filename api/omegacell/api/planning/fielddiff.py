@@ -7,18 +7,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
+from itertools import takewhile
 from typing import Any, Final
 
 from omegacell.api.planning.words import amount, span
 from omegacell.core.dependencies import Dependency
 from omegacell.core.devices import DeviceRequest
-from omegacell.core.jobs import WHOLE_JOB, Gang, JobSpec, Port
+from omegacell.core.jobs import NO_LIMIT, WHOLE_JOB, Gang, JobSpec, Port
 from omegacell.core.placement import PlacementRules
 from omegacell.core.templates import Parameters, Schedule
 from omegacell.core.units import RESOURCE_NAMES
 from omegacell.core.updates import UpdatePolicy
 
-TEXT_LENGTH: Final = 200
+TEXT_LENGTH: Final = 80
 
 NO_PAYLOAD: Final = b""
 
@@ -46,11 +47,9 @@ def find_differences(
     """
     olds, news = _texts_of(before, payloads[0]), _texts_of(after, payloads[1])
     names = [*olds, *(name for name in news if name not in olds)]
-    return tuple(
-        Difference(field=name, before=olds.get(name, ""), after=news.get(name, ""))
-        for name in names
-        if olds.get(name) != news.get(name)
-    )
+    pairs = [(name, olds.get(name, ""), news.get(name, "")) for name in names if olds.get(name) != news.get(name)]
+    cut = [(name, *_cut(before, after)) for name, before, after in pairs]
+    return tuple(Difference(field=name, before=before, after=after) for name, before, after in cut)
 
 
 def _texts_of(spec: JobSpec, payload: bytes) -> dict[str, str]:
@@ -59,7 +58,7 @@ def _texts_of(spec: JobSpec, payload: bytes) -> dict[str, str]:
         write = _FIELDS.get(field.name, _plain)
         texts.update(write(field.name, getattr(spec, field.name)))
     if payload:
-        texts.update(_leaves("task", json.loads(payload)))
+        texts.update(_task_texts(json.loads(payload)))
     return texts
 
 
@@ -77,6 +76,10 @@ def _lasting(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
 
 def _limit(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
     return lambda _, value: iter([(path, span(value) if value else "none")])
+
+
+def _unlimited(path: str) -> Callable[[str, Any], Iterator[tuple[str, str]]]:
+    return lambda _, value: iter([(path, "unlimited" if value == NO_LIMIT else str(value))])
 
 
 def _resources(_: str, value: tuple[int, ...]) -> Iterator[tuple[str, str]]:
@@ -163,7 +166,9 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
     "devices": _devices,
     "placement": _placement,
     "gang": _gang,
-    "max_restarts": _named("restarts.max"),
+    "max_restarts": _unlimited("restarts.max"),
+    "max_unavailable": _unlimited("max_unavailable"),
+    "is_health_checked": _nothing,
     "restart_delay_us": _lasting("restarts.delay"),
     "grace_us": _lasting("grace"),
     "max_run_us": _limit("time_limit"),
@@ -177,17 +182,70 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], Iterator[tuple[str, str]]]]] = 
 """How fields of a spec are called and written in job files, where that is not their own name."""
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _task_texts(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give every value of what tasks run, as a job file says it.
+
+    >>> dict(_task_texts({"version": 1, "exec": {"command": ["/bin/sh", "-c", "echo a"], "log_limit_bytes": 65536}}))
+    {'task.exec.script': 'echo a', 'task.logs.limit': '64 KiB'}
+    >>> dict(_task_texts({"health": {"interval_ms": 500}, "limits": {"cpu_milli": 1500, "memory_bytes": 0}}))
+    {'task.health.interval': '500ms', 'limits.cpu': '1.5', 'limits.memory': 'none'}
+    """
+    for path, value in _leaves("task", task):
+        match path:
+            case "task.version":
+                continue
+            case "task.exec.command" if value[:2] == ["/bin/sh", "-c"] and len(value) == 3:
+                yield "task.exec.script", value[2]
+            case "task.exec.command":
+                yield path, _text(value[0])
+                if value[1:]:
+                    yield "task.exec.args", _text(value[1:])
+            case "task.exec.log_limit_bytes":
+                yield "task.logs.limit", amount("memory_bytes", value)
+            case "task.limits.is_latency_sensitive":
+                yield "class", "latency_sensitive" if value else "batch"
+            case "task.limits.cpu_milli":
+                yield "limits.cpu", amount("cpu_milli", value) if value else "none"
+            case "task.limits.memory_bytes":
+                yield "limits.memory", amount("memory_bytes", value) if value else "none"
+            case _ if path.endswith("_ms"):
+                yield path.removesuffix("_ms"), "forever" if value < 0 else span(value * 1_000)
+            case _:
+                yield path, _text(value)
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Give every value of a JSON document with its path; lists are one value."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from _leaves(f"{path}.{key}", each)
     else:
-        yield path, _text(value)
+        yield path, value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Enum):
         return value.name.lower()
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 3]}..."
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _cut(before: str, after: str) -> tuple[str, str]:
+    """Return two different texts on one line each, long ones cut around the first place where they differ.
+
+    >>> _cut("a  b", "a b"), _cut("1", "")
+    (('"a  b"', '"a b"'), ('1', ''))
+    >>> [text[:8] + text[-8:] for text in _cut("x" * 200 + "1", "x" * 200 + "2")]
+    ['…xxxxxxxxxxxxxx1', '…xxxxxxxxxxxxxx2']
+    """
+    texts = [" ".join(text.split()) for text in (before, after)]
+    if texts[0] == texts[1]:  # they differ in white space only
+        texts = [json.dumps(text, ensure_ascii=False) for text in (before, after)]
+    start = 0
+    if before and after and max(map(len, texts)) > TEXT_LENGTH:
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
+        start = max(0, len(list(shared)) - TEXT_LENGTH // 4)
+    old, new = (
+        "…" * (start > 0) + text[start : start + TEXT_LENGTH] + "…" * (len(text) > start + TEXT_LENGTH)
+        for text in texts
+    )
+    return old, new
