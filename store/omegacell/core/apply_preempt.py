@@ -3,8 +3,8 @@
 Such claims are judged one by one, in order. What a machine has for one of them is what is free, and what *all* tasks
 hold there that are ending; and of its own victims as many as it needs, in the order in which they are named. Claims
 granted before are charged, so what an ending task holds is promised once: the next claim finds ``free`` lower by it. A
-claim that needs nobody's room evicts nobody and begins at once; the others wait (see `waits`). Ports and rules about
-other tasks know no promises: there, what ends is still there.
+claim that needs nobody's room evicts nobody and begins at once; the others wait (see `waits`). Devices are promised by
+their number. Ports and rules about other tasks know no promises: there, what ends is still there.
 """
 
 from functools import partial
@@ -222,10 +222,8 @@ def _write(cell: Cell, grants: Grants, *, job_row: int, stamp: Stamp) -> None:
     """Let the attempts begin, or wait, and ask who gives way to end."""
     arena, jobs = cell.tasks, cell.jobs
     job, offset = int(jobs.id[job_row]), int(jobs.offset[job_row])
+    arena.waits |= {task: waits for task, waits in zip(grants.tasks.tolist(), grants.waits, strict=True) if waits}
     begin_attempts(cell, grants.tasks, job_row=job_row, machines=grants.machines, stamp=stamp)
-    for task, waits in zip(grants.tasks.tolist(), grants.waits, strict=True):
-        if waits:
-            arena.waits[task] = waits
     # an earlier command of the transaction may have asked them, or ended those that only waited
     is_fresh = (arena.machine[grants.evicted] >= 0) & (arena.stopping[grants.evicted] == Stopping.NO.value)
     evicted, winners = grants.evicted[is_fresh], grants.tasks[grants.evicted_for[is_fresh]]
