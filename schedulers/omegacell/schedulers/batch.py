@@ -17,7 +17,7 @@ from omegacell.schedulers.costs import cost_of_stranding
 from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_on
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
-from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.leaning import NOWHERE, Leaning, find_first, has_any
 from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.view import CellView
 
@@ -55,7 +55,7 @@ class BatchScheduler:
             self._leaning = Leaning()
         keys = self._leaning.keys(group, cell, ctx)
         if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
-            return choose(cell, group, room=cell.room(group), first=keys)
+            return choose(cell, group, room=cell.room(group), first=keys) if has_any(keys) else NOWHERE
         keys -= cell.wishes(group)  # of taints that ask to place elsewhere
         return _fill(group, cell, keys)
 

@@ -72,7 +72,7 @@ def find_room(
     """
     if rows is None and overlay.is_untouched:
         room = classes_of(cell).room(cell, spec).copy()
-        if overlay.is_crowded(spec):
+        if overlay.is_crowded(spec) and room.any():
             np.minimum(room, overlay.crowd_of(spec).limits(), out=room)
     else:
         room = overlay.room(spec, rows)

@@ -55,7 +55,7 @@ def shares_on(
     >>> left.tolist(), ask.tolist()
     ([[0.25]], [[0.5]])
     """
-    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()] or [0]
+    there = _find_offered(capacity)
     wanted = np.zeros(capacity.shape[1], np.int64)
     wanted[: len(amounts)] = amounts
     own = capacity if rows is None else capacity.take(rows, axis=0)
@@ -63,6 +63,12 @@ def shares_on(
     if len(there) < capacity.shape[1]:
         own, left, wanted = own[:, there], left[:, there], wanted[there]
     return shares_of(left, own), shares_of(wanted, own)
+
+
+def _find_offered(capacity: NDArray[np.int64]) -> list[int]:
+    """Return the resources that any machine has; the first one if none has any."""
+    first = capacity[0].tolist() if len(capacity) else []  # what the first has need not be looked for
+    return [resource for resource, amount in enumerate(first) if amount or capacity[:, resource].any()] or [0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -24,6 +24,10 @@ CHARGE: Final = 0.4
 """What a machine in the lot of another instance costs more."""
 
 
+NOWHERE: Final[Rows] = np.empty(0, np.int64)
+"""Of no machine: what is chosen when no task fits anywhere."""
+
+
 class Leaning:
     """Keys of machines for one scheduler, lower first; remembers its table of noise and its lot."""
 
@@ -53,6 +57,11 @@ class Leaning:
             self._table = rng.random(2 * count) * self._noise
         start = int(rng.integers(count + 1))
         return self._table[start : start + count]
+
+
+def has_any(keys: Floats) -> bool:
+    """Tell whether a task fits on any machine, other tasks apart."""
+    return bool(keys.min(initial=np.inf) < np.inf)
 
 
 def find_first(keys: Floats, count: int) -> Rows:
