@@ -111,7 +111,14 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
     [1, 1, 0, 1]
     """
     costs = cost(machines.left, machines.ask) + machines.handicap
-    best = find_cheapest(costs, machines, count)
+    return deal(cost, machines, find_cheapest(costs, machines, count), count)
+
+
+def deal(cost: Cost, machines: Candidates, best: Rows, count: int) -> Rows:
+    """Do what `fill` does on machines of which the places of the ``count`` cheapest are known, the cheapest first.
+
+    Each of them has room for a task.
+    """
     if count <= 1 or not len(best):
         return best
     limits = np.minimum(machines.room.take(best), count)
