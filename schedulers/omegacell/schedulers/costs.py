@@ -63,7 +63,9 @@ def cost_of_stranding(left: Floats, ask: Floats) -> Floats:
     [0.05, 0.28]
     """
     after = left - ask
-    return _beyond_scarcest(after) + FILL_WEIGHT * _total(after)
+    total = _total(after)
+    cost: Floats = total - after.shape[-1] * _find_scarcest(after) + FILL_WEIGHT * total
+    return cost
 
 
 def find_most_saved(ask: Floats) -> float:
@@ -77,12 +79,11 @@ def find_most_saved(ask: Floats) -> float:
     return (1.0 + FILL_WEIGHT) * float(_total(ask).max(initial=0.0))
 
 
-def _beyond_scarcest(left: Floats) -> Floats:
-    scarcest: Floats = left[..., 0]
-    for resource in range(1, left.shape[-1]):
-        scarcest = np.minimum(scarcest, left[..., resource])
-    beyond: Floats = _total(left) - left.shape[-1] * scarcest
-    return beyond
+def _find_scarcest(shares: Floats) -> Floats:
+    scarcest: Floats = shares[..., 0]
+    for resource in range(1, shares.shape[-1]):
+        scarcest = np.minimum(scarcest, shares[..., resource])
+    return scarcest
 
 
 def _total(shares: Floats) -> Floats:

@@ -25,7 +25,8 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.preempt_claims import evict_on, find_stopping
 from omegacell.core.preemption import MAX_CASCADE, MAX_VICTIMS, find_preemptible, may_preempt
 from omegacell.core.units import BAND_COUNT, Band
-from omegacell.schedulers.levels import find_ending, find_levels
+from omegacell.schedulers.feasibility import unbind
+from omegacell.schedulers.levels import NEVER, find_ending, find_levels
 from omegacell.schedulers.sampling import sample_rows
 from omegacell.schedulers.tenants import tenants_of
 
@@ -142,7 +143,12 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
     is_crowded = count > 1 and overlay.is_crowded(spec)  # one task may go wherever its rules leave a machine open
     wanted = count + SPARE + (count // CROWDED_PART if is_crowded else 0)
     ending = find_ending(cell, overlay)
-    rows = _choose_rows(find_levels(cell, overlay, spec, ending=ending), wanted, rng)
+    levels = find_levels(cell, overlay, spec, ending=ending)
+    rows = _choose_rows(levels, wanted, rng)
+    if is_crowded:  # machines that take none now may, once others of these tasks are elsewhere
+        closed = find_levels(cell, overlay, unbind(spec), ending=ending)
+        closed[levels != NEVER] = NEVER
+        rows = np.concatenate((rows, _choose_rows(closed, wanted, rng)))
     if not len(rows):
         return NOTHING_FOUND
     asked = np.array(spec.resources, np.int64)
