@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 
 from omegacell.core.jobs import Port, TaskState
 from omegacell.core.overlays import Overlay
+from omegacell.schedulers import batch
 from omegacell.schedulers.batch import BatchScheduler
-from omegacell.schedulers.costs import cost_of_stranding
+from omegacell.schedulers.costs import cost_of_stranding, find_most_saved
+from omegacell.schedulers.filling import deal
 from omegacell.schedulers.firstfit import FirstFitScheduler
 from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.leaning import find_first
 from omegacell.schedulers.leastloaded import LeastLoadedScheduler
 from omegacell.schedulers.lots import REVISIONS, Lot
 from omegacell.schedulers.pricing import price_all
@@ -219,3 +223,55 @@ def test_placements_are_the_same_under_one_seed() -> None:
 
     assert run(3) == run(3)
     assert run(3) != run(4)
+
+
+@given(st.integers(1, 9_000), st.integers(1, 1_200), st.integers(0, 3), st.integers(0, 1_000))
+@settings(max_examples=60)
+def test_the_lowest_keys_come_first(size: int, count: int, kind: int, seed: int) -> None:
+    """Whatever a sample says of them: all alike, few that fit, ascending, or low ones where no sample looks."""
+    rng = np.random.default_rng(seed)
+    keys = rng.permutation(size).astype(np.float64)
+    if kind == 1:
+        keys[rng.random(size) < 0.99] = np.inf
+    elif kind == 2:
+        keys.sort()
+    elif kind == 3:
+        keys[:: max(1, size // 1_024)] += size
+    expected = np.argsort(keys, kind="stable")[:count]
+    assert find_first(keys, count).tolist() == expected[keys[expected] < np.inf].tolist()
+    assert sorted(find_first(np.zeros(size), count).tolist()) == sorted({*find_first(np.zeros(size), count).tolist()})
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=9))
+def test_a_task_lowers_the_next_ones_cost_by_no_more_than_is_said(rows: list[tuple[float, ...]]) -> None:
+    """What `find_most_saved` promises of stranding, for the second task on any machine."""
+    columns = np.array(rows)
+    left, ask = columns[:, :2], columns[:, 2:]
+    first, second = cost_of_stranding(left, ask), cost_of_stranding(left - ask, ask)
+    assert (second >= first - find_most_saved(ask) - 1e-9).all()
+
+
+@pytest.mark.parametrize("cpu_milli", [1, 400])
+def test_one_each_is_what_filling_says(cpu_milli: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is plain that no machine gets a second task, costs are not asked for it, and the answer is the same."""
+
+    def place() -> tuple[list[list[int]], int]:
+        test = TestCell(machines=400, cpu_milli=1_000, seed=3)
+        test.join(BatchScheduler())
+        jobs = [test.submit(f"sums-{number}", count=20, cpu_milli=cpu_milli) for number in range(6)]
+        test.go()
+        test.operator.port.catch_up()
+        return [test.operator.cell.machines_of(f"sums-{number}").tolist() for number in range(len(jobs))], len(asked)
+
+    asked: list[int] = []
+
+    def count_deals(*args: Any) -> Any:
+        asked.append(1)
+        return deal(*args)
+
+    monkeypatch.setattr(batch, "deal", count_deals)
+    placed, deals = place()
+    assert deals == 6 if cpu_milli == 400 else deals < 6
+    asked.clear()
+    monkeypatch.setattr(batch, "find_most_saved", lambda ask: np.inf)
+    assert place() == (placed, 6)

@@ -22,6 +22,7 @@ from omegacell.schedulers.pressing import name_victims
 from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.testing import TestCell, make_spec
 from omegacell.schedulers.view import CellView
+from tests.schedulers.test_choosing import zoned
 
 BUILTINS = (BatchScheduler, ServiceScheduler)
 RANKS = tuple((band, number) for band in Band for number in (0, 1, 5))
@@ -269,3 +270,21 @@ def test_victims_that_are_no_columns(name: str, column: NDArray[Any], words: str
     job = test.submit("slip", cpu_milli=1_000)
     test.run(Slipping())
     assert words in test.why(job)
+
+
+def test_a_spread_job_finds_all_its_room_at_once() -> None:
+    """Whichever machines are looked at first, those of zones that are level with the others then count as open again.
+
+    A walk over the machines with a stride that is a multiple of three meets the machines of one zone for long."""
+    test = zoned(*("abc"[row % 3] for row in range(605)), cpu_milli=1_000)
+    test.submit("low", count=605, cpu_milli=1_000, band=Band.BEST_EFFORT)
+    test.run(BatchScheduler())
+    test.operator.port.catch_up()
+    rules = PlacementRules(spreads=(Spread(attribute="zone", max_skew=1),))
+    spec = make_spec("high", count=90, cpu_milli=1_000, band=Band.PRODUCTION, placement=rules)
+    cell = test.operator.cell
+    for seed in range(60):
+        found = find_room_by_preemption(cell, Overlay(cell), spec, count=90, rng=np.random.default_rng(seed))
+        assert len(set(found.machines.tolist())) == 90, f"seed {seed}"
+        zones = np.bincount(cell.machines.index.codes("zone").take(found.machines))
+        assert zones.tolist() == [0, 30, 30, 30], f"seed {seed}"

@@ -13,11 +13,11 @@ import numpy as np
 
 from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
-from omegacell.schedulers.costs import cost_of_stranding
-from omegacell.schedulers.filling import Candidates, Floats, Rows, fill, shares_on
+from omegacell.schedulers.costs import cost_of_stranding, find_most_saved
+from omegacell.schedulers.filling import Candidates, Floats, Rows, deal, shares_on
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
-from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.leaning import NOWHERE, Leaning, find_first, has_any
 from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.view import CellView
 
@@ -55,7 +55,7 @@ class BatchScheduler:
             self._leaning = Leaning()
         keys = self._leaning.keys(group, cell, ctx)
         if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
-            return choose(cell, group, room=cell.room(group), first=keys)
+            return choose(cell, group, room=cell.room(group), first=keys) if has_any(keys) else NOWHERE
         keys -= cell.wishes(group)  # of taints that ask to place elsewhere
         return _fill(group, cell, keys)
 
@@ -66,12 +66,15 @@ def _fill(group: TaskGroup, cell: CellView, keys: Floats) -> Rows:
     if group.count == 1:
         return rows
     left, ask = shares_on(rows, capacity=cell.capacity, free=cell.free(), amounts=group.spec.resources)
+    costs = keys.take(rows)
+    if len(rows) == group.count and costs[-1] - costs[0] < STEP - find_most_saved(ask):
+        return rows  # a second task on any machine costs more than the first on the last of them
     machines = Candidates(
         left=left,
         ask=ask,
         room=cell.room(group, rows),
         ties=np.arange(len(rows), dtype=np.float64),
-        handicap=keys.take(rows) - cost_of_stranding(left, ask),
+        handicap=costs - cost_of_stranding(left, ask),
         step=STEP,
     )
-    return rows[fill(cost_of_stranding, machines, group.count)]
+    return rows.take(deal(cost_of_stranding, machines, np.arange(len(rows)), group.count))

@@ -55,7 +55,7 @@ def shares_on(
     >>> left.tolist(), ask.tolist()
     ([[0.25]], [[0.5]])
     """
-    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()] or [0]
+    there = _find_offered(capacity)
     wanted = np.zeros(capacity.shape[1], np.int64)
     wanted[: len(amounts)] = amounts
     own = capacity if rows is None else capacity.take(rows, axis=0)
@@ -63,6 +63,12 @@ def shares_on(
     if len(there) < capacity.shape[1]:
         own, left, wanted = own[:, there], left[:, there], wanted[there]
     return shares_of(left, own), shares_of(wanted, own)
+
+
+def _find_offered(capacity: NDArray[np.int64]) -> list[int]:
+    """Return the resources that any machine has; the first one if none has any."""
+    first = capacity[0].tolist() if len(capacity) else []  # what the first has need not be looked for
+    return [resource for resource, amount in enumerate(first) if amount or capacity[:, resource].any()] or [0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,7 +111,14 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
     [1, 1, 0, 1]
     """
     costs = cost(machines.left, machines.ask) + machines.handicap
-    best = find_cheapest(costs, machines, count)
+    return deal(cost, machines, find_cheapest(costs, machines, count), count)
+
+
+def deal(cost: Cost, machines: Candidates, best: Rows, count: int) -> Rows:
+    """Do what `fill` does on machines of which the places of the ``count`` cheapest are known, the cheapest first.
+
+    Each of them has room for a task.
+    """
     if count <= 1 or not len(best):
         return best
     limits = np.minimum(machines.room.take(best), count)

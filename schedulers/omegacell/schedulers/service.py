@@ -14,7 +14,7 @@ from omegacell.core.placement import NO_RULES
 from omegacell.schedulers.choosing import choose
 from omegacell.schedulers.insides import choose_inside
 from omegacell.schedulers.interface import NOTHING, Context, Placement, TaskGroup
-from omegacell.schedulers.leaning import Leaning, find_first
+from omegacell.schedulers.leaning import NOWHERE, Leaning, find_first, has_any
 from omegacell.schedulers.pressing import place_pressing
 from omegacell.schedulers.scoring import Rows, level_out
 from omegacell.schedulers.view import CellView
@@ -55,7 +55,7 @@ class ServiceScheduler:
         if len(placed):
             keys += HELD * held
         if rules.affinities or rules.spreads or rules.neighbours or is_crowded:
-            return choose(cell, group, room=cell.room(group), first=keys)
+            return choose(cell, group, room=cell.room(group), first=keys) if has_any(keys) else NOWHERE
         keys -= cell.wishes(group)  # of taints that ask to place elsewhere
         rows = find_first(keys, group.count)  # no other can get a task: each before it takes at least one
         return level_out(rows, cell.room(group, rows), group.count, held=held.take(rows))

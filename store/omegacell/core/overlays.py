@@ -132,9 +132,9 @@ class Overlay:
 
     def crowd_of(self, spec: JobSpec) -> Crowd:
         """Return a fresh count of the tasks that a job's hard rules are about. Cost: O(machines)."""
-        return Crowd(self._cell, spec, self._claims, self._takers(spec))
+        return Crowd(self._cell, spec, self._claims, self.takers(spec))
 
-    def _takers(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+    def takers(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take such tasks at all: ``(rows,)`` bool, all machines when None, read-only."""
         machines = self._cell.machines
         takers = machines.takers(spec.driver)
@@ -150,7 +150,7 @@ class Overlay:
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return how many tasks each machine takes as far as it is about this machine alone."""
         free = self._free if rows is None else self._free.take(rows, axis=0)
-        room = np.multiply(self._takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
+        room = np.multiply(self.takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
         for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
@@ -175,7 +175,7 @@ class Overlay:
         if spec.ports or spec.devices or spec.alloc or self.is_crowded(spec):
             return bool(self.fits_in_order(spec, rows).all())
         rows = rows.astype(np.int64, copy=False)  # numpy picks by its own integers, several times faster
-        if False in self._takers(spec, rows).tolist():
+        if False in self.takers(spec, rows).tolist():
             return False
         free = self._free.take(rows, axis=0)
         for dimension, amount in enumerate(spec.resources):

@@ -162,6 +162,8 @@ def _find_proper_victims(
 def _find_ending_on(cell: Cell, rows: Rows, is_asked: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     """Return the tasks that are ending on some of the machines, ascending, and the place of the machine of each."""
     ending = find_stopping(cell)
+    if not len(ending):
+        return ending, ending
     place_of = np.full(cell.machines.count, -1, np.int64)
     place_of[rows[is_asked]] = np.flatnonzero(is_asked)
     places = place_of[cell.tasks.machine[ending]]

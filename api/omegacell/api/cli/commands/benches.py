@@ -116,8 +116,11 @@ def throughput(
         int, typer.Option("--machines", help="Simulated machines.", min=1, max=100_000, metavar="N")
     ] = 10_000,
     schedulers: Annotated[
-        int, typer.Option("--schedulers", help="Batch schedulers at work.", min=1, max=32, metavar="N")
+        int, typer.Option("--schedulers", help="Instances of the scheduler at work.", min=1, max=32, metavar="N")
     ] = 1,
+    scheduler: Annotated[
+        str, typer.Option("--scheduler", help="Which scheduler places the jobs.", metavar="NAME")
+    ] = "batch",
     timeout: Annotated[
         float, typer.Option("--timeout", help="Give up after so many seconds.", min=1.0, metavar="SECONDS")
     ] = 300.0,
@@ -133,6 +136,7 @@ def throughput(
         singles=singles,
         machines=machines,
         schedulers=schedulers,
+        scheduler=scheduler,
         timeout_s=timeout,
         folder=folder,
     )
