@@ -291,6 +291,10 @@ class DeviceLedger:
             np.minimum(room, self._find_free(request, rows) // request.count, out=room)
         return room
 
+    def free(self, requests: tuple[DeviceRequest, ...], rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return how many devices such as each request asks for are free on machines: ``(rows, requests)`` int64."""
+        return np.stack([self._find_free(request, rows) for request in requests], axis=1)
+
     def take(self, requests: tuple[DeviceRequest, ...], rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each; a row may stand several times. Mutates."""
         for request in requests:
