@@ -143,6 +143,24 @@ def test_victims_are_the_cheapest_that_suffice(chunk: int) -> None:
 
 
 @pytest.mark.parametrize("make", BUILTINS)
+def test_what_gives_way_to_one_job_makes_room_for_the_next(make: type[BatchScheduler] | type[ServiceScheduler]) -> None:
+    """A job waits for a task to end that would not give way to it, and does to another job of the same append."""
+    test = TestCell(machines=1, cpu_milli=1_000)
+    test.join(make())
+    strong = test.submit("strong", cpu_milli=1_000, band=Band.PRODUCTION)
+    test.go()
+    test.submit("beacon", cpu_milli=400, band=Band.MONITORING)
+    low = test.submit("low", cpu_milli=100, band=Band.BATCH)
+    other = test.submit("other", cpu_milli=100, band=Band.BEST_EFFORT)
+    test.submit("weak", cpu_milli=100, band=Band.BATCH, priority=1)
+    test.go()
+    assert not test.members[0].runner.loop.statistics.failures
+    assert test.end_stopping() == 1
+    test.go()
+    assert (test.placed(strong), test.placed(low), test.placed(other)) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("make", BUILTINS)
 def test_devices_go_to_the_more_important(make: type[BatchScheduler] | type[ServiceScheduler]) -> None:
     """A job takes GPUs from a less important one, which has its grace first; no GPU is ever in two hands."""
     test = TestCell(machines=1, cpu_milli=1_000)

@@ -15,15 +15,13 @@ from omegacell.core.units import Band
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Placement
 from omegacell.schedulers.policies import BestFit, Hybrid, RandomFirstFit, WorstFit
+from omegacell.simulator.drawing import Draws
+from omegacell.simulator.machines import DRIVER, SHAPES, Machine
 from omegacell.simulator.packing.bound import dual, find_bound, make_programme
 from omegacell.simulator.packing.compaction import Compaction, percentile
 from omegacell.simulator.packing.herding import SHAPE, make_workload, measure_herding
 from omegacell.simulator.packing.packing import find_picky, make_cell, pack
 from omegacell.simulator.packing.workload import (
-    DRIVER,
-    SHAPES,
-    Draws,
-    Machine,
     Problem,
     is_constrained,
     is_large,

@@ -60,6 +60,7 @@ class Judging:
     evicted: list[tuple[int, int]] = field(default_factory=list)
     entered: Entered = field(default_factory=list)
     displaced: list[Key] = field(default_factory=list)  # who gave way to claims of it
+    displaced_before: list[Key] = field(default_factory=list)  # of those, to claims of earlier commands
     granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
@@ -98,6 +99,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
     found: list[Granted | Marked | Row] = []
     ends: list[int] = []
     for command in commands:
+        judging.displaced_before = list(judging.displaced)
         if isinstance(command, Place):
             found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):

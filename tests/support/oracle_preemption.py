@@ -69,7 +69,7 @@ def refuse_victim(judging: "Judging", job: Job, index: int, row: int, key: Key) 
         return Reason.VICTIM_GONE, judging.has_changed(its_job.changes)
     if task.machine != row:
         return Reason.VICTIM_ELSEWHERE, False
-    if task.stopping != Stopping.NO:
+    if task.stopping != Stopping.NO or key in judging.displaced_before:
         return Reason.NONE, False
     if not gives_way(state.jobs[key[0]].spec, job.spec):
         return Reason.VICTIM_PROTECTED, False

@@ -18,7 +18,7 @@ from omegacell.core.units import JobId
 from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
 from omegacell.schedulers.memorycell import ManualClock, MemoryLog, Operator
 from omegacell.schedulers.view import CellView, Tentative
-from omegacell.simulator.packing.workload import DRIVER, Machine
+from omegacell.simulator.machines import DRIVER, Machine
 
 Make = Callable[[], Scheduler]
 
