@@ -146,18 +146,19 @@ def test_victims_are_the_cheapest_that_suffice(chunk: int) -> None:
 def test_what_gives_way_to_one_job_makes_room_for_the_next(make: type[BatchScheduler] | type[ServiceScheduler]) -> None:
     """A job waits for a task to end that would not give way to it, and does to another job of the same append."""
     test = TestCell(machines=1, cpu_milli=1_000)
+    test.add_machine("small", cpu_milli=50)
     test.join(make())
+    test.submit("least", cpu_milli=50, band=Band.BEST_EFFORT)
     strong = test.submit("strong", cpu_milli=1_000, band=Band.PRODUCTION)
     test.go()
-    test.submit("beacon", cpu_milli=400, band=Band.MONITORING)
-    low = test.submit("low", cpu_milli=100, band=Band.BATCH)
-    other = test.submit("other", cpu_milli=100, band=Band.BEST_EFFORT)
-    test.submit("weak", cpu_milli=100, band=Band.BATCH, priority=1)
+    jobs = [test.submit("beacon", cpu_milli=400, band=Band.MONITORING)]
+    jobs += [test.submit(f"low-{number}", cpu_milli=100, band=Band.BATCH) for number in range(2)]
     test.go()
-    assert not test.members[0].runner.loop.statistics.failures
+    assert not test.instances[0].statistics.failures
+    assert [test.waiting(job) for job in jobs] == [1, 1, 1]
     assert test.end_stopping() == 1
-    test.go()
-    assert (test.placed(strong), test.placed(low), test.placed(other)) == (0, 1, 1)
+    assert [test.placed(job) - test.waiting(job) for job in jobs] == [1, 1, 1]
+    assert not test.placed(strong)
 
 
 @pytest.mark.parametrize("make", BUILTINS)
