@@ -100,8 +100,9 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
                 arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
     if spec.alloc:
         ledger = AllocLedger(cell)
-        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
-            arena.allocs.enter(task, ledger.grant(spec, machine))
+        granted = [ledger.grant(spec, machine) for machine in machines.tolist()]  # before any enters: both count
+        for task, alloc in zip(rows_of(at).tolist(), granted, strict=True):
+            arena.allocs.enter(task, alloc)
     counts = jobs.counts[job_row]
     if cell.caps.rows:
         cap = cell.caps.charge(spec, count, job_count=not holds_any(jobs, job_row))
