@@ -39,15 +39,12 @@ CURVE: Final[tuple[str, ...]] = (
     "hybrid-sampled,sample=300",
     "batch,charge=0",
     "batch,charge=0.2",
-    "batch,charge=0.3",
     "batch",
     "batch,charge=0.8",
     "batch,noise=0",
-    "batch,noise=0.4",
     "batch,step=0",
     "service,share=4",
     "service",
-    "service,share=64",
     "service,share=100000",
 )
 """How machines are traded for conflicts, one weight at a time: noise, samples, lots, and tasks of a job apart."""
