@@ -14,7 +14,7 @@ import pytest
 
 from omegacell.agent.hands import to_end
 from omegacell.agent.messages import ReportKind
-from omegacell.agent.supervisor import processes
+from omegacell.agent.supervisor import processes, trees
 from omegacell.agent.supervisor.client import AttemptStatus, SupervisorClient, SupervisorError, ensure_supervisor
 from omegacell.agent.supervisor.records import Act, ExitRecord, How, Recorded, RecordFolder, StartRecord
 from omegacell.agent.supervisor.server import SOCKET_NAME
@@ -166,6 +166,22 @@ def test_leftovers_of_an_ended_task_are_killed_before_its_end_is_told(state: str
         assert find_processes_of(f"{state}/1.0.1") == []
 
     play(state, scenario)
+
+
+def test_an_orphan_that_ends_while_it_is_looked_at_hides_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children come to us between the list and the look: they are found all the same."""
+    living = processes.ProcessStat(pid=8, state="S", parent=1, group=7, session=7, start_ticks=1)
+    ours = [7]
+
+    def read_stat(pid: int) -> processes.ProcessStat:
+        if pid == living.pid:
+            return living
+        ours[:] = [7, 8]
+        return processes.ProcessStat(pid=pid, state="Z", parent=1, group=7, session=7, start_ticks=1)
+
+    monkeypatch.setattr(processes, "list_children", lambda _: list(ours))
+    monkeypatch.setattr(processes, "read_stat", read_stat)
+    assert trees.find_orphans(()) == [living]
 
 
 def test_a_stop_kills_the_whole_tree_after_its_grace(state: str) -> None:

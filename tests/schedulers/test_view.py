@@ -162,5 +162,5 @@ def test_a_shape_is_all_that_room_reads_of_a_spec() -> None:
         "max_restarts",
     }
     no_matter |= {"restart_delay_us", "grace_us", "on_partition", "payload", "max_unavailable", "is_health_checked"}
-    no_matter |= {"after", "schedule", "parameters"}
+    no_matter |= {"update", "schedule", "parameters"}
     assert {field.name for field in fields(JobSpec)} == shape | no_matter

@@ -72,7 +72,6 @@ class Granted:
     row: int
     victims: list[Key]
     waits: list[Key]
-    command: Place
     alloc: Alloc | None
 
 
@@ -82,7 +81,6 @@ class Marked:
 
     job: Job
     index: int
-    command: Evict
 
 
 def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Scheduling, ...]) -> Verdict:
@@ -94,12 +92,14 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
         is_coarse=transaction.detection == Detection.COARSE,
     )
     found: list[Granted | Marked | Row] = []
+    ends: list[int] = []
     for command in commands:
         if isinstance(command, Place):
             found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):
             for index, attempt in zip(command.indices.tolist(), command.attempts.tolist(), strict=True):
                 found.append(judge_eviction(judging, command, index, attempt, len(found)))
+        ends.append(len(found))
     if all(isinstance(each, Unplaced) and each.job not in state.jobs for each in commands):
         is_conflict = unknown_job_is_conflict(judging, commands[0].job)
         return Verdict(state.revision, Status.REFUSED, Reason.UNKNOWN_JOB, is_conflict=is_conflict)
@@ -110,8 +110,8 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
         granted = []
     if rows and not granted:
         return Verdict(state.revision, Status.REFUSED, rows=tuple(rows))
-    for command in commands:
-        write_granted(state, transaction, [each for each in granted if each.command is command])
+    for command, first, last in zip(commands, [0, *ends], ends, strict=False):
+        write_granted(state, transaction, [each for each in found[first:last] if not isinstance(each, tuple)])
         if isinstance(command, Unplaced) and command.job in state.jobs:
             job = state.jobs[command.job]
             job.why = (command.task_count, command.lacks, command.note)
@@ -253,7 +253,7 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
     displace(judging, row, taken)
     take(judging, job, row)
     take_devices(judging, job, row)
-    return Granted(job, index, row, taken, waits, command, alloc)
+    return Granted(job, index, row, taken, waits, alloc)
 
 
 def lack(  # noqa: PLR0911 -- one return a reason
@@ -402,7 +402,7 @@ def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, p
             group = (job, current, *judging.state.olds(current))
             return (position, Reason.JOB_DISRUPTED, any(judging.has_changed(each.changes) for each in group), -1, 0, 0)
     judging.evicted.append((job_id, index))
-    return Marked(job, index, command)
+    return Marked(job, index)
 
 
 def is_within_budget(judging: Judging, job: Job, index: int, machine: Machine) -> bool:

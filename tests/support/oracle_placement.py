@@ -27,8 +27,9 @@ def placement_reason(state: State, job: Job, row: int, claims: Claims, evicted: 
             return Reason.NEIGHBOUR
     for other in current_jobs(state):
         for rule in other.spec.placement.neighbours:
-            is_hard = rule.is_apart and not rule.weight
-            if is_hard and rule.job == job.spec.name and other is not job and meets(state, other, rule, row, claims):
+            # an update's rule about tasks of its own name binds the tasks of the new job, not those of the old one
+            is_hard = rule.is_apart and not rule.weight and other.spec.name != job.spec.name
+            if is_hard and rule.job == job.spec.name and meets(state, other, rule, row, claims):
                 return Reason.NEIGHBOUR
     if rules.max_per_machine and places(state, job, claims).count(row) >= rules.max_per_machine:
         return Reason.TOO_MANY_ON_MACHINE

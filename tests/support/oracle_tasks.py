@@ -68,8 +68,9 @@ def stop_task(state: State, job: Job, index: int, at_us: int) -> None:
         task.stopping = Stopping.STOP
         end_attempt(state, job, index, Ending(TaskState.STOPPED, at_us))
     elif task.state in ACTIVE:
+        if task.stopping == Stopping.NO:
+            close_alloc(state, job, index)
         task.stopping = Stopping.STOP
-        close_alloc(state, job, index)
 
 
 def close_alloc(state: State, job: Job, index: int) -> None:

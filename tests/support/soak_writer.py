@@ -36,6 +36,8 @@ NAMES = (*JOB_NAMES, *(f"job-{number}" for number in range(21)))
 MACHINES = tuple(f"m{number}" for number in range(20))
 AUTHORS = ("api-1", "rogue-0", "rogue-1")
 PLAIN = 0.6
+LEAST_WEIGHT = 2
+"""How often the rarest commands come: in a short soak too each comes at least once."""
 SCHEDULING_WEIGHT = 15
 """How often rogues schedule: seldom, for what they place is lost to the schedulers."""
 MOST_CLOSED, FEWEST_JOBS, MOST_ACTIVE, DISRUPTED = 4, 30, 10, 16
@@ -64,7 +66,7 @@ class SoakCommands(CommandWriter):
             (80, lambda: bool(self.active()), lambda: (self.ends(),)),
             (150, lambda: bool(self.state.quotas or self.state.caps), self.lift),
         )
-        self.weights = [SCHEDULING_WEIGHT, *self.weights[1:]]
+        self.weights = [SCHEDULING_WEIGHT, *(max(weight, LEAST_WEIGHT) for weight in self.weights[1:])]
 
     def any(self) -> tuple[Command, ...]:
         """Write the commands of a transaction."""

@@ -158,7 +158,8 @@ def ask_to_end(cell: Cell, tasks: Rows, how: Stopping, *, stamp: Stamp) -> None:
     """
     arena = cell.tasks
     if cell.jobs.has_alloc_sets:
-        _empty_allocs(cell, find_allocs(cell, tasks), stamp=stamp)
+        fresh = tasks[arena.stopping[tasks] == _NOT_STOPPING]
+        _empty_allocs(cell, find_allocs(cell, fresh), stamp=stamp)
     is_waiting = find_waiting(cell, tasks)
     arena.stopping[tasks] = how.value
     waiting, tasks = tasks[is_waiting], tasks[~is_waiting]

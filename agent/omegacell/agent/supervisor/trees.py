@@ -37,9 +37,15 @@ def kill_marked(marks: set[bytes]) -> None:
 
 
 def find_orphans(known: Container[int]) -> list[ProcessStat]:
-    """Return our living children that are not ``known``: they came to us when their parents ended."""
-    children = [pid for pid in processes.list_children(os.getpid()) if pid not in known]
-    stats = (processes.read_stat(pid) for pid in children)
+    """Return our living children that are not ``known``: they came to us when their parents ended.
+
+    One may end while it is looked at, and leave us its own children: we list until nobody came while we read.
+    """
+    before: list[int] | None = None
+    stats: list[ProcessStat | None] = []
+    while (children := sorted(pid for pid in processes.list_children(os.getpid()) if pid not in known)) != before:
+        before = children
+        stats = [processes.read_stat(pid) for pid in children]
     return [stat for stat in stats if stat is not None and not stat.is_dead]
 
 
