@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.core.caps import CapUse
 from omegacell.core.allocs import count_starting
+from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack
 from omegacell.core.constraints import Constraint, Operator
