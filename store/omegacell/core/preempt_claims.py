@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import is_distinct
+from omegacell.core.columns import find_set, is_distinct
 from omegacell.core.commands import Place
 from omegacell.core.conflicts import Standing
 from omegacell.core.crowds import Crowd
@@ -57,7 +57,7 @@ def join_grants(parts: Sequence[Grants]) -> Grants:
 
 def find_stopping(cell: Cell) -> Rows:
     """Return the tasks that have been asked to end and have not, ascending. Cost: O(tasks), a byte each."""
-    return np.flatnonzero(cell.tasks.stopping != Stopping.NO.value)
+    return find_set(cell.tasks.stopping)
 
 
 def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
