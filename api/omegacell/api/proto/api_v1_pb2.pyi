@@ -132,6 +132,7 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
     DRAIN_HOLD_INSIDE: _ClassVar[DrainHold]
+    DRAIN_HOLD_STRANDED: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 KIND_SYSTEM: Kind
@@ -207,6 +208,7 @@ DRAIN_HOLD_TURN: DrainHold
 DRAIN_HOLD_BUDGET: DrainHold
 DRAIN_HOLD_SILENT: DrainHold
 DRAIN_HOLD_INSIDE: DrainHold
+DRAIN_HOLD_STRANDED: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
