@@ -192,7 +192,9 @@ def test_why_a_task_waits(served: Served, client: Client) -> None:
     client.submit(sized("waits", count=2, memory_bytes=2 * GIB))
     found = client.explain("waits")
     assert (found.job, found.index, found.state, found.pending_count) == ("waits", None, TaskState.PENDING, 2)
-    assert found.summary == "2 of 2 machines have too little memory_bytes free"
+    assert found.summary == (
+        "2 of 2 machines have too little memory_bytes free: no machine has 2 GiB memory at all, the largest has 1 GiB"
+    )
     assert [(lack.reason, lack.dimension, lack.machine_count) for lack in found.lacks] == [
         ("RESOURCES", "memory_bytes", 2)
     ]

@@ -285,7 +285,7 @@ def test_what_fits_nowhere_else_keeps_a_drain() -> None:
 
 
 def test_a_drain_that_keeps_itself_lasts_for_ever() -> None:
-    """No open machine takes the evicted task, so the next one never leaves; a deadline ends that, and an open machine."""
+    """No open machine takes the evicted task, so the next never leaves; a deadline ends that, or an open machine."""
     world = World(machines=2)
     world.test.add_machine("other", drivers=("simulated",))
     world.set(Eligibility.CORDONED, 1)

@@ -15,8 +15,9 @@ from omegacell.api.figures import ConflictRow
 from omegacell.api.grants import Grant
 from omegacell.api.history_words import count_of
 from omegacell.api.planning.fielddiff import find_differences
+from omegacell.api.planning.misses import describe_miss
 from omegacell.api.planning.past import cell_at
-from omegacell.api.planning.words import describe_miss, describe_steps
+from omegacell.api.planning.words import describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.hold_words import view_held, word_template
