@@ -1074,7 +1074,7 @@ class FittingChange(_message.Message):
     def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
 
 class AttemptOrigin(_message.Message):
-    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at")
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at", "end")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -1084,6 +1084,7 @@ class AttemptOrigin(_message.Message):
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
     PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
     PREEMPTED_AT_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     machine: str
     state: TaskState
@@ -1093,7 +1094,8 @@ class AttemptOrigin(_message.Message):
     placed_at_us: int
     preempted_by: str
     preempted_at: int
-    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ...) -> None: ...
+    end: str
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ..., end: _Optional[str] = ...) -> None: ...
 
 class MachineChoice(_message.Message):
     __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")
