@@ -19,9 +19,11 @@ from omegacell.api.planning.misses import describe_miss
 from omegacell.api.planning.past import cell_at
 from omegacell.api.planning.words import describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.alloc_views import name_task
 from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.end_words import word_end, word_job_at_rest, word_rest, word_stop
 from omegacell.api.server.hold_words import view_held, word_template
+from omegacell.api.server.limit_words import find_cap_lack
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.reasons import find_lacks_of, find_machines_meant, view_lacks, word_pending
@@ -93,6 +95,11 @@ class Question:
         """The machines that the waiting tasks of a system job are for, or that of the task; None for other jobs."""
         return find_machines_meant(self.cell, self.row, self.index)
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether the cap of the job's scheduler keeps its waiting tasks back."""
+        return bool(self.cell.jobs.counts[self.row, TaskState.PENDING]) and find_cap_lack(self.cell, self.row)[0] >= 0
+
     def wish(self, clock: SystemClock) -> Wish:
         """Return what its waiting tasks wish; of a system job that of one task when one is meant."""
         return Wish.of(self.cell, self.row, clock=clock, index=self.index)
@@ -113,6 +120,8 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
     cell, row, spec = question.cell, question.row, question.spec
     names = cell.machines.names
     room = find_room(Overlay(cell), spec, question.own_machines, cell=cell)
+    if question.is_capped:
+        room[:] = 0
     answer = pb.ExplainTaskResponse(
         at=view_at(cell),
         job=spec.name,
@@ -203,7 +212,7 @@ def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: Sy
         answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
     evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
     answer.evicted.extend(view_evicted(cell, evicted))
-    if not evicted and not answer.fitting_count:
+    if not evicted and not answer.fitting_count and not question.is_capped:
         answer.preemption = word_preemption(cell, question.row, question.index)
 
 
@@ -308,7 +317,9 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     assert origin is not None, "a task that holds a machine has an attempt"
     if not origin.author:
         return f"on {origin.machine}; the log does not reach back to when it was placed"
-    return _word_place(answer, origin)
+    inside = question.cell.tasks.allocs.of.get(question.task)
+    where = "" if inside is None else f"; it runs inside the alloc {name_task(question.cell, inside)}"
+    return _word_place(answer, origin) + where
 
 
 def _find_first_failure(question: Question) -> dict[int, str]:

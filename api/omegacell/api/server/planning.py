@@ -175,7 +175,8 @@ def _plan(
         until_us=clock.monotonic_us() + DECIDE_US,
     )
     jobs = [
-        view_job_plan(fork.cell, job, planned_by=find_planner(job.spec).name, payloads=payloads) for job in plan.jobs
+        view_job_plan(fork.cell, job, planned_by=find_planner(job.spec).name, payloads=payloads, now_us=clock.wall_us())
+        for job in plan.jobs
     ]
     return pb.PlanJobsResponse(
         at=at,
