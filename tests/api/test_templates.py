@@ -244,7 +244,10 @@ def test_a_plan_names_what_differs(client: Client) -> None:
         ("schedule: '0 0 30 2 *'", "job.yaml:2:11: schedule: it never fires"),
         ("schedule: {cron: '@daily', time_zone: Europe/Berlni}", "did you mean Europe/Berlin"),
         ("schedule: {cron: '@daily', overlap: never}", "schedule.overlap: expected 'allow', 'skip' or 'replace'"),
-        ("schedule: '@daily'\nkind: service", "expected kind batch: a service with a schedule would never end"),
+        (
+            "schedule: '@daily'\nkind: service",
+            "job.yaml:3:7: kind: expected kind batch: a service with a schedule would",
+        ),
         ("schedule: '@daily'\nparameters: {}", "expected one of schedule and parameters"),
         ("parameters: {required: [Input]}", "parameters.required.0: expected a lower-case word"),
         ("parameters: {required: [a], optional: {a: 1}}", "parameter 'a' stands twice"),
