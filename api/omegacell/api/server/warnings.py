@@ -29,6 +29,7 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
     for name in rules.attributes:
         if name not in index.names:
             warnings.append(f"no machine has the attribute {name!r}{word_similar(name, index.names)}")
+    warnings += _find_granted_ports(cell, spec)
     pools = index.values_of(POOL)
     if rules.pool not in ("", ANY_POOL) and rules.pool not in pools:
         warnings.append(f"no machine is in the pool {rules.pool!r}{word_similar(rules.pool, pools)}")
@@ -37,6 +38,21 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
     for neighbour in rules.neighbours:
         if neighbour.job != spec.name and not neighbour.is_apart and cell.jobs.by_name(neighbour.job) is None:
             warnings.append(f"there is no job {neighbour.job!r} to be near to{word_similar_job(cell, neighbour.job)}")
+    return warnings
+
+
+def _find_granted_ports(cell: Cell, spec: JobSpec) -> list[str]:
+    """Return a sentence for each fixed port that every machine gives out by itself, and so to nobody by number."""
+    machines = cell.machines
+    warnings = []
+    for port in spec.ports:
+        is_granted = (machines.port_first <= port.number) & (port.number <= machines.port_last)
+        if port.number and is_granted.all():
+            first, last = int(machines.port_first.max()), int(machines.port_last.min())
+            warnings.append(
+                f"port {port.name} {port.number} is among those that machines give out by themselves ({first} to"
+                f" {last}), so no machine takes the job: use 0 for any of them, or a number outside"
+            )
     return warnings
 
 
