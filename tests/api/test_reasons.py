@@ -1,20 +1,24 @@
 """What a user is told of pending tasks: the reason of the machines that come nearest, or that nobody decides."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.explaining import Question, explain
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.core.devices import DeviceOffer, DeviceRequest
-from omegacell.core.jobs import Port
+from omegacell.core.jobs import Gang, Port, TaskState
 from omegacell.core.limit_commands import SetCaps
+from omegacell.core.placement import PlacementRules
 from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, TaskGroup
 from omegacell.schedulers.testing import TestCell
 from omegacell.schedulers.view import CellView
+from omegacell.store.memory import MemoryStore
 
 
 class Explains:
@@ -24,6 +28,14 @@ class Explains:
         """Place nothing."""
         ctx.explain(pending[0], "not today")
         return Placement()
+
+
+class Fails:
+    """Has a fault."""
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Divide by nothing."""
+        return Placement.of(pending[0], [1 // (cell.machine_count - cell.machine_count)])
 
 
 def pending_of(test: TestCell, job: JobId) -> pb.PendingReason:
@@ -85,15 +97,62 @@ def test_a_job_that_waits_for_its_schedulers_cap_says_how_full_it_is() -> None:
     test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=(300, -1, 1)))
     test.go()
     test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=(9_000, -1, -1)))
-    assert pending_of(test, second).summary == "waits to be tried again"
+    assert pending_of(test, second).summary == "4 machines have room: it waits for scheduler 'test'"
+    assert not pending_of(test, second).lacks
 
 
-def test_what_the_scheduler_explains_comes_before_what_machines_lack() -> None:
-    """A scheduler's own words are the summary."""
-    test = TestCell(machines=1)
+# machines, what is said of one task that a scheduler leaves with words of its own
+WORDS = [
+    (1, "1 machine has room: it waits for scheduler 'test'; the scheduler said: not today"),
+    (0, "no machine is in the cell"),
+]
+
+
+@pytest.mark.parametrize(("machines", "words"), WORDS)
+def test_what_the_scheduler_explains_comes_with_what_machines_have(machines: int, words: str) -> None:
+    """A scheduler's own words are shown wherever there is a machine for it to speak of."""
+    test = TestCell(machines=machines)
     job = test.submit("sums")
     test.run(Explains())
-    assert pending_of(test, job).summary == "not today"
+    assert pending_of(test, job).summary == words
+
+
+def test_a_scheduler_that_failed_on_a_job_is_named() -> None:
+    """What a plug-in raised leads, though machines have room."""
+    test = TestCell(machines=1)
+    job = test.submit("sums")
+    test.run(Fails())
+    assert pending_of(test, job).summary.startswith("scheduler 'test' failed on it: Fails: ZeroDivisionError: ")
+
+
+# what is submitted, how it is placed
+PARTLY = [
+    pytest.param({"count": 5, "cpu_milli": 400}, id="no room for the rest"),
+    pytest.param(
+        {"count": 3, "cpu_milli": 100, "placement": PlacementRules(max_per_machine=1)},
+        id="a rule keeps the rest waiting",
+    ),
+    pytest.param({"count": 4, "cpu_milli": 600, "gang": Gang(size=2)}, id="a gang of it has too few places"),
+]
+
+
+@pytest.mark.parametrize("submitted", PARTLY)
+def test_all_commands_say_the_same_of_what_waits(submitted: dict[str, Any]) -> None:
+    """Status and explanation of a job of which a part waits: the same sentence and lacks, of a task of it too."""
+    test = TestCell(machines=2, cpu_milli=1_000)
+    job = test.submit("partly", **submitted)
+    test.run(BatchScheduler())
+    pending = pending_of(test, job)
+    cell = test.operator.cell
+    row = cell.jobs.row_of(job)
+    assert row is not None
+    waits = int(np.flatnonzero(cell.tasks.state[int(cell.jobs.offset[row]) :][: submitted["count"]] == 0)[-1])
+    for index in (None, waits):
+        question = Question(cell=cell.clone(), row=row, index=index, grants=(), conflicts=(), oldest_revision=1)
+        answer = explain(question, MemoryStore())
+        assert answer.state == TaskState.PENDING.value
+        assert (answer.summary, answer.pending_count) == (pending.summary, pending.task_count)
+        assert list(answer.lacks) == list(pending.lacks)
 
 
 def test_a_scheduler_that_nobody_runs_is_named() -> None:

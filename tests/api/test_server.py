@@ -25,6 +25,8 @@ from omegacell.api.records import At, Change, JobState, Submission
 from omegacell.api.server.app import ServerSettings
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import TaskState
+from omegacell.store.engines import open_store
+from omegacell.store.replica import Replica
 from tests.api.serving import EXAMPLE, SIMULATED, TOKEN, Served, job, serving, store_url
 
 
@@ -228,6 +230,23 @@ def test_history_reaches_back_over_a_restart(tmp_path: Path) -> None:
         assert client.payload("a") == EXAMPLE.payload
         assert client.submit(job("a", count=2)).change is Change.UNCHANGED
         assert client.status().at.incarnation == at.incarnation
+
+
+def test_a_server_that_is_stopped_gives_its_session_back(tmp_path: Path) -> None:
+    """No session is left of it, nor a machine that it had contact with; that is the last thing it appended."""
+    url = store_url(tmp_path)
+    with serving(url) as served, served.client() as client:
+        client.submit(job("a"))
+        session = served.running.host.session.number
+        assert session in served.running.host.cell.sessions
+    with open_store(url) as store:
+        cell = Replica(store).cell
+        assert not cell.sessions
+        assert cell.authors.row_of("api-0") is not None
+        head = cell.revision
+    with serving(url) as served, served.client() as client:
+        [row] = client.history(HistoryQuery(author="api-0", kind="close")).rows
+        assert (row.revision, row.status) == (head, "committed")
 
 
 def test_status_counts_what_there_is(client: Client) -> None:

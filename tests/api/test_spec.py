@@ -64,6 +64,7 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
     ("name: a\ndevices: {gpu: 0}\n" + TASK, 2, 16, "devices.gpu", "at least 1", "0"),
     ("name: a\ndevices: {gpu: {count: 2000}}\n" + TASK, 2, 24, "devices.gpu.count", "at most 1024", "2000"),
     ("name: a\ndevices: {gpu: many}\n" + TASK, 2, 16, "devices.gpu", "mapping of fields", "'many'"),
+    ("name: a\ndevices: {gpu: {where: {'': x}}}\n" + TASK, 2, 29, "devices.gpu.where.", "name of an attribute", "''"),
     ("name: a\ndevices: {gpu: {were: {}}}\n" + TASK, 2, 17, "devices.gpu.were", "did you mean 'where'?", ""),
     ("name: a\ndevices: {GPU: 1}\n" + TASK, 2, 16, "devices.GPU", "such as nvidia/gpu", "'GPU'"),
     ("name: a\ndevices: {a/b: 1, a-b: 1}\n" + TASK, 2, 10, "devices", "would both be OMEGA_DEVICE_A_B", ""),

@@ -75,7 +75,9 @@ def test_a_circle_is_one_line(client: Client, omega: Omega, tmp_path: Path) -> N
     one.write_text("name: a\nafter: [b]\ntask: {exec: {command: /bin/true}}\n")
     two.write_text("name: b\nafter: [a]\ntask: {exec: {command: /bin/true}}\n")
     said = omega("run", str(one), str(two))
-    assert said == Said(2, "", "omega: jobs of these files would wait for each other: a -> b -> a\n")
+    assert said == Said(
+        2, "", "omega: jobs of these files would wait for each other: a -> b -> a; take one of these out of `after`\n"
+    )
     assert omega("run", "--detach", str(one)).code == 0
     expected = (
         "omega: job 'b' was not submitted: it would wait for itself: b -> a -> b; take one of these out of `after`\n"

@@ -22,7 +22,7 @@ quota list|quota show|quota set|quota remove
 cell status
 store verify|store stat|store void|store backup|store restore|store migrate
 bench commit|bench fold|bench schedule|bench throughput|bench latency|bench idle|bench packing
-lab golden|lab run|lab faults
+lab golden|lab run|lab faults|lab jobs
 """
 
 

@@ -3,9 +3,11 @@
 import json
 import re
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from omegacell.api.cli.actions.lab import saying
 from omegacell.api.errors import ExitCode
 from tests.cli.conftest import Omega
 from tests.simulator.compiling import compile_once
@@ -72,6 +74,22 @@ def test_run_shows_metrics(omega: Omega, tmp_path: Path) -> None:
     assert facts["tasks_placed"] == 5
     assert [each["busy_s"] for each in facts["schedulers"]] == [0.115, 0.11]
     assert omega(*command, "--architecture", "borg").code == ExitCode.USAGE
+
+
+def test_what_takes_long_says_so() -> None:
+    """A line about compiling is said while it goes on, and never when it is over sooner."""
+    said: list[str] = []
+    has_said = Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        has_said.set()
+
+    with saying("soon over", after_s=3_600.0, say=say):
+        pass
+    with saying("compiling", after_s=0.0, say=say):
+        assert has_said.wait(60.0)
+    assert said == ["compiling"]
 
 
 def test_run_draws_a_synthetic_cell(omega: Omega) -> None:

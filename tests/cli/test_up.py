@@ -19,7 +19,7 @@ from omegacell.api.up.child import ChildPlan, Ended
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, translate
 from omegacell.api.up.leash import leashed
 from omegacell.api.up.plan import Place, plan_agent, plan_api
-from omegacell.api.up.supervisor import Supervisor
+from omegacell.api.up.supervisor import FINAL_TRIES, Supervisor
 from omegacell.core.errors import StoreLockedError, UsageError
 
 LIMIT_S = 20.0
@@ -97,6 +97,22 @@ def test_process_that_ends_at_once_is_tried_later_and_later(supervisor: Supervis
     assert notes.delays[0] < notes.delays[2]
 
 
+@pytest.mark.parametrize(("code", "is_final"), [(6, True), (1, False)], ids=["the final code", "another"])
+def test_cell_is_given_up_when_nothing_helps(
+    code: int, is_final: bool, supervisor: Supervisor, notes: Notes, folder: StateFolder
+) -> None:
+    """A process that ends with its final code again and again ends the whole run; with another code it is tried on."""
+    count = folder.path / "count"
+    script = f"echo x >> {count}; echo omega: damaged >&2; test $(wc -l < {count}) = 3 && exit 9; exit {code}"
+    supervisor.add(replace(plan("api", "/bin/sh", "-c", script), final_code=6, last_delay_s=0.1))
+    run_until(supervisor, lambda: supervisor.failure is not None or len(notes.ends) == 3 + FINAL_TRIES)
+    assert len(notes.ends) == 3 + FINAL_TRIES, "one that ended otherwise begins the count anew"
+    assert (supervisor.failure is not None) is is_final
+    if supervisor.failure is not None:
+        supervisor.run(lambda: None)  # returns at once
+        assert str(supervisor.failure[1]) == "exited with 6: damaged"
+
+
 def test_longest_pause_is_the_plan_s(supervisor: Supervisor, notes: Notes) -> None:
     """What the whole cell waits for says how long a pause may get; other processes keep the long one."""
     supervisor.add(replace(plan("a", "/bin/false"), last_delay_s=0.15))
@@ -107,6 +123,7 @@ def test_longest_pause_is_the_plan_s(supervisor: Supervisor, notes: Notes) -> No
     )
     vital = [plan_api(place, has_agent=True), plan_agent(place, is_root_allowed=False)]
     assert [each.last_delay_s for each in vital] == [3.0, 3.0]
+    assert [each.final_code for each in vital] == [ExitCode.STORE, 0]
     assert plan("other").last_delay_s == 15.0
 
 

@@ -25,8 +25,8 @@ from omegacell.core.kernels import (
 from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import Atomicity, Band, Detection, JobId, Revision, Role, SessionId
-from omegacell.simulator.labcell import DRIVER, LabCell, amounts_of, find_task_ends
-from omegacell.simulator.settings import CellShape
+from omegacell.simulator.labcell import LabCell, find_task_ends
+from omegacell.simulator.machines import DRIVER, amounts_of, equal_machines
 
 MACHINES, TASKS, ENTRIES = 5, 12, 12
 BAND = Band.BATCH
@@ -49,7 +49,7 @@ class Contest:
     def __init__(self, seed: int, detection: Detection, atomicity: Atomicity) -> None:
         self.rng = random.Random(seed)
         self.modes = (detection, atomicity)
-        self.lab = LabCell(CellShape(machines=MACHINES, cpus=4.0, memory_gb=16.0))
+        self.lab = LabCell(equal_machines(MACHINES, amounts_of(4.0, 16.0)))
         self.seqs = [1, 1]
         for author in range(2):
             opening = OpenSession(author=f"s-{author}", role=Role.SCHEDULER, scheduler="s")

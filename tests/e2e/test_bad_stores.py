@@ -1,6 +1,9 @@
 """`omega up` on stores that it cannot use: one line, the exit code of a store problem, and nothing is changed."""
 
+import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from omegacell.api.up.ephemeral import CellShape, EphemeralCell
 from omegacell.store.codec import GENESIS_SESSION, genesis_entry
 from omegacell.store.engines import open_store
 from omegacell.store.log import Append
-from tests.e2e.looking import processes_in
+from tests.e2e.looking import await_seen, processes_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -48,6 +51,40 @@ def test_up_on_a_damaged_store(damage: str, place: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"omega: {path}")
     assert (path.read_bytes() if path.is_file() else b"") == before
+    assert list(processes_in(cell.folder)) == []
+
+
+def test_store_that_is_damaged_under_a_cell(place: Path) -> None:
+    """When the API cannot open its store again and again, `omega up` ends with one line and 6; no process is left."""
+    cell = make_store(place / "under")
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "omegacell.api.cli",
+            "up",
+            "--cell",
+            "bad",
+            "--state",
+            str(cell.state.path),
+            "--no-agent",
+        ],
+        env=cell.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        record = await_seen(cell.state.read_record, lambda record: bool(record.get("is_ready")))
+        data = cell.state.database.read_bytes()
+        cell.state.database.write_bytes(data[:4096] + b"damaged!" * ((len(data) - 4096) // 8))
+        os.kill(record["processes"]["api"], signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.STORE, said
+    last = said.splitlines()[-1]
+    assert last.startswith(f"omega: cell bad cannot go on: api ended 5 times in a row: {cell.state.database}: "), said
+    assert "damaged" in last
+    assert "omega store restore" in last
+    assert "Traceback" not in said
     assert list(processes_in(cell.folder)) == []
 
 

@@ -175,6 +175,18 @@ def test_scheduler_whose_name_is_none_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "cell.db").exists()
 
 
+@pytest.mark.parametrize("form", ["sqlite://{}/cell.db", "sqlite://{}/away/cell.db", "{}", "{}/cell.db"])
+def test_scheduler_makes_no_store(form: str, tmp_path: Path) -> None:
+    """Where no store is, a scheduler says so, where it looked and what to do, with code 3, and leaves nothing there."""
+    command = ["scheduler", "run", "batch", "--store", form.format(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "omegacell.api.cli", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, ""), done.stderr
+    assert re.fullmatch(rf"omega: {tmp_path}(/away)?/cell.db: .*(check the path|name cell.db).*\n", done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_scheduler_run_beside_the_cell(place: Path) -> None:
     """`omega scheduler run` adds a scheduler to a running cell, for jobs that name it, until SIGINT."""
     folder = place / "beside"

@@ -172,7 +172,7 @@ def test_levels_and_tenants_are_found_anew(chunk: int, monkeypatch: pytest.Monke
                 continue
             for spec in rng.sample(specs, 3):
                 overlay = draw_claims(cell, rng) if rng.random() < 0.5 else Overlay(cell)
-                ending = find_ending(cell, overlay)
+                ending = find_ending(cell, overlay, spec)
                 levels = find_levels(cell, overlay, spec, ending=ending)
                 every = np.arange(cell.machines.count)
                 expected = find_levels(cell, overlay, spec, every, ending=ending)

@@ -16,7 +16,7 @@ from omegacell.core.drains import Eligibility, EvictCause, SetEligibility
 from omegacell.core.jobs import Kind, Stopping, TaskState
 from omegacell.core.machine_commands import Report, ReportKind
 from omegacell.core.outcomes import Reason, Status
-from omegacell.core.units import SECOND_US, TICK_PERIOD_US, JobId, SessionId
+from omegacell.core.units import SECOND_US, TICK_PERIOD_US, Band, JobId, SessionId
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.testing import TestCell
@@ -349,3 +349,22 @@ def test_a_drain_of_everything_never_proposes_what_is_refused() -> None:
     limits = [world.cell.jobs.spec_of(row).max_unavailable for row in range(len(jobs))]
     for job, limit in zip(jobs, limits, strict=True):
         assert limit == -1 or world.most_unavailable[job] <= limit
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_budgets_do_not_bind_preemption_and_count_what_it_took(limit: int) -> None:
+    """A job gives way to a higher band whatever it allows; a drain then takes nothing more of it."""
+    world = World(cpu_milli=1_000)
+    web = world.service("web", count=3, max_unavailable=limit, band=Band.BATCH)
+    high = world.test.submit("high", cpu_milli=1_000, band=Band.PRODUCTION, kind=Kind.SERVICE)
+    world.test.go()
+    assert world.test.waiting(high) == 1
+    [gone] = np.flatnonzero(world.cell.tasks.stopping == Stopping.EVICT).tolist()
+    assert world.cell.tasks.job[gone] == world.cell.jobs.row_of(web)
+    others = [row for row in range(3) if row != world.cell.tasks.machine[gone]]
+    world.set(Eligibility.DRAINING, *others)
+    assert world.step() == []
+    world.obey()
+    world.start()
+    assert world.step() == []
+    assert [world.left_on(row) for row in others] == [1, 1]

@@ -354,7 +354,7 @@ def test_installed_schedulers_are_listed_with_their_summary() -> None:
     """What `omega scheduler list` shows."""
     listed = {each.name: each for each in installed()}
     assert listed["batch"].target == "omegacell.schedulers.batch:BatchScheduler"
-    assert listed["service"].summary.startswith("Spreads a job over all machines")
+    assert listed["service"].summary.startswith("Packs as `batch` does")
     assert {each.problem for each in listed.values()} == {""}
     assert listed["batch"].distribution == "omegacell"
 

@@ -10,12 +10,12 @@ from omegacell.controllers.updates import Updater
 from omegacell.core import invariants
 from omegacell.core.budgets import find_served
 from omegacell.core.commands import StopJob, SubmitJob
-from omegacell.core.jobs import JobSpec, Kind, TaskState
+from omegacell.core.jobs import Gang, JobSpec, Kind, Stopping, TaskState
 from omegacell.core.machine_commands import ReportKind
 from omegacell.core.outcomes import Change, Reason
 from omegacell.core.rollouts import find_overdue_us
 from omegacell.core.units import SECOND_US, JobId
-from omegacell.core.updates import OnFailure, RevertUpdate, UpdatePolicy, Updating
+from omegacell.core.updates import OnFailure, RevertUpdate, StopTasks, UpdatePolicy, Updating
 from omegacell.schedulers.forking import Fork
 from omegacell.schedulers.planning import Action, make_plan
 from omegacell.schedulers.service import ServiceScheduler
@@ -216,6 +216,89 @@ def test_a_server_that_began_anew_goes_on() -> None:
         world.updaters = [Updater()]
     world.until_done()
     assert world.running(new) == [4]
+
+
+def groups_on(world: Service, job: JobId, size: int) -> list[int]:
+    """Return how many tasks of each group of a job hold a machine and were not told to end."""
+    row = world.cell.jobs.row_of(job)
+    assert row is not None
+    first, count = int(world.cell.jobs.offset[row]), int(world.cell.jobs.extent[row])
+    tasks = world.cell.tasks
+    is_on = (tasks.machine[first : first + count] >= 0) & (tasks.stopping[first : first + count] == Stopping.NO)
+    return [int(np.count_nonzero(is_on[start : start + size])) for start in range(0, count, size)]
+
+
+# size of a group, tasks, max_parallel, the most that may be missing
+GANGS = [(2, 4, 1, 2), (2, 6, 3, 3), (3, 7, 1, 3), (3, 7, 5, 5), (4, 4, 1, 4)]
+
+
+@pytest.mark.parametrize(("size", "count", "max_parallel", "most"), GANGS)
+def test_groups_of_a_gang_go_over_whole(size: int, count: int, max_parallel: int, most: int) -> None:
+    """Of old and new tasks alike a group is there whole or not at all after every turn; at least one may be missing."""
+    fields = {"count": count, "policy": replace(POLICY, max_parallel=max_parallel), "gang": Gang(size=size)}
+    world = Service(spec_of(**fields))  # type: ignore[arg-type]
+    world.most = 0
+    new = world.submit(spec_of(grace_us=2, **fields), change=Change.UPDATED)  # type: ignore[arg-type]
+    whole = [min(size, count - start) for start in range(0, count, size)]
+    for _ in range(60):
+        world.turn()
+        for job in (world.first, new):
+            assert all(on in (0, full) for on, full in zip(groups_on(world, job, size), whole, strict=True))
+        if not world.cell.jobs.updating[world.current()]:
+            break
+    assert (world.running(new), world.test.placed(world.first)) == ([count], 0)
+    assert 1 <= world.most <= most
+
+
+@pytest.mark.parametrize("lost", range(6))
+@pytest.mark.parametrize("max_parallel", [1, 3])
+def test_a_group_that_misses_a_task_goes_over_first(lost: int, max_parallel: int) -> None:
+    """Whichever task failed as the update began, its group is the next that there is room for, and nothing is stuck."""
+    fields = {"count": 6, "policy": replace(POLICY, max_parallel=max_parallel), "gang": Gang(size=2)}
+    world = Service(spec_of(**fields))  # type: ignore[arg-type]
+    world.report(np.array([lost]), (ReportKind.EXITED,))
+    world.most = 0
+    new = world.submit(spec_of(grace_us=2, **fields))  # type: ignore[arg-type]
+    world.turn()
+    assert groups_on(world, world.first, 2)[lost // 2] == 0
+    world.until_done(limit=30)
+    assert world.running(new) == [6]
+    assert world.most <= max(max_parallel, 2)
+
+
+def test_a_group_that_there_is_no_room_for_keeps_what_it_has() -> None:
+    """With a task missing of each group none may go: the old tasks are placed again, and then they go one by one."""
+    fields = {"count": 4, "gang": Gang(size=2, least=1)}
+    world = Service(spec_of(**fields))  # type: ignore[arg-type]
+    world.report(np.array([1, 3]), (ReportKind.EXITED,))
+    new = world.submit(spec_of(grace_us=2, **fields))  # type: ignore[arg-type]
+    assert [command for updater in world.updaters for command in updater.step(world.cell)] == []
+    world.turn()
+    assert world.running(world.first) == [4]
+    world.most = 0
+    world.until_done()
+    assert (world.running(new), world.most) == ([4], 2)
+
+
+def test_another_size_of_groups_goes_by_the_new_one() -> None:
+    """From no gang to groups of three: the old tasks of a new group go together."""
+    world = Service(spec_of(count=6))
+    world.most = 0
+    new = world.submit(spec_of(count=6, grace_us=2, gang=Gang(size=3)))
+    world.turn()
+    assert groups_on(world, world.first, 3) == [0, 3]
+    world.until_done()
+    assert (world.running(new), world.most) == ([6], 3)
+
+
+def test_the_judge_takes_no_more_than_a_group() -> None:
+    """Whatever is proposed: with groups of two and max_parallel 1 the third available task stays."""
+    world = Service(spec_of(gang=Gang(size=2)))
+    world.submit(spec_of(grace_us=2, gang=Gang(size=2)))
+    outcome = world.test.operator.do(StopTasks(job=world.first, indices=np.arange(4, dtype=np.int32)))
+    assert outcome.refusals.positions.tolist() == [2, 3]
+    assert set(outcome.refusals.reasons.tolist()) == {Reason.JOB_DISRUPTED}
+    assert groups_on(world, world.first, 2) == [0, 2]
 
 
 def test_stopping_the_name_stops_both() -> None:

@@ -113,6 +113,7 @@ class SchedulerStatistics:
         conflict_fraction: conflicts per successful transaction, as in the paper.
         busy_fraction: of the cell's elapsed time.
         mean_wait_s: submission to the start of the first attempt.
+        last_at_us: wall stamp of its last transaction, renewals of its session too.
     """
 
     author: str
@@ -133,6 +134,7 @@ class SchedulerStatistics:
     conflict_fraction: float
     busy_fraction: float
     mean_wait_s: float
+    last_at_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

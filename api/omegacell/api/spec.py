@@ -270,5 +270,5 @@ def _find_circles(documents: list[Document], jobs: list[JobFile]) -> list[Proble
         return []
     place = next(place for place, job in enumerate(jobs) if job.name == circle[0])
     step = next(step for step, part in enumerate(jobs[place].after) if part.job == circle[1])
-    words = f"these jobs would wait for each other: {' -> '.join(circle)}"
+    words = f"these jobs would wait for each other: {' -> '.join(circle)}; take one of these out of `after`"
     return [describe(documents[place], ("after", step), words, "")]

@@ -118,10 +118,12 @@ def rules_of(job: "JobFile") -> PlacementRules:
 
 
 def check_contradiction(constraints: Sequence[Constraint]) -> None:
-    """Raise `ValueError` when no machine can meet two of the constraints together; both are named."""
-    found = find_contradiction(constraints)
-    if found is not None:
-        raise ValueError(f"constraints: no machine meets both '{found[0]}' and '{found[1]}'; drop one of them")
+    """Raise `ValueError` when no machine can meet some of the constraints together; all of them are named."""
+    found = [f"'{each}'" for each in find_contradiction(constraints)]
+    if found:
+        all_ = "both" if len(found) == 2 else "all of"
+        words = f"{', '.join(found[:-1])} and {found[-1]}"
+        raise ValueError(f"constraints: no machine meets {all_} {words}; drop one of them")
 
 
 def _neighbour_of(part: NeighbourPart, *, is_apart: bool) -> Neighbour:

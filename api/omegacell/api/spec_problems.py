@@ -74,13 +74,13 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "bool_type": "expected true or false",
     "list_type": "expected a list",
     "dict_type": "expected a mapping of names to values",
-    "model_type": "expected a mapping of fields",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
     "dataclass_exact_type": "expected a text, such as 'zone = a'",
     "string_too_long": "expected at most {max_length} characters",
     "too_long": "expected at most {max_length} entries",
+    "too_short": "expected at least {min_length} entry",
 }
 _PATTERNS: Final[Mapping[str, str]] = {
     NAME_PATTERN: "expected 1 to 63 lower-case letters, digits, '.', '_' and '-', beginning with a letter or digit",
@@ -88,6 +88,8 @@ _PATTERNS: Final[Mapping[str, str]] = {
     r"^[a-z]([a-z0-9_]{0,30})$": "expected a lower-case word of letters, digits and '_', at most 31 long",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable",
     r"^[a-z][a-z0-9_]{0,62}$": "expected a lower-case word of letters, digits and '_', at most 63 long",
+    r"^[ -~]+$": "expected the name of an attribute, in printable ASCII characters",
+    r"^[^\x00-\x1f\x7f]*$": "expected text without control characters",
     r"^[^\x00]*$": "expected text without NUL characters",
     r"^[^\x00]+$": "expected text that is not empty, without NUL characters",
     r"^0?[0-7]{3}$": 'expected permission bits in octal and in quotes, such as "755"',
@@ -97,8 +99,8 @@ _PATTERNS: Final[Mapping[str, str]] = {
 }
 
 
-def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
-    """Return in the words of the job file what pydantic found wrong, as one of its error details."""
+def translate_error(document: Document, detail: dict[str, Any], *, model: type[BaseModel] = JobFile) -> Problem:
+    """Return in the words of a file of this model what pydantic found wrong, as one of its error details."""
     path, is_key = _path_of(document, detail["loc"])
     context = detail.get("ctx", {})
     match detail["type"]:
@@ -112,7 +114,7 @@ def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
                 line=mark.line,
                 column=mark.column,
                 field=field,
-                expected=_word_unknown(path),
+                expected=_word_unknown(path, model),
                 found="",
             )
         case "value_error":
@@ -123,6 +125,9 @@ def translate_error(document: Document, detail: dict[str, Any]) -> Problem:
             return describe(document, path, expected, "" if is_about_parts else show(_value_at(document, path)))
         case "string_pattern_mismatch":
             expected = _PATTERNS[context["pattern"]]
+        case "model_type":
+            known = ", ".join(_fields_at(path, model))
+            expected = "expected a mapping of fields" + (f": {known}" if known else "")
         case kind:
             expected = _EXPECTED.get(kind, f"expected something else ({detail['msg']})").format(**context)
     return describe(document, path, expected, show(path[-1] if is_key else _value_at(document, path)))
@@ -168,9 +173,10 @@ def _value_at(document: Document, path: Path_) -> object:
     return value
 
 
-def _word_unknown(path: Path_) -> str:
-    model: type[BaseModel] | None = JobFile
-    steps = iter(path[:-1])
+def _fields_at(path: Path_, whole: type[BaseModel]) -> list[str]:
+    """Return the fields that the mapping at a path may have; none where that is not known."""
+    model: type[BaseModel] | None = whole
+    steps = iter(path)
     for step in steps:
         if isinstance(step, int):
             continue  # a place in a list: its model is that of the list's field
@@ -178,7 +184,11 @@ def _word_unknown(path: Path_) -> str:
         model = _model_of(field) if field else None
         if field and get_origin(field.annotation) is dict:
             next(steps, None)  # a key that the user chose
-    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
+def _word_unknown(path: Path_, whole: type[BaseModel]) -> str:
+    known = _fields_at(path[:-1], whole)
     near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
     if near:
         return f"unknown field; did you mean {near[0]!r}?"

@@ -70,6 +70,7 @@ def _statistics_of(author: Author, *, is_live: bool, elapsed_us: int) -> Schedul
         conflict_fraction=author.conflicted / author.committed if author.committed else 0.0,
         busy_fraction=author.busy_us / elapsed_us if elapsed_us else 0.0,
         mean_wait_s=author.wait_us / author.wait_count / 1e6 if author.wait_count else 0.0,
+        last_at_us=author.last_at_us,
     )
 
 

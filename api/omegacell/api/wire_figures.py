@@ -31,6 +31,7 @@ def write_scheduler(row: figures.SchedulerStatistics) -> pb.SchedulerStatistics:
         conflict_fraction=row.conflict_fraction,
         busy_fraction=row.busy_fraction,
         mean_wait_s=row.mean_wait_s,
+        last_at_us=row.last_at_us,
     )
 
 
@@ -55,6 +56,7 @@ def read_scheduler(message: pb.SchedulerStatistics) -> figures.SchedulerStatisti
         conflict_fraction=message.conflict_fraction,
         busy_fraction=message.busy_fraction,
         mean_wait_s=message.mean_wait_s,
+        last_at_us=message.last_at_us,
     )
 
 

@@ -9,6 +9,7 @@ for long enough may be quicker; what is granted keeps within ``max_parallel`` al
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
@@ -98,17 +99,38 @@ def find_releasable(cell: Cell, current: int) -> np.ndarray[tuple[int], np.dtype
 def _find_stoppable(cell: Cell, old: int, *, room: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], int]:
     """Return the indices of old tasks to stop now, and how many of them are available ones of wanted indices.
 
-    Those that are surplus or not available come first: all of them. Of the others as many as there is room for.
+    Those that are surplus or not available come first: all of them. Of the others as many as there is room for. The
+    groups of a gang go whole, those that lose the least by it first: no part of one is taken while there is no room for
+    the rest, not even a task that is not available, because the new one of its index would wait for the rest.
     """
     tasks, first = cell.tasks, int(cell.jobs.offset[old])
     extent = slice(first, first + int(cell.jobs.extent[old]))
     is_going_on = (tasks.state[extent] < TaskState.SUCCEEDED) & (tasks.stopping[extent] != Stopping.STOP)
     indices = np.flatnonzero(is_going_on)
     is_loss = find_losses(cell, old, indices)
-    losses = indices[is_loss][:room]
-    gang = cell.jobs.spec_of(cell.jobs.current_of(old)).gang
-    if gang is not None:  # no part of a group is taken when there is no room for the rest
-        left = groups_of(gang, indices[is_loss][room:])
-        losses = losses[~np.isin(groups_of(gang, losses), left)]
-    chosen = np.concatenate([indices[~is_loss], losses])[:TASKS_PER_STEP]
-    return chosen.astype(np.int32), len(losses)
+    current = cell.jobs.current_of(old)
+    gang = cell.jobs.spec_of(current).gang
+    if gang is None:
+        chosen = np.concatenate([indices[~is_loss], indices[is_loss][:room]])
+    else:
+        is_surplus = indices >= cell.jobs.count_wanted[current]
+        is_chosen = is_surplus | _find_whole_groups(groups_of(gang, indices), is_loss, room=room)
+        chosen = np.concatenate([indices[is_chosen & ~is_loss], indices[is_chosen & is_loss]])
+    chosen = chosen[:TASKS_PER_STEP]
+    return chosen.astype(np.int32), int(np.count_nonzero(np.isin(chosen, indices[is_loss])))
+
+
+def _find_whole_groups(groups: NDArray[np.int64], is_loss: NDArray[np.bool_], *, room: int) -> NDArray[np.bool_]:
+    """Return which tasks are of groups of which all losses together find room, those with the fewest taken first.
+
+    >>> losses = np.array([True, True, False, True, True, True])
+    >>> _find_whole_groups(np.array([0, 0, 1, 1, 2, 2]), losses, room=2).tolist()
+    [False, False, True, True, False, False]
+    """
+    known, places = np.unique(groups, return_inverse=True)
+    counts = np.bincount(places[is_loss], minlength=len(known))
+    order = np.argsort(counts, kind="stable")
+    is_taken = np.zeros(len(known), np.bool_)
+    is_taken[order] = np.cumsum(counts[order]) <= room
+    taken: NDArray[np.bool_] = is_taken[places]
+    return taken

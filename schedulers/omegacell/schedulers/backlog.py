@@ -74,9 +74,8 @@ def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64
     """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
     if not outranks_any(cell, entry.spec):
         return 0
-    reached = int(
-        np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at, ending=find_ending(cell, overlay)) != NEVER)
-    )
+    ending = find_ending(cell, overlay, entry.spec)
+    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at, ending=ending) != NEVER))
     return entry.count if reached and entry.spec.is_gang else reached
 
 

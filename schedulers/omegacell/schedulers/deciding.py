@@ -5,10 +5,10 @@ are the loop's business.
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from omegacell.schedulers.view import Tentative
 
 SAY_AGAIN_US = 5_000_000
 """The same reason with other numbers is appended at most this often for a job."""
+
+OnFailure: TypeAlias = Callable[[str, str, Exception], None]
+"""Is told of each call that failed: the first job it was about, the reason as the job is told, and what was raised."""
 
 
 class Result(IntEnum):
@@ -119,6 +122,7 @@ class Decider:
         self._at_once = Traits.of(scheduler).max_groups
         self._clock = clock
         self._rng = rng
+        self.on_failure: OnFailure = lambda job, failure, error: None
 
     def decide(
         self,
@@ -216,14 +220,17 @@ class Decider:
         """Call the scheduler and check its answer; return the claims of each group, or none and what went wrong."""
         try:
             placement = self.scheduler.place(groups, tentative.view(), context)
-        except PluginError as error:
-            return [], clean_note(error) or describe_failure(error, self.scheduler)
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything; its jobs wait with the reason
-            return [], describe_failure(error, self.scheduler)
+            said = clean_note(error) if isinstance(error, PluginError) else ""
+            return [], self._tell(groups, said or describe_failure(error, self.scheduler), error)
         try:
             return check_placement(placement, groups, cell=cell, overlay=tentative.overlay), ""
         except PluginError as error:
-            return [], describe_failure(error, self.scheduler)
+            return [], self._tell(groups, describe_failure(error, self.scheduler), error)
+
+    def _tell(self, groups: Sequence[TaskGroup], failure: str, error: Exception) -> str:
+        self.on_failure(groups[0].spec.name, failure, error)
+        return failure
 
     def give_up(self, entry: Entry, task_count: int, note: str) -> Decision:
         """Say that a job is not tried for now, and why."""

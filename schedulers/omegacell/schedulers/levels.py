@@ -17,6 +17,7 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.preempt_claims import find_stopping
 from omegacell.core.units import Band
+from omegacell.schedulers.amounts import asked_of, find_free, find_held, find_held_by_band
 from omegacell.schedulers.classes import alone, classes_of
 from omegacell.schedulers.feasibility import find_silent
 
@@ -58,16 +59,17 @@ def find_levels(
     return levels
 
 
-def find_ending(cell: Cell, overlay: Overlay) -> NDArray[np.int64] | None:
-    """Return what tasks hold that are ending, ``(machines, resources)`` int64; None when none is."""
+def find_ending(cell: Cell, overlay: Overlay, spec: JobSpec) -> NDArray[np.int64] | None:
+    """Return what tasks hold that are ending, in the columns of a job: ``(machines, columns)``; None when none is."""
     tasks, gone = find_stopping(cell), overlay.evictions.all()
     if gone:
         waits = cell.tasks.waits
         tasks = np.unique(np.append(tasks, [task for task in gone if task not in waits])).astype(np.int64)
     if not len(tasks):
         return None
-    held = np.zeros((cell.machines.count, cell.jobs.shape.shape[1]), np.int64)
-    np.add.at(held, cell.tasks.machine[tasks], cell.jobs.shape[cell.tasks.job[tasks]])
+    given = find_held(cell, spec, tasks)
+    held = np.zeros((cell.machines.count, given.shape[1]), np.int64)
+    np.add.at(held, cell.tasks.machine[tasks], given)
     return held
 
 
@@ -102,18 +104,22 @@ def _find_levels(
 ) -> Levels:
     """Return levels as far as they are about each machine alone."""
     every = slice(None) if rows is None else rows
-    free, allocated = overlay.free[every], cell.machines.allocated[every]
+    free, allocated = find_free(overlay, spec, rows), find_held_by_band(cell, spec)[every]
     is_open = overlay.takers(spec, rows)
     if _holds_more(spec):
-        is_open = overlay.room(replace(alone(spec), resources=(0,) * len(spec.resources)), rows) > 0
-    lacks = [(dimension, amount - free[:, dimension]) for dimension, amount in enumerate(spec.resources) if amount]
+        bare = replace(alone(spec), resources=(0,) * len(spec.resources), devices=())
+        is_open = overlay.room(bare, rows) > 0
+    if spec.devices:
+        asking = np.arange(len(free), dtype=np.int64) if rows is None else rows
+        is_open &= overlay.devices.find_missing(spec.devices, asking) < 0
+    lacks = [(column, amount - free[:, column]) for column, amount in enumerate(asked_of(spec).tolist()) if amount]
     if ending is not None:
-        lacks = [(dimension, lack - ending[every, dimension]) for dimension, lack in lacks]
+        lacks = [(column, lack - ending[every, column]) for column, lack in lacks]
     levels = np.full(len(is_open), NEVER, np.int8)
     for level in range(_top_of(spec) + 1):
         if level:
-            for dimension, lack in lacks:
-                lack -= allocated[:, level - 1, dimension]
+            for column, lack in lacks:
+                lack -= allocated[:, level - 1, column]
         suffices = is_open
         for _, lack in lacks:
             suffices = suffices & (lack <= 0)

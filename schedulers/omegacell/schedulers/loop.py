@@ -33,7 +33,7 @@ from omegacell.core.outcomes import Outcome, Reason, Status
 from omegacell.core.units import MAX_TASKS_PER_JOB, TICK_PERIOD_US, Role, SessionId
 from omegacell.schedulers.actions import Action, Append, Clock, Done, Event, Folded, Reloaded, Wait
 from omegacell.schedulers.backlog import Backlog
-from omegacell.schedulers.deciding import Decider, Decision, describe_oversize, most_claims
+from omegacell.schedulers.deciding import Decider, Decision, OnFailure, describe_oversize, most_claims
 from omegacell.schedulers.entries import Entry, Standing
 from omegacell.schedulers.grouping import Asked, find_groups
 from omegacell.schedulers.interface import Scheduler, TaskGroup, Traits, atomicity_of
@@ -129,6 +129,10 @@ class Loop:
         self._paused_until_us = 0
         self._is_halting = False
         self._to_draw = 0 if cell.authors.row_of(settings.instance) is None else DRAWN_AFTER_RESTART
+
+    def tell_failures(self, on_failure: OnFailure) -> None:
+        """Tell whoever asks, besides the job, what the scheduler did wrong."""
+        self._decider.on_failure = on_failure
 
     @property
     def backlog_count(self) -> int:

@@ -25,6 +25,8 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.preempt_claims import evict_on, find_stopping
 from omegacell.core.preemption import MAX_CASCADE, MAX_VICTIMS, find_preemptible, may_preempt
 from omegacell.core.units import BAND_COUNT, Band
+from omegacell.schedulers import amounts
+from omegacell.schedulers.amounts import asked_of, find_free
 from omegacell.schedulers.feasibility import unbind
 from omegacell.schedulers.levels import NEVER, find_ending, find_levels
 from omegacell.schedulers.sampling import sample_rows
@@ -142,7 +144,7 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
     """Find room for one task on each of up to ``count`` machines, the cheapest first."""
     is_crowded = count > 1 and overlay.is_crowded(spec)  # one task may go wherever its rules leave a machine open
     wanted = count + SPARE + (count // CROWDED_PART if is_crowded else 0)
-    ending = find_ending(cell, overlay)
+    ending = find_ending(cell, overlay, spec)
     levels = find_levels(cell, overlay, spec, ending=ending)
     rows = _choose_rows(levels, wanted, rng)
     if is_crowded:  # machines that take none now may, once others of these tasks are elsewhere
@@ -151,8 +153,8 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
         rows = np.concatenate((rows, _choose_rows(closed, wanted, rng)))
     if not len(rows):
         return NOTHING_FOUND
-    asked = np.array(spec.resources, np.int64)
-    need = asked - overlay.free[rows]
+    asked, free = asked_of(spec), find_free(overlay, spec, rows)
+    need = asked - free
     if ending is not None:
         need -= ending[rows]
     need[:, asked == 0] = 0
@@ -165,7 +167,7 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
     claim_of[chosen] = np.arange(len(chosen))
     victims, claims = candidates.tasks[mask], claim_of[candidates.places[mask]]
     # nobody is evicted on these: where there is no room yet, the claim names one of those that it waits for
-    waits = chosen[(last[chosen] < first[chosen]) & ((overlay.free[rows[chosen]] < asked) & (asked > 0)).any(axis=1)]
+    waits = chosen[(last[chosen] < first[chosen]) & ((free[chosen] < asked) & (asked > 0)).any(axis=1)]
     if len(waits):
         named = [_ending_on(cell, overlay, row)[0] for row in rows[waits].tolist()]
         victims, claims = np.append(victims, named), np.append(claims, claim_of[waits])
@@ -230,7 +232,7 @@ class _Candidates:
         tasks: task rows.
         places: which of the machines each is on, ascending.
         costs: by band, then number, then whether its job is a gang; int64.
-        sums: what those before it hold, ``(tasks + 1, resources)`` int64.
+        sums: what those before it hold, ``(tasks + 1, columns)`` int64, see `amounts`.
     """
 
     tasks: Rows
@@ -261,10 +263,10 @@ def _find_candidates(cell: Cell, overlay: Overlay, spec: JobSpec, rows: Rows) ->
     sizes_of = jobs.shape[known, int(np.argmax(np.array(spec.resources) > 0))]
     ranks = places * (BAND_COUNT * MAX_NUMBER * 2) + costs_of.take(at)
     order = np.lexsort((-arena.placed_at_us.take(tasks), -sizes_of.take(at), ranks))
-    at = at.take(order)
-    held = jobs.shape.take(known.take(at), axis=0)
+    at, tasks = at.take(order), tasks.take(order)
+    held = amounts.find_held(cell, spec, tasks)
     return _Candidates(
-        tasks=tasks.take(order),
+        tasks=tasks,
         places=places.take(order),
         sums=np.concatenate((np.zeros((1, held.shape[1]), np.int64), np.cumsum(held, axis=0))),
         costs=costs_of.take(at),

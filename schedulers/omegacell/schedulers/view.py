@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import count_starting
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
 from omegacell.core.columns import Int32s, Int64s
@@ -217,6 +218,10 @@ class CellView:
         Of a group that runs inside an alloc set. Cost: O(allocs + tasks inside).
         """
         return self._overlay.allocs.fresh(group.spec)
+
+    def starting_allocs(self, group: Shaped) -> int:
+        """Return how many allocs of the set that a group runs inside are about to run, and take tasks then."""
+        return count_starting(self._cell, group.spec.alloc)
 
     def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take at least one task of a group's shape: ``(rows,)`` bool."""

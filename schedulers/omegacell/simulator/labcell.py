@@ -26,28 +26,17 @@ from omegacell.core.commands import (
 from omegacell.core.deltas import Delta, join
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import JobSpec
-from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, Tick
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, SetTaints, Tick
 from omegacell.core.outcomes import Outcome
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, JobId, Role, SessionId
-from omegacell.simulator.settings import CellShape
+from omegacell.simulator.machines import DRIVER, Machine
 
-GB: Final = 1 << 30
-DRIVER: Final = "simulated"
 TICK_US: Final = 60 * SECOND_US
 """Ticks are far apart: here nothing depends on them but the end of suspensions."""
 
 SESSION_TTL_US: Final = 3_600 * SECOND_US
 OPERATOR: Final = SessionId(1)
 _EXITED: Final = int(ReportKind.EXITED)
-
-
-def amounts_of(cpus: float, memory_gb: float) -> tuple[int, ...]:
-    """Return CPUs and gigabytes as resources in base units.
-
-    >>> amounts_of(0.25, 1.5)
-    (250, 1610612736, 0)
-    """
-    return round(cpus * 1_000), round(memory_gb * GB), 0
 
 
 def find_task_ends(cell: Cell, job: JobId, indices: Int32s, machines: Int32s) -> Report:
@@ -91,20 +80,19 @@ class Follower:
 
 
 class LabCell:
-    """A cell of equal machines, all up, on which the lab submits, reports and stops."""
+    """A cell of machines, all up, on which the lab submits, reports and stops."""
 
-    def __init__(self, shape: CellShape) -> None:
-        """Begin a cell, and register its machines. Cost: O(machines)."""
+    def __init__(self, machines: Sequence[Machine], *, tick_us: int = TICK_US) -> None:
+        """Begin a cell whose time ticks so often, and register its machines. Cost: O(machines)."""
         self.cell = Cell()
         self.wall_us = 0
         self._seq = 0
         self._deltas: list[Delta] = []
         self._first = 0
         self._followers: list[Follower] = []
-        self._begin()
-        capacity = amounts_of(shape.cpus, shape.memory_gb)
-        for number in range(shape.machines):
-            self._add_machine(f"m{number}", capacity)
+        self._begin(tick_us)
+        for machine in machines:
+            self._add_machine(machine)
         self.cell.drain_delta()
 
     def follow(self) -> Follower:
@@ -123,20 +111,20 @@ class LabCell:
 
     def submit(self, spec: JobSpec) -> JobId:
         """Submit a job and return its id."""
-        return JobId(self._must(SubmitJob(spec=spec, submitted_at_us=self.wall_us)).value)
+        return JobId(self.must(SubmitJob(spec=spec, submitted_at_us=self.wall_us)).value)
 
     def end_tasks(self, report: Report) -> None:
         """Let tasks end as reported."""
-        self._must(report)
+        self.must(report)
 
     def stop(self, job: JobId) -> None:
         """Stop a job: what waits of it is given up."""
-        self._must(StopJob(job=job))
+        self.must(StopJob(job=job))
 
     def tick(self) -> None:
         """Let the cell's own time go on."""
         nothing = np.empty(0, np.int32)
-        self._must(
+        self.must(
             Tick(after=self.cell.tick, dt_us=TICK_US, gained=nothing, gained_epochs=nothing, lost_contact=nothing)
         )
 
@@ -161,7 +149,7 @@ class LabCell:
         free: NDArray[np.int64] = self.cell.machines.free.copy()
         return free
 
-    def _begin(self) -> None:
+    def _begin(self, tick_us: int) -> None:
         genesis = Genesis(
             format=FORMAT,
             rules=RULES,
@@ -169,15 +157,25 @@ class LabCell:
             resource_names=RESOURCE_NAMES,
             cell="lab",
             incarnation="0" * 32,
-            tick_period_us=TICK_US,
+            tick_period_us=tick_us,
             session_ttl_us=SESSION_TTL_US,
             forget_after_us=SESSION_TTL_US,
         )
         self.apply([Transaction(session=OPERATOR, seq=1, seen=self.cell.revision, commands=(genesis,))])
-        self._must(OpenSession(author="lab", role=Role.API))
+        self.must(OpenSession(author="lab", role=Role.API))
 
-    def _add_machine(self, name: str, capacity: tuple[int, ...]) -> None:
-        registered = self._must(RegisterMachine(name=name, boot_id=name, capacity=capacity, drivers=(DRIVER,)))
+    def _add_machine(self, machine: Machine) -> None:
+        register = RegisterMachine(
+            name=machine.name,
+            boot_id=machine.name,
+            capacity=machine.capacity,
+            drivers=(DRIVER,),
+            attributes=machine.attributes,
+            port_first=machine.ports[0],
+            port_last=machine.ports[1],
+            devices=machine.devices,
+        )
+        registered = self.must(register)
         nothing = np.empty(0, np.int32)
         inventory = Inventory(
             machine=registered.value,
@@ -186,24 +184,32 @@ class LabCell:
             indices=nothing,
             attempts=nothing,
         )
-        self._must(inventory)
+        self.must(inventory)
+        if machine.taints:
+            self.must(SetTaints(machines=(registered.value,), add=machine.taints))
 
-    def _must(self, command: Command) -> Outcome:
+    def propose(self, command: Command) -> Outcome:
+        """Apply one command of the lab's own session and return its outcome, whatever it is."""
+        self._seq += 1
+        return apply(
+            self.cell,
+            Transaction(
+                session=OPERATOR,
+                seq=self._seq,
+                seen=self.cell.revision,
+                decided_from_us=self.wall_us,
+                decided_to_us=self.wall_us,
+                commands=(command,),
+            ),
+        )
+
+    def must(self, command: Command) -> Outcome:
         """Apply one command of the lab's own session, which has to be granted.
 
         Raises:
             InvariantError: it was refused: the lab or the core is wrong.
         """
-        self._seq += 1
-        transaction = Transaction(
-            session=OPERATOR,
-            seq=self._seq,
-            seen=self.cell.revision,
-            decided_from_us=self.wall_us,
-            decided_to_us=self.wall_us,
-            commands=(command,),
-        )
-        outcome = apply(self.cell, transaction)
+        outcome = self.propose(command)
         if not outcome.granted or len(outcome.refusals):
             said = f"{outcome.status.name} {outcome.reason.name}"
             raise InvariantError(f"{type(command).__name__} of the lab was not granted: {said}")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from omegacell.core.units import JobId
 from omegacell.simulator.agenda import Agenda
 from omegacell.simulator.instances import Instance
-from omegacell.simulator.labcell import LabCell, amounts_of
+from omegacell.simulator.labcell import LabCell
+from omegacell.simulator.machines import amounts_of
 from omegacell.simulator.metrics import SECOND
 from omegacell.simulator.settings import OfferTerms
 

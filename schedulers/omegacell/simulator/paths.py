@@ -6,6 +6,7 @@ metrics to the last digit, so the choice is one of time only.
 """
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -54,8 +55,15 @@ class Measured:
         return self.metrics.tasks_placed / self.cpu_s if self.cpu_s > 0 else 0.0
 
 
-def simulate(setup: Setup, workload: Workload, prefill: Workload, *, path: Path = Path.AUTO) -> Measured:
-    """Run a simulation on a path and measure what it takes.
+def simulate(
+    setup: Setup,
+    workload: Workload,
+    prefill: Workload,
+    *,
+    path: Path = Path.AUTO,
+    compiling: AbstractContextManager[object] | None = None,
+) -> Measured:
+    """Run a simulation on a path and measure what it takes; what is compiled first is so inside of ``compiling``.
 
     Raises:
         UsageError: the setup makes no simulation, or the compiled path is asked for and cannot take it.
@@ -71,7 +79,7 @@ def simulate(setup: Setup, workload: Workload, prefill: Workload, *, path: Path 
     from omegacell.simulator.compiled.engine import CompiledSimulation
 
     began = time.process_time()
-    simulation = CompiledSimulation(setup, workload, prefill)
+    simulation = CompiledSimulation(setup, workload, prefill, compiling=compiling)
     metrics = simulation.run()
     compile_s = simulation.compile_s
     cpu_s = time.process_time() - began - compile_s

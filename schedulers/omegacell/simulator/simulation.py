@@ -24,7 +24,8 @@ from omegacell.schedulers.loop import Limits, LoopSettings
 from omegacell.schedulers.shares import owner_of
 from omegacell.simulator.agenda import Agenda
 from omegacell.simulator.instances import Instance
-from omegacell.simulator.labcell import DRIVER, TICK_US, LabCell, amounts_of, find_task_ends
+from omegacell.simulator.labcell import TICK_US, LabCell, find_task_ends
+from omegacell.simulator.machines import DRIVER, amounts_of, equal_machines
 from omegacell.simulator.metrics import (
     SECOND,
     JobRecord,
@@ -93,7 +94,8 @@ class Simulation:
         setup.check()
         self.setup = setup
         self.agenda: Agenda[int] = Agenda(0)
-        self.lab = LabCell(setup.shape)
+        capacity = amounts_of(setup.shape.cpus, setup.shape.memory_gb)
+        self.lab = LabCell(equal_machines(setup.shape.machines, capacity))
         self.records: dict[JobId, JobRecord] = {}
         self._end_us = round(setup.run_s * SECOND)
         self._specs: dict[JobId, tuple[JobSpec, int]] = {}

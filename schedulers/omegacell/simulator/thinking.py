@@ -51,6 +51,7 @@ class Thinking:
     Attributes:
         clock: the instance's clock, which decisions move.
         detection: how the judge is to treat its claims.
+        preempts: whether its claims may name victims.
         withheld: what this instance must not use, ``(machines, resources)`` int64; nothing when None.
     """
 
@@ -62,6 +63,7 @@ class Thinking:
         """Decide by ``paths``, count in ``tally``, and say of each attempt whose it is and when it began."""
         self.clock = VirtualClock()
         self.detection = Detection.FINE
+        self.preempts = False
         self.withheld: NDArray[np.int64] | None = None
         self._paths = paths
         self._tally = tally

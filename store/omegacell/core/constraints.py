@@ -2,11 +2,12 @@
 
 An attribute is a name with a text value. A `Constraint` compares one attribute with values; a machine that lacks the
 attribute meets only what is denied (``!=``, ``not in``, ``not exists``), as in Kubernetes. There are no regular
-expressions: one bad pattern would hang every participant. `find_contradiction` names two constraints that no machine
+expressions: one bad pattern would hang every participant. `find_contradiction` names constraints that no machine
 can meet together, for the edge, which refuses them. Which machines meet what is kept in `attributes`.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import combinations
@@ -210,11 +211,11 @@ def matches_glob(text: str, pattern: str) -> bool:
     return pattern[place:].strip("*") == ""
 
 
-def find_contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, Constraint] | None:
-    """Return two constraints that no value of their attribute meets together, or None when there are none such.
+def find_contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
+    """Return constraints that no value of their attribute meets together, none of them to spare; none when there are.
 
-    Exact for texts, and for numbers over all integers. A pattern is compared with what the other names only, and a
-    version not with a number: of two that may perhaps be met together nothing is said.
+    Exact for texts, and for numbers over all integers. A pattern is compared with what others name and with its own
+    denial only, and a version not with a number: of those that may perhaps be met together nothing is said.
 
     >>> no_zone = Constraint(attribute="zone", operator=Operator.NOT_EXISTS)
     >>> zone_a = Constraint(attribute="zone", operator=Operator.EQUAL, values=("a",))
@@ -222,25 +223,50 @@ def find_contradiction(constraints: Sequence[Constraint]) -> tuple[Constraint, C
     True
     """
     for one, other in combinations(constraints, 2):
-        if one.attribute != other.attribute or not _is_decidable(one.operator, other.operator):
-            continue
-        if not any(is_met(one, value) and is_met(other, value) for value in _candidates(one, other)):
+        if one.attribute == other.attribute and _is_contradictory((one, other)):
             return one, other
-    return None
+    for attribute in dict.fromkeys(each.attribute for each in constraints):
+        together = tuple(each for each in constraints if each.attribute == attribute)
+        if len(together) > 2 and _is_contradictory(together):
+            return _without_spare(together)
+    return ()
 
 
-def _is_decidable(one: Operator, other: Operator) -> bool:
-    """Whether `_candidates` holds a value that meets both whenever there is one."""
-    if {one, other} & _LISTING:
-        return True
-    if {one, other} & _PATTERNS:
+def _without_spare(together: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """Return the constraints of a contradiction without those that it does not need."""
+    for each in together:
+        others = tuple(other for other in together if other is not each)
+        if _is_contradictory(others):
+            together = others
+    return together
+
+
+def _is_contradictory(together: tuple[Constraint, ...]) -> bool:
+    """Whether it is certain that no value meets all of some constraints on one attribute."""
+    operators = {each.operator for each in together}
+    if operators == _PATTERNS and len(together) == 2:
+        return together[0].values == together[1].values
+    if not _is_decidable(operators, len(together)):
         return False
-    return not ({one, other} & NUMERIC and {one, other} & _VERSIONS)
+    return not any(all(is_met(each, value) for each in together) for value in _candidates(together))
 
 
-def _candidates(one: Constraint, other: Constraint) -> list[str | None]:
-    """Return values of which one meets both constraints if any value does, where `_is_decidable`."""
-    named = [*one.values, *other.values]
+def _is_decidable(operators: AbstractSet[Operator], count: int) -> bool:
+    """Whether `_candidates` holds a value that meets so many constraints whenever there is one.
+
+    The least number that meets some is a limit, or follows one or what is excluded. More than two versions may leave
+    room that no candidate is in.
+    """
+    if operators & _LISTING:
+        return True
+    if operators & _PATTERNS or (count > 2 and operators & _VERSIONS):
+        return False
+    return not (operators & NUMERIC and operators & _VERSIONS)
+
+
+def _candidates(together: Sequence[Constraint]) -> list[str | None]:
+    """Return values of which one meets all of some constraints if any value does, where `_is_decidable`."""
+    named = [value for each in together for value in each.values]
     near = [str(number + step) for text in named if (number := number_of(text)) is not None for step in (-1, 1)]
     versions = [text for value in named for text in (f"{value}.1", f"{value}-0", "0", "999999999")]
     return [None, "", "\x01", *named, *near, *versions]

@@ -41,6 +41,12 @@ RULES: Final = 1
 MAX_QUANTITY: Final = 1 << 50
 """No quantity of a resource and no duration is above this; wall stamps go up to 2^60."""
 
+MAX_ID: Final = (1 << 63) - 1
+"""Ids, revisions and numbers in a session."""
+MAX_EPOCH: Final = (1 << 31) - 1
+"""Epochs of machines, attempts and positions."""
+MAX_WALL_US: Final = 1 << 60
+"""Wall stamps reach beyond `MAX_QUANTITY`: microseconds since the epoch are above 2^50."""
 MAX_TOTAL: Final = 1 << 60
 """No limit on a sum over many tasks (a quota, a cap) is above this."""
 

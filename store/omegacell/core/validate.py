@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from omegacell.core.column_checks import are_among, are_below, check_equal, check_rows
+from omegacell.core.column_checks import are_below, check_equal, check_rows
 from omegacell.core.commands import (
     ActivateRules,
     CloseSession,
@@ -31,15 +31,12 @@ from omegacell.core.commands import (
 from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
-from omegacell.core.jobs import NO_LIMIT, JobSpec, Kind
 from omegacell.core.limit_commands import SetCaps, SetQuota
 from omegacell.core.machine_commands import (
-    ExitNote,
     Inventory,
     LoseMachines,
     RegisterMachine,
     Report,
-    ReportKind,
     SetTaints,
     Tick,
 )
@@ -51,11 +48,13 @@ from omegacell.core.units import (
     FORMAT,
     MAX_DEVICES_PER_TASK,
     MAX_DIMENSIONS,
+    MAX_EPOCH,
+    MAX_ID,
     MAX_MACHINES,
-    MAX_PORTS_PER_TASK,
     MAX_QUANTITY,
     MAX_TASKS_PER_JOB,
     MAX_TOTAL,
+    MAX_WALL_US,
     RESOURCE_COUNT,
     RESOURCE_NAMES,
     RULES,
@@ -63,6 +62,7 @@ from omegacell.core.units import (
     Band,
 )
 from omegacell.core.updates import FinishUpdate, RevertUpdate, StopTasks
+from omegacell.core.validate_jobs import check_spec
 from omegacell.core.validate_machines import (
     check_eligibility,
     check_inventory,
@@ -70,31 +70,13 @@ from omegacell.core.validate_machines import (
     check_set_taints,
     check_tick,
 )
-from omegacell.core.validate_placement import check_alloc, check_gang, check_placement
 from omegacell.core.validate_preemption import check_victims
-from omegacell.core.validate_templates import check_spawn, check_template
-from omegacell.core.validate_values import (
-    check_after,
-    check_ascending,
-    check_attributes,
-    check_devices,
-    check_name,
-    check_range,
-    check_system,
-    check_text,
-    check_update,
-    check_vector,
-)
-
-_MAX_ID: Final = (1 << 63) - 1
-_MAX_EPOCH: Final = (1 << 31) - 1
-_MAX_WALL_US: Final = 1 << 60
-"""Wall stamps reach beyond `MAX_QUANTITY`: microseconds since the epoch are above 2^50."""
+from omegacell.core.validate_reports import check_report
+from omegacell.core.validate_templates import check_spawn
+from omegacell.core.validate_values import check_ascending, check_name, check_range, check_text
 
 _SMALL: Final = min(MAX_TASKS_PER_JOB, MAX_MACHINES)
 """Below every limit of an int32 column: where nothing reaches it, no column has to be looked at by itself."""
-_KINDS: Final = bytes(ReportKind)
-_NOTES: Final = bytes(ExitNote)
 
 
 def check_transaction(transaction: Transaction) -> None:
@@ -102,12 +84,12 @@ def check_transaction(transaction: Transaction) -> None:
     commands = transaction.commands
     # one comparison for all that is nearly always right; what is wrong is found again, one by one, to be named
     if not (
-        0 < transaction.session <= _MAX_ID
-        and 0 < transaction.seq <= _MAX_ID
-        and 0 <= transaction.seen <= _MAX_ID
-        and 0 <= transaction.position <= _MAX_EPOCH
-        and 0 <= transaction.decided_from_us <= _MAX_WALL_US
-        and 0 <= transaction.decided_to_us <= _MAX_WALL_US
+        0 < transaction.session <= MAX_ID
+        and 0 < transaction.seq <= MAX_ID
+        and 0 <= transaction.seen <= MAX_ID
+        and 0 <= transaction.position <= MAX_EPOCH
+        and 0 <= transaction.decided_from_us <= MAX_WALL_US
+        and 0 <= transaction.decided_to_us <= MAX_WALL_US
         and len(transaction.seen_chain) == 16
         and len(commands) == 1
         and type(commands[0]) is not Genesis
@@ -119,12 +101,12 @@ def check_transaction(transaction: Transaction) -> None:
 
 def _check_head(transaction: Transaction) -> None:
     """Check everything of a transaction but what is in its commands."""
-    check_range("session", transaction.session, 1, _MAX_ID)
-    check_range("seq", transaction.seq, 1, _MAX_ID)
-    check_range("seen", transaction.seen, 0, _MAX_ID)
-    check_range("position", transaction.position, 0, _MAX_EPOCH)
-    check_range("decided_from_us", transaction.decided_from_us, 0, _MAX_WALL_US)
-    check_range("decided_to_us", transaction.decided_to_us, 0, _MAX_WALL_US)
+    check_range("session", transaction.session, 1, MAX_ID)
+    check_range("seq", transaction.seq, 1, MAX_ID)
+    check_range("seen", transaction.seen, 0, MAX_ID)
+    check_range("position", transaction.position, 0, MAX_EPOCH)
+    check_range("decided_from_us", transaction.decided_from_us, 0, MAX_WALL_US)
+    check_range("decided_to_us", transaction.decided_to_us, 0, MAX_WALL_US)
     if len(transaction.seen_chain) != 16:
         raise MalformedError(f"seen_chain has {len(transaction.seen_chain)} bytes; expected 16")
     commands = transaction.commands
@@ -148,32 +130,32 @@ def _check_place(command: Place) -> None:
         check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
         check_rows("machines", command.machines, MAX_MACHINES)
         check_equal(command.indices, command.machines)
-    check_range("job", command.job, 1, _MAX_ID)
+    check_range("job", command.job, 1, MAX_ID)
     if command.victims is not NO_VICTIMS:
         check_victims(command)
 
 
 def _check_evict(command: Evict) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-    check_rows("attempts", command.attempts, _MAX_EPOCH)
+    check_rows("attempts", command.attempts, MAX_EPOCH)
     check_equal(command.indices, command.attempts)
-    check_range("job", command.job, 1, _MAX_ID)
+    check_range("job", command.job, 1, MAX_ID)
 
 
 def _check_tasks(command: ReleaseTasks | HoldTasks | StopTasks) -> None:
     check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-    check_range("job", command.job, 1, _MAX_ID)
+    check_range("job", command.job, 1, MAX_ID)
 
 
 def _check_submit(command: SubmitJob) -> None:
     check_spec(command.spec)
-    check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
+    check_range("submitted_at_us", command.submitted_at_us, 0, MAX_WALL_US)
     if command.replace and command.update:
         raise MalformedError("a submit either replaces or updates")
 
 
 def _check_job(command: StopJob | ForgetJob | GrowSystemJob | RevertUpdate | FinishUpdate) -> None:
-    check_range("job", command.job, 1, _MAX_ID)
+    check_range("job", command.job, 1, MAX_ID)
 
 
 def _check_open(command: OpenSession) -> None:
@@ -183,120 +165,15 @@ def _check_open(command: OpenSession) -> None:
 
 
 def _check_rules(command: ActivateRules) -> None:
-    check_range("rules", command.rules, 1, _MAX_EPOCH)
+    check_range("rules", command.rules, 1, MAX_EPOCH)
 
 
 def _check_nothing(_: Renew | CloseSession) -> None:
     """These commands hold nothing that could be wrong."""
 
 
-def check_spec(spec: JobSpec) -> None:
-    """Raise `MalformedError` when a job's spec has a value out of range."""
-    check_name("job", spec.name)
-    check_name("owner", spec.owner)
-    check_name("scheduler", spec.scheduler)
-    check_name("driver", spec.driver)
-    check_vector("resources", spec.resources)
-    if not (
-        1 <= spec.count <= MAX_TASKS_PER_JOB
-        and 0 <= spec.priority <= 1_000_000
-        and -1 <= spec.max_restarts <= MAX_QUANTITY
-        and min(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) >= 0
-        and max(spec.restart_delay_us, spec.grace_us, spec.max_run_us, spec.deadline_us) <= MAX_QUANTITY
-        and NO_LIMIT <= spec.max_unavailable <= MAX_TASKS_PER_JOB
-        and len(spec.payload) in (0, 32)
-    ):
-        _check_numbers(spec)
-    if spec.ports:
-        _check_ports(spec)
-    if spec.alloc or spec.kind is Kind.ALLOC:
-        check_alloc(spec)
-    if spec.gang is not None:
-        check_gang(spec.gang)
-    if spec.devices:
-        check_devices(spec.devices, limit=MAX_DEVICES_PER_TASK)
-        for request in spec.devices:
-            check_attributes(request.where)
-    check_placement(spec.placement)
-    if spec.after:
-        check_after(spec.after)
-    if spec.update is not None:
-        check_update(spec.update)
-    if spec.schedule is not None or spec.parameters is not None:
-        check_template(spec)
-    if spec.kind is Kind.SYSTEM:
-        check_system(spec)
-
-
-def _check_numbers(spec: JobSpec) -> None:
-    check_range("count", spec.count, 1, MAX_TASKS_PER_JOB)
-    check_range("priority", spec.priority, 0, 1_000_000)
-    check_range("max_restarts", spec.max_restarts, -1, MAX_QUANTITY)
-    for name in ("restart_delay_us", "grace_us", "max_run_us", "deadline_us"):
-        check_range(name, getattr(spec, name), 0, MAX_QUANTITY)
-    check_range("max_unavailable", spec.max_unavailable, NO_LIMIT, MAX_TASKS_PER_JOB)
-    if len(spec.payload) not in (0, 32):
-        raise MalformedError(f"a payload hash has {len(spec.payload)} bytes; expected 32 or none")
-
-
-def _check_ports(spec: JobSpec) -> None:
-    if len(spec.ports) > MAX_PORTS_PER_TASK:
-        raise MalformedError(f"{len(spec.ports)} ports for one task; at most {MAX_PORTS_PER_TASK}")
-    for port in spec.ports:
-        check_name("port", port.name)
-        check_range("port number", port.number, 0, 65_535)
-    numbers = [port.number for port in spec.ports if port.number]
-    if len(set(numbers)) != len(numbers) or len({port.name for port in spec.ports}) != len(spec.ports):
-        raise MalformedError("a port stands twice in one task")
-
-
-def _check_report(command: Report) -> None:
-    if not _is_usual_report(command):
-        _check_report_columns(command)
-
-
-def _is_usual_report(command: Report) -> bool:
-    """Tell whether all columns are of one length and hold small numbers: true of nearly every report that is right."""
-    machines, epochs, indices, attempts = command.machines, command.epochs, command.indices, command.attempts
-    codes, jobs, at_us = command.exit_codes, command.jobs, command.at_us
-    count = len(jobs)
-    return (
-        len(machines) == len(epochs) == len(indices) == len(attempts) == len(codes) == len(at_us) == count
-        and len(command.kinds) == len(command.signals) == len(command.notes) == count
-        and are_below(_SMALL, np.int32, machines, epochs, indices, attempts, codes)
-        and are_below(_MAX_WALL_US, np.int64, jobs, at_us)
-        and are_among(_KINDS, command.kinds)
-        and are_among(_NOTES, command.notes)
-    )
-
-
-def _check_report_columns(command: Report) -> None:
-    check_rows("machines", command.machines, MAX_MACHINES)
-    check_rows("epochs", command.epochs, _MAX_EPOCH)
-    check_rows("jobs", command.jobs, _MAX_ID)
-    check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-    check_rows("attempts", command.attempts, _MAX_EPOCH)
-    check_rows("kinds", command.kinds, len(ReportKind))
-    check_rows("notes", command.notes, len(ExitNote))
-    check_rows("at_us", command.at_us, _MAX_WALL_US)
-    if (command.exit_codes < -1).any():
-        raise MalformedError("an exit code is below -1")
-    check_equal(
-        command.machines,
-        command.epochs,
-        command.jobs,
-        command.indices,
-        command.attempts,
-        command.kinds,
-        command.exit_codes,
-        command.signals,
-        command.notes,
-        command.at_us,
-    )
-
-
 def _check_unplaced(command: Unplaced) -> None:
-    check_range("job", command.job, 1, _MAX_ID)
+    check_range("job", command.job, 1, MAX_ID)
     check_range("task_count", command.task_count, 1, MAX_TASKS_PER_JOB)
     check_text("note", command.note)
     if len(command.lacks) > REASON_COUNT + 2 * RESOURCE_COUNT + 2 * MAX_DEVICES_PER_TASK:
@@ -340,7 +217,7 @@ def _check_limits(command: SetQuota | SetCaps) -> None:
 # a table: `match` would try the classes one after another; ``tests/core`` holds it against the union of commands
 _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     Place: _check_place,
-    Report: _check_report,
+    Report: check_report,
     SubmitJob: _check_submit,
     Evict: _check_evict,
     Unplaced: _check_unplaced,
@@ -362,7 +239,7 @@ _CHECKS: Final[dict[type[Command], Callable[[Any], None]]] = {
     SetEligibility: check_eligibility,
     Tick: check_tick,
     OpenSession: _check_open,
-    ExpireSession: lambda command: check_range("session", command.session, 1, _MAX_ID),
+    ExpireSession: lambda command: check_range("session", command.session, 1, MAX_ID),
     Genesis: _check_genesis,
     Reincarnate: lambda command: _check_incarnation(command.incarnation),
     ActivateRules: _check_rules,

@@ -1,7 +1,5 @@
 """Ranges and structure of the commands about machines; the part of `validate` that is about them."""
 
-from typing import Final
-
 from omegacell.core.column_checks import check_equal, check_rows
 from omegacell.core.drains import NO_DEADLINE, Eligibility, SetEligibility
 from omegacell.core.errors import MalformedError
@@ -9,6 +7,8 @@ from omegacell.core.machine_commands import Inventory, RegisterMachine, SetTaint
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
     MAX_DEVICES_PER_MACHINE,
+    MAX_EPOCH,
+    MAX_ID,
     MAX_MACHINES,
     MAX_QUANTITY,
     MAX_TASKS_PER_JOB,
@@ -23,9 +23,6 @@ from omegacell.core.validate_values import (
     check_text,
     check_vector,
 )
-
-_MAX_ID: Final = (1 << 63) - 1
-_MAX_EPOCH: Final = (1 << 31) - 1
 
 
 def check_registration(command: RegisterMachine) -> None:
@@ -56,12 +53,12 @@ def check_eligibility(command: SetEligibility) -> None:
 def check_inventory(command: Inventory) -> None:
     """Raise `MalformedError` when columns are of different lengths, or out of range."""
     check_range("machine", command.machine, 0, MAX_MACHINES - 1)
-    check_range("epoch", command.epoch, 1, _MAX_EPOCH)
+    check_range("epoch", command.epoch, 1, MAX_EPOCH)
     check_equal(command.jobs, command.indices, command.attempts)
     if len(command.jobs):
-        check_rows("jobs", command.jobs, _MAX_ID)
+        check_rows("jobs", command.jobs, MAX_ID)
         check_rows("indices", command.indices, MAX_TASKS_PER_JOB)
-        check_rows("attempts", command.attempts, _MAX_EPOCH)
+        check_rows("attempts", command.attempts, MAX_EPOCH)
 
 
 def check_set_taints(command: SetTaints) -> None:
@@ -72,7 +69,7 @@ def check_set_taints(command: SetTaints) -> None:
 
 def check_tick(command: Tick) -> None:
     """Raise `MalformedError` when its numbers or columns are out of range."""
-    check_range("after", command.after, 0, _MAX_ID)
+    check_range("after", command.after, 0, MAX_ID)
     check_range("dt_us", command.dt_us, 0, MAX_QUANTITY)
     check_equal(command.gained, command.gained_epochs)
     for column in (command.gained, command.lost_contact):

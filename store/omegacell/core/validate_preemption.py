@@ -6,9 +6,8 @@ from omegacell.core.column_checks import check_equal, check_rows
 from omegacell.core.commands import Place
 from omegacell.core.errors import MalformedError
 from omegacell.core.preemption import MAX_VICTIMS
-from omegacell.core.units import MAX_TASKS_PER_JOB
+from omegacell.core.units import MAX_ID, MAX_TASKS_PER_JOB
 
-_MAX_ID: Final = (1 << 63) - 1
 _MAX_ATTEMPT: Final = (1 << 31) - 1
 
 
@@ -16,7 +15,7 @@ def check_victims(command: Place) -> None:
     """Raise `MalformedError` when the victims of a `Place` break the format. Pure; cost: O(victims)."""
     victims = command.victims
     check_rows("victims' claims", victims.claims, len(command.indices))
-    check_rows("victims' jobs", victims.jobs, _MAX_ID)
+    check_rows("victims' jobs", victims.jobs, MAX_ID)
     check_rows("victims' indices", victims.indices, MAX_TASKS_PER_JOB)
     check_rows("victims' attempts", victims.attempts, _MAX_ATTEMPT)
     check_equal(victims.claims, victims.jobs, victims.indices, victims.attempts)

@@ -13,11 +13,9 @@ from omegacell.core.templates import (
     MAX_ZONE_LENGTH,
     Parameters,
 )
-from omegacell.core.units import MAX_NAME_LENGTH, MAX_QUANTITY
+from omegacell.core.units import MAX_ID, MAX_NAME_LENGTH, MAX_QUANTITY, MAX_WALL_US
 from omegacell.core.validate_values import check_name, check_range
 
-_MAX_ID: Final = (1 << 63) - 1
-_MAX_WALL_US: Final = 1 << 60
 _PRINTABLE: Final = frozenset(map(chr, range(0x20, 0x7F)))
 _LETTERS: Final = string.ascii_lowercase
 _PARAMETER: Final = frozenset(_LETTERS + string.digits + "_")
@@ -40,10 +38,10 @@ def check_template(spec: JobSpec) -> None:
 
 def check_spawn(command: SpawnJob) -> None:
     """Raise `MalformedError` when a `SpawnJob` has a value out of range."""
-    check_range("template", command.template, 1, _MAX_ID)
+    check_range("template", command.template, 1, MAX_ID)
     check_name("job", command.name)
-    check_range("instant_us", command.instant_us, 0, _MAX_WALL_US)
-    check_range("submitted_at_us", command.submitted_at_us, 0, _MAX_WALL_US)
+    check_range("instant_us", command.instant_us, 0, MAX_WALL_US)
+    check_range("submitted_at_us", command.submitted_at_us, 0, MAX_WALL_US)
     check_range("missed_count", command.missed_count, 0, MAX_QUANTITY)
     if len(command.payload) not in (0, 32):
         raise MalformedError(f"a payload hash has {len(command.payload)} bytes; expected 32 or none")

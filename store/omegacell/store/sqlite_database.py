@@ -222,11 +222,13 @@ class Database:
         return self.path.with_name(f"{self.path.name}-{name}")
 
     def _make_folder(self) -> None:
+        if self.options.access is not Access.CREATE:
+            if not self.path.exists():  # before a lock file is left there
+                raise StoreNotFoundError(f"{self.path}: there is no store here; check the path")
+            return
         folder = self.path.parent
         if folder.is_dir():
             return
-        if self.options.access is not Access.CREATE:
-            raise StoreNotFoundError(f"{self.path}: there is no store here; check the path")
         try:
             folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         except PermissionError as error:

@@ -13,7 +13,7 @@ from omegacell.api.cli.commands.root import app
 from omegacell.api.errors import ExitCode, exit_code_of
 
 # In the order of the help: each hangs its commands on the root.
-from omegacell.api.cli.commands import starting, jobs, cells, limits, stores, benches, lab  # isort: skip  # noqa: F401
+from omegacell.api.cli.commands import starting, jobs, cells, limits, stores, benches, lab, lab_jobs  # isort: skip  # noqa: F401
 
 __all__ = ["app", "main", "run"]
 

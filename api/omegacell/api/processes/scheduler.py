@@ -17,16 +17,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from omegacell.api.processes.failures import FailureTeller
 from omegacell.api.processes.shell import run_program
 from omegacell.api.wiring import ReplicaPort
-from omegacell.core.errors import PluginError
+from omegacell.core.errors import PluginError, StoreNotFoundError
 from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup
 from omegacell.schedulers.loop import Loop, LoopSettings
 from omegacell.schedulers.registry import load_scheduler
 from omegacell.schedulers.runner import Runner, SystemClock
 from omegacell.schedulers.view import CellView
 from omegacell.store.engines import open_store
+from omegacell.store.log import Store
 from omegacell.store.proposer import draw_session
+from omegacell.store.sqlite_database import Access
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,14 +100,24 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def _open_cell(url: str) -> Store:
+    """Open the store of a cell. A scheduler never makes one: where none is, the path is wrong."""
+    try:
+        return open_store(url, access=Access.EXISTING)
+    except StoreNotFoundError as error:
+        raise StoreNotFoundError(f"{error}; expected the store of a cell, which `omega up` makes") from error
+
+
 def _schedule(scheduler: Scheduler, arguments: argparse.Namespace, retry: Retry | None) -> bool:
     """Run until a signal asks for the end, or until another try is due; return whether it was the latter."""
     seed = secrets.randbits(63) if arguments.seed is None else arguments.seed
     settings = LoopSettings(instance=arguments.author, scheduler=arguments.name, seed=seed)
     is_due = False
-    with open_store(arguments.store) as store:
+    with _open_cell(arguments.store) as store:
         port = ReplicaPort(store)
         loop = Loop(scheduler, port.cell, settings=settings, clock=SystemClock(), draw_session=draw_session)
+        if retry is None:  # what stands in for a plug-in that was not loaded has been told already
+            loop.tell_failures(FailureTeller(arguments.author, time.monotonic).tell)
         runner = Runner(loop, port)
 
         def halt(number: int, frame: FrameType | None) -> None:

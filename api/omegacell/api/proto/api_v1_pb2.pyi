@@ -1479,7 +1479,7 @@ class SetCapsResponse(_message.Message):
     def __init__(self, at: _Optional[_Union[At, _Mapping]] = ..., cap: _Optional[_Union[Cap, _Mapping]] = ...) -> None: ...
 
 class SchedulerStatistics(_message.Message):
-    __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s")
+    __slots__ = ("author", "scheduler", "is_live", "decisions", "committed", "conflicted", "disagreed", "no_fit", "placements", "claims_conflicted", "claims_disagreed", "busy_us", "wait_us", "wait_count", "refusals", "conflict_fraction", "busy_fraction", "mean_wait_s", "last_at_us")
     class RefusalsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1505,6 +1505,7 @@ class SchedulerStatistics(_message.Message):
     CONFLICT_FRACTION_FIELD_NUMBER: _ClassVar[int]
     BUSY_FRACTION_FIELD_NUMBER: _ClassVar[int]
     MEAN_WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_US_FIELD_NUMBER: _ClassVar[int]
     author: str
     scheduler: str
     is_live: bool
@@ -1523,7 +1524,8 @@ class SchedulerStatistics(_message.Message):
     conflict_fraction: float
     busy_fraction: float
     mean_wait_s: float
-    def __init__(self, author: _Optional[str] = ..., scheduler: _Optional[str] = ..., is_live: _Optional[bool] = ..., decisions: _Optional[int] = ..., committed: _Optional[int] = ..., conflicted: _Optional[int] = ..., disagreed: _Optional[int] = ..., no_fit: _Optional[int] = ..., placements: _Optional[int] = ..., claims_conflicted: _Optional[int] = ..., claims_disagreed: _Optional[int] = ..., busy_us: _Optional[int] = ..., wait_us: _Optional[int] = ..., wait_count: _Optional[int] = ..., refusals: _Optional[_Mapping[str, int]] = ..., conflict_fraction: _Optional[float] = ..., busy_fraction: _Optional[float] = ..., mean_wait_s: _Optional[float] = ...) -> None: ...
+    last_at_us: int
+    def __init__(self, author: _Optional[str] = ..., scheduler: _Optional[str] = ..., is_live: _Optional[bool] = ..., decisions: _Optional[int] = ..., committed: _Optional[int] = ..., conflicted: _Optional[int] = ..., disagreed: _Optional[int] = ..., no_fit: _Optional[int] = ..., placements: _Optional[int] = ..., claims_conflicted: _Optional[int] = ..., claims_disagreed: _Optional[int] = ..., busy_us: _Optional[int] = ..., wait_us: _Optional[int] = ..., wait_count: _Optional[int] = ..., refusals: _Optional[_Mapping[str, int]] = ..., conflict_fraction: _Optional[float] = ..., busy_fraction: _Optional[float] = ..., mean_wait_s: _Optional[float] = ..., last_at_us: _Optional[int] = ...) -> None: ...
 
 class ListSchedulersRequest(_message.Message):
     __slots__ = ("stale",)

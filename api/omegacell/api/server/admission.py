@@ -20,7 +20,7 @@ from omegacell.api.spec_templates import check_schedule
 from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import MalformedError, UsageError
 from omegacell.core.jobs import JobSpec
-from omegacell.core.validate import check_spec
+from omegacell.core.validate_jobs import check_spec
 from omegacell.store.proposer import Proposal
 
 KEPT_SALTS: Final = 1_024

@@ -72,7 +72,8 @@ def word_refusal(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     known = cell.jobs.spec_of(other)
     box, task = (known, spec) if spec.alloc else (spec, known)
     size, asked = (word_amount(name, each.resources[outcome.detail]) for each in (box, task))
-    return f"an alloc of {box.name!r} has {size}, a task of {task.name!r} asks for {asked}"
+    words = f"an alloc of {box.name!r} has {size}, a task of {task.name!r} asks for {asked}"
+    return f"{words}; ask for no more than the alloc has, or submit a larger set with --replace"
 
 
 def _word_unknown(cell: Cell, spec: JobSpec) -> str:

@@ -38,8 +38,8 @@ from omegacell.api.server.templates import TemplateCalls, run_schedules
 from omegacell.api.server.watching import WatchHub
 from omegacell.controllers.keeper import Keeper
 from omegacell.controllers.schedules import Schedules
-from omegacell.core.commands import OpenSession, Reincarnate
-from omegacell.core.errors import UsageError
+from omegacell.core.commands import CloseSession, OpenSession, Reincarnate
+from omegacell.core.errors import OmegaError, UsageError
 from omegacell.core.jobs import JobSpec
 from omegacell.core.units import TICK_PERIOD_US, Role
 from omegacell.store.checkpointer import Checkpointer
@@ -163,9 +163,27 @@ async def serve(
                     on_ready(Running(address=address, metrics_address=metrics, host=host, desk=desk))
                 await stop.wait()
                 desk.drop_all("the API server is stopping")
+            for task in running[1:]:
+                task.cancel()  # what they propose from now on would come too late
+            await _give_back(host)
         finally:
             for task in running:
                 task.cancel()
+
+
+async def _give_back(host: CellHost) -> None:
+    """Close the session, as the last thing that is appended; a store that fails now leaves it to be expired."""
+    if not host.session.is_known:
+        return
+    closing = asyncio.create_task(host.propose(Proposal(commands=(CloseSession(),))))
+    await asyncio.sleep(0)  # now it stands in the queue
+    host.is_closed = True
+    try:
+        async with asyncio.timeout(STOP_GRACE_S):
+            await closing
+    except (OmegaError, TimeoutError) as error:
+        words = str(error) or f"no answer in {STOP_GRACE_S:g} s"
+        _LOG.warning("the session was not closed, and will be expired: %s", words)
 
 
 @contextlib.asynccontextmanager

@@ -59,6 +59,6 @@ def word_preemption(cell: Cell, row: int, index: int | None) -> str:
         number = f" with number {spec.priority}" if spec.priority else ""
         return f"nobody gives way: nothing runs that is less important than band {band}{number}"
     overlay = Overlay(cell)
-    if (find_levels(cell, overlay, spec, ending=find_ending(cell, overlay)) == NEVER).all():
+    if (find_levels(cell, overlay, spec, ending=find_ending(cell, overlay, spec)) == NEVER).all():
         return "nobody gives way: no machine that may take it would have room without its less important tasks"
     return ""

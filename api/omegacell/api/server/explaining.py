@@ -3,7 +3,6 @@
 Everything here reads a copy of the cell that is this answer's own, off the event loop.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, cast
@@ -17,14 +16,13 @@ from omegacell.api.grants import Grant
 from omegacell.api.history_words import count_of
 from omegacell.api.planning.fielddiff import find_differences
 from omegacell.api.planning.past import cell_at
-from omegacell.api.planning.words import describe_hold, describe_miss, describe_steps
+from omegacell.api.planning.words import describe_miss, describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.displacements import name_keys, word_preemption
 from omegacell.api.server.hold_words import view_held, word_template
-from omegacell.api.server.limit_words import word_cap
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
-from omegacell.api.server.reasons import find_absence, nearest_first, view_lacks, word_lacks
+from omegacell.api.server.reasons import find_lacks_of, find_machines_meant, view_lacks, word_pending
 from omegacell.api.server.system_words import find_own_names, word_mismatches
 from omegacell.api.server.views import name_of_job, view_at
 from omegacell.core.cell import Cell
@@ -32,10 +30,8 @@ from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.overlays import Overlay
 from omegacell.core.units import RESOURCE_NAMES, JobId
 from omegacell.schedulers.explaining import Choice, count_by_machine, find_choice, find_misses
-from omegacell.schedulers.feasibility import find_lacks, find_own_machines, find_room
+from omegacell.schedulers.feasibility import find_room
 from omegacell.schedulers.forking import Fork
-from omegacell.schedulers.interface import word_gang
-from omegacell.schedulers.pending import find_due
 from omegacell.schedulers.planning import Holdings, find_evicted
 from omegacell.schedulers.relaxing import find_changes
 from omegacell.schedulers.runner import SystemClock
@@ -91,8 +87,7 @@ class Question:
     @property
     def own_machines(self) -> NDArray[np.int64] | None:
         """The machines that the waiting tasks of a system job are for, or that of the task; None for other jobs."""
-        own = find_own_machines(self.cell, self.spec, int(self.cell.jobs.id[self.row]))
-        return own if own is None or self.index is None else own[own == self.index]
+        return find_machines_meant(self.cell, self.row, self.index)
 
     def wish(self, clock: SystemClock) -> Wish:
         """Return what its waiting tasks wish; of a system job that of one task when one is meant."""
@@ -140,7 +135,8 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
         answer.attempts.extend(_view_attempts(question))
         if question.state in ON_MACHINE:
             _explain_place(answer, question, store)
-    answer.summary = _summarise(answer, question)
+    if question.state is not TaskState.PENDING:
+        answer.summary = _summarise(answer, question)
     return answer
 
 
@@ -151,7 +147,8 @@ def _explain_pending(answer: pb.ExplainTaskResponse, question: Question) -> None
     cell, spec = question.cell, question.spec
     clock = SystemClock()
     own = question.own_machines
-    lacks = nearest_first(find_lacks(Overlay(cell), spec, own, cell=cell))
+    lacks = find_lacks_of(cell, question.row, question.index)
+    answer.summary = word_pending(cell, question.row, lacks, question.index)
     answer.lacks.extend(view_lacks(lacks, spec))
     for miss in find_misses(cell, spec, limit=MISSES_SHOWN, rows=own):
         shortages = [
@@ -292,8 +289,6 @@ def _view_lost(cell: Cell, row: ConflictRow, grants: tuple[Grant, ...]) -> pb.Lo
 
 def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     state = question.state
-    if state is TaskState.PENDING:
-        return _summarise_pending(answer, question)
     if state is TaskState.HELD:
         return word_template(question.spec) or _word_own_machine(question) or answer.held.summary
     if question.task is None:
@@ -332,28 +327,3 @@ def _word_own_machine(question: Question) -> str:
     [words] = word_mismatches(question.cell, question.row, task) or [""]
     [machine] = find_own_names(question.cell, question.row, task) or [""]
     return f"its machine {machine} does not match: {words}" if words and machine else words
-
-
-def _summarise_pending(answer: pb.ExplainTaskResponse, question: Question) -> str:
-    cell, row, spec = question.cell, question.row, question.spec
-    absence = find_absence(cell, row)
-    if absence:
-        return absence
-    capped = word_cap(cell, row)
-    if capped:
-        return capped
-    wish = question.wish(SystemClock())
-    if wish.fit_count():
-        now_us = time.time_ns() // 1_000
-        due, held_us = find_due(cell, row, elapsed=cell.elapsed, wall_us=now_us, limit=wish.pending)
-        is_held = question.index is not None and question.index not in due
-        if held_us is not None and (is_held or not len(due)):
-            return describe_hold(held_us)
-        said = cell.jobs.why[row]
-        words = f"; the scheduler said: {said.note}" if said is not None and said.note else ""
-        machines = "1 machine has" if answer.fitting_count == 1 else f"{answer.fitting_count} machines have"
-        return f"{machines} room: it waits for scheduler {spec.scheduler!r}{words}"
-    if spec.is_gang and answer.fitting_count:
-        group = min(wish.gangs, key=lambda each: each.least)
-        return word_gang(group.count, least=group.least, found=wish.place_count())
-    return word_lacks(nearest_first(find_lacks(Overlay(cell), spec, question.own_machines, cell=cell)), spec)

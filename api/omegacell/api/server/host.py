@@ -21,8 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from omegacell.api.errors import ApiError, DiskFullError, ServerStoreError, UnreachableError
+from omegacell.api.errors import ApiError, UnreachableError
 from omegacell.api.server.heads import HeadReader
+from omegacell.api.server.refusals import word_store_error
 from omegacell.core.cell import Cell
 from omegacell.core.commands import OpenSession, Transaction
 from omegacell.core.deltas import Touched
@@ -33,7 +34,6 @@ from omegacell.core.errors import (
     InvariantError,
     OmegaError,
     StoreError,
-    StoreFullError,
     TruncatedError,
 )
 from omegacell.core.outcomes import Outcome, Reason
@@ -81,6 +81,7 @@ class CellHost:
         replica: The copy of the cell.
         session: This server's session.
         listeners: Called in the loop with everything that is folded, before outcomes are given.
+        is_closed: Whether it takes no more proposals, as its session is given back.
         fold_s_worst: The longest time that one slice of folding held the loop.
     """
 
@@ -102,6 +103,7 @@ class CellHost:
         self._appended_at = float("-inf")
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
+        self.is_closed = False
 
     @property
     def cell(self) -> Cell:
@@ -166,7 +168,7 @@ class CellHost:
             MalformedError: One of them breaks the format; nothing was appended.
             ApiError: The server cannot append now, or the store failed.
         """
-        if self._stopping.is_set():
+        if self.is_closed or self._stopping.is_set():
             raise UnreachableError("the API server is stopping; try again", reason="SERVER")
         if not self.can_write:
             raise UnreachableError(
@@ -194,7 +196,7 @@ class CellHost:
         try:
             head = await self._heads.read()
         except StoreError as error:
-            raise _api_error(error) from error
+            raise word_store_error(error) from error
         if self.replica.cursor >= head:
             self._confirm_head(asked_at)
             return
@@ -287,7 +289,7 @@ class CellHost:
             except OmegaError as error:
                 for waiting in group:
                     if not waiting.answer.done():
-                        waiting.answer.set_exception(_api_error(error))
+                        waiting.answer.set_exception(word_store_error(error))
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -375,16 +377,3 @@ async def _look_ahead(replica: Replica) -> Ahead | None:
         return await asyncio.to_thread(replica.look_ahead)
     except TruncatedError:
         return None
-
-
-def _api_error(error: OmegaError) -> OmegaError:
-    """Return what a caller of the API is told of a failed store."""
-    match error:
-        case ApiError():
-            return error
-        case StoreFullError():
-            return DiskFullError(f"the cell's disk is full, nothing was written: make room and try again ({error})")
-        case StoreError():
-            return ServerStoreError(f"the cell's store failed: {error}")
-        case _:
-            return error

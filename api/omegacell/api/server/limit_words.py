@@ -27,11 +27,16 @@ def word_quota(cell: Cell, spec: JobSpec, outcome: Outcome) -> str:
     )
 
 
+def find_cap_lack(cell: Cell, row: int) -> tuple[int, int]:
+    """Return what the cap of a job's scheduler lacks for tasks that wait: dimension and amount; -1, 0 for nothing."""
+    return CapUse(cell.caps, cell.jobs).find_lack(row, find_least(cell, row, cell.jobs.spec_of(row)))
+
+
 def word_cap(cell: Cell, row: int) -> str:
     """Say how full the cap of a job's scheduler is for tasks that wait for it; empty when it takes them now."""
     spec = cell.jobs.spec_of(row)
     cap = cell.caps.rows.get(spec.scheduler)
-    dimension, shortage = CapUse(cell.caps, cell.jobs).find_lack(row, find_least(cell, row, spec))
+    dimension, shortage = find_cap_lack(cell, row)
     if cap is None or dimension < 0:
         return ""
     name = CAP_NAMES[dimension]

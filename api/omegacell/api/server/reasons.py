@@ -1,4 +1,4 @@
-"""Why tasks of a job do not run, in words: what the schedulers said, that nobody decides, or a machine's silence.
+"""Why tasks of a job do not run, in words: what the machines lack, that nobody decides, or a machine's silence.
 
 Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
 """
@@ -9,16 +9,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.limit_words import word_cap
+from omegacell.api.server.limit_words import find_cap_lack, word_cap
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Unplaced
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Reason, name_dimension
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
-from omegacell.schedulers.feasibility import find_silent
+from omegacell.schedulers.feasibility import find_lacks, find_own_machines, find_silent
+from omegacell.schedulers.interface import word_gang
+from omegacell.schedulers.pending import find_due
+from omegacell.schedulers.runner import SystemClock
 from omegacell.schedulers.shares import live_instances, owner_of
+from omegacell.schedulers.wishes import Wish
 
 _SENTENCES: Final = {
     Reason.MACHINE_NOT_UP: ("is not up or not heard", "are not up or not heard"),
@@ -38,23 +44,67 @@ _DEVICE_REASONS: Final = (Reason.DEVICE_MISSING, Reason.DEVICES_EXHAUSTED)
 
 
 def view_pending(cell: Cell, row: int) -> pb.PendingReason | None:
-    """Return why tasks of a job are pending: the dominant reason in words, and machines counted by reason.
+    """Return why tasks of a job are pending now: the dominant reason in words, and machines counted by reason.
 
     A machine is judged in order of precedence, so those whose reason comes last come nearest to taking the task: what
-    they lack is the dominant reason, and it stands first.
+    they lack is the dominant reason, and it stands first. Cost: O(machines).
     """
     pending = int(cell.jobs.counts[row, TaskState.PENDING])
     if not pending:
         return None
-    absence = find_absence(cell, row)
-    why = cell.jobs.why[row]
-    if why is None:
-        is_decided = bool(cell.jobs.first_decided_at_us[row])
-        waits = "waits to be tried again" if is_decided else f"waits for scheduler {_scheduler_of(cell, row)!r}"
-        return pb.PendingReason(summary=absence or waits, task_count=pending)
-    reason = view_unplaced(cell, row, why, task_count=pending)
-    reason.summary = absence or reason.summary
-    return reason
+    lacks = find_lacks_of(cell, row)
+    lacks_shown = view_lacks(lacks, cell.jobs.spec_of(row))
+    return pb.PendingReason(summary=word_pending(cell, row, lacks), task_count=pending, lacks=lacks_shown)
+
+
+def find_lacks_of(cell: Cell, row: int, index: int | None = None) -> list[Lack]:
+    """Return what the machines lack for a job's waiting tasks, or for one of them, now: the nearest first."""
+    spec, own = cell.jobs.spec_of(row), find_machines_meant(cell, row, index)
+    lacks = list(find_lacks(Overlay(cell), spec, own, cell=cell))
+    dimension, _ = find_cap_lack(cell, row)
+    fitting = _count_fitting(cell, own, lacks)
+    if dimension >= 0 and fitting:
+        lacks.append(Lack(reason=Reason.CAP_EXCEEDED, dimension=dimension, machine_count=fitting))
+    return nearest_first(lacks)
+
+
+def _count_fitting(cell: Cell, own: NDArray[np.int64] | None, lacks: Sequence[Lack]) -> int:
+    return (cell.machines.count if own is None else len(own)) - sum(lack.machine_count for lack in lacks)
+
+
+def find_machines_meant(cell: Cell, row: int, index: int | None = None) -> NDArray[np.int64] | None:
+    """Return the machines that the waiting tasks of a system job, or one of them, are for; None for other jobs."""
+    own = find_own_machines(cell, cell.jobs.spec_of(row), int(cell.jobs.id[row]))
+    return own if own is None or index is None else own[own == index]
+
+
+def word_pending(cell: Cell, row: int, lacks: Sequence[Lack], index: int | None = None) -> str:
+    """Return in a sentence why a job's waiting tasks, or one of them, wait now; ``lacks`` are of `find_lacks_of`.
+
+    Whoever is told of these tasks is told this, whatever the command. What the scheduler said of them comes with it.
+    """
+    spec, clock = cell.jobs.spec_of(row), SystemClock()
+    absence = find_absence(cell, row) or word_cap(cell, row)
+    if absence:
+        return absence
+    said = cell.jobs.why[row]
+    if said is not None and any(lack.reason == Reason.PLUGIN_FAILED for lack in said.lacks):
+        return f"scheduler {spec.scheduler!r} failed on it: {said.note}"
+    note = f"; the scheduler said: {said.note}" if said is not None and said.note else ""
+    fitting = _count_fitting(cell, find_machines_meant(cell, row, index), lacks)
+    wish = Wish.of(cell, row, clock=clock, index=index)
+    if wish.fit_count():
+        pending = int(cell.jobs.counts[row, TaskState.PENDING])
+        due, held_us = find_due(cell, row, elapsed=cell.elapsed, wall_us=clock.wall_us(), limit=pending)
+        is_held = index is not None and index not in due
+        if held_us is not None and (is_held or not len(due)):
+            return describe_hold(held_us)
+        have = "1 machine has" if fitting == 1 else f"{fitting} machines have"
+        return f"{have} room: it waits for scheduler {spec.scheduler!r}{note}"
+    if spec.is_gang and fitting:
+        group = min(wish.gangs, key=lambda each: each.least)
+        return word_gang(group.count, least=group.least, found=wish.place_count())
+    return word_lacks(lacks, spec) + (note if lacks else "")
 
 
 def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> pb.PendingReason:

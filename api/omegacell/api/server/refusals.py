@@ -10,7 +10,7 @@ import grpc.aio
 
 from omegacell.api import errors
 from omegacell.api.grpc_errors import REASON_DISK_FULL, REASON_STORE, REASON_TRAILER
-from omegacell.core.errors import ClosedError, MalformedError, OmegaError, UsageError
+from omegacell.core.errors import ClosedError, MalformedError, OmegaError, StoreError, StoreFullError, UsageError
 from omegacell.core.outcomes import Outcome, Reason, Status
 
 _CODES: Final = {
@@ -101,3 +101,18 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: OmegaError) 
         context.set_trailing_metadata(((REASON_TRAILER, refusal.reason),))
     await context.abort(refusal.code, str(refusal))
     raise AssertionError("abort returned")
+
+
+def word_store_error(error: OmegaError) -> OmegaError:
+    """Return what a caller of the API is told of a failed store."""
+    match error:
+        case errors.ApiError():
+            return error
+        case StoreFullError():
+            return errors.DiskFullError(
+                f"the cell's disk is full, nothing was written: make room and try again ({error})"
+            )
+        case StoreError():
+            return errors.ServerStoreError(f"the cell's store failed: {error}")
+        case _:
+            return error

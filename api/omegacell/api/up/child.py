@@ -31,6 +31,7 @@ class ChildPlan:
         env: what its environment has besides ours.
         last_delay_s: the longest pause before it is started again.
         author: the author of its session in the log, by which a hang is noticed; empty when that is not watched.
+        final_code: when it exits so again and again, the cell cannot go on; 0 for no such code.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ChildPlan:
     env: Mapping[str, str] = field(default_factory=dict)
     last_delay_s: float = LAST_DELAY_S
     author: str = ""
+    final_code: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from omegacell.api.errors import ExitCode
 from omegacell.api.up.child import ChildPlan, python
 from omegacell.api.up.folder import StateFolder
 from omegacell.api.up.restarts import VITAL_LAST_DELAY_S
@@ -188,6 +189,7 @@ def plan_api(place: Place, *, has_agent: bool) -> ChildPlan:
         title="API and controllers",
         argv=python("omegacell.api.processes.api", *arguments),
         last_delay_s=VITAL_LAST_DELAY_S,
+        final_code=ExitCode.STORE,
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.output import Format, Table, show, warn
@@ -32,7 +32,7 @@ from omegacell.api.up.plan import (
     plan_scheduler,
     plan_simulated,
 )
-from omegacell.api.up.supervisor import Supervisor, free_port
+from omegacell.api.up.supervisor import FINAL_TRIES, Supervisor, free_port
 from omegacell.core.errors import StoreError, UsageError
 from omegacell.schedulers.registry import check_installed
 from omegacell.store.etcd_address import hide_password
@@ -120,6 +120,9 @@ def up(settings: UpSettings, *, form: Format, detach: bool) -> None:
         announcer.on_restart = lambda: _write_again(_record(supervisor, place, settings), folder)
         fence = Fence(place.address, place.token, supervisor)
         supervisor.run(fence.check)
+        if supervisor.failure is not None:
+            let_go(settings.cell)
+            _give_over(supervisor, settings.cell, *supervisor.failure)
         warn(f"stopping cell {settings.cell} ({_signal_name(supervisor)})")
         _stop(supervisor, folder)
         let_go(settings.cell)
@@ -275,6 +278,16 @@ def _stop(supervisor: Supervisor, folder: StateFolder) -> None:
     late += supervisor.stop(["api"])
     if late:
         warn(f"killed what did not stop in time: {', '.join(late)}")
+
+
+def _give_over(supervisor: Supervisor, cell: str, plan: ChildPlan, how: Ended) -> NoReturn:
+    """End what runs but the tasks, which need no cell to go on, and say what it could not go on without."""
+    supervisor.stop(supervisor.names())
+    raise CommandError(
+        f"cell {cell} cannot go on: {plan.name} ended {FINAL_TRIES} times in a row: {how.last_words or how};"
+        " tasks run on: the next `omega up` takes them over, `omega down` ends them",
+        code=ExitCode(how.code),
+    )
 
 
 def _signal_name(supervisor: Supervisor) -> str:

@@ -16,9 +16,11 @@ from typing import Final, Protocol
 
 from omegacell.api.up.child import Child, ChildPlan, Ended
 from omegacell.api.up.folder import StateFolder
-from omegacell.api.up.restarts import Restarts
+from omegacell.api.up.restarts import STEADY_S, Restarts
 
 UPKEEP_PERIOD_S: Final = 10.0
+FINAL_TRIES: Final = 5
+"""A process that exits with its final code so often in a row, soon after each start, will not do better."""
 STOP_PATIENCE_S: Final = 10.0
 
 
@@ -43,6 +45,12 @@ class _Slot:
     child: Child | None = None
     due_at: float = 0.0
     starts: int = 0
+    final_in_a_row: int = 0
+
+    def note_end(self, how: Ended) -> None:
+        """Count ends with the final code. Mutates."""
+        is_final = bool(self.plan.final_code) and how.code == self.plan.final_code and how.ran_s < STEADY_S
+        self.final_in_a_row = self.final_in_a_row + 1 if is_final else 0
 
 
 class Supervisor:
@@ -54,6 +62,8 @@ class Supervisor:
         self._slots: dict[str, _Slot] = {}
         self._selector = selectors.DefaultSelector()
         self._asked: signal.Signals | None = None
+        self.failure: tuple[ChildPlan, Ended] | None = None
+        """The process that the cell cannot go on without, and how it ended last; None while all may be well."""
         self._wake_read, self._wake_write = socket.socketpair()
         for end in (self._wake_read, self._wake_write):
             end.setblocking(False)
@@ -104,14 +114,20 @@ class Supervisor:
             child.send(signal.SIGKILL)
 
     def run(self, upkeep: Callable[[], None]) -> None:
-        """Keep everything running until a signal asks for the end; call ``upkeep`` every now and then."""
+        """Keep everything running until a signal asks for the end, or nothing helps (`failure`).
+
+        ``upkeep`` is called every now and then.
+        """
         next_upkeep = time.monotonic() + UPKEEP_PERIOD_S
-        while self._asked is None:
+        while not self._is_over():
             self.step(until=min([next_upkeep, *(slot.due_at for slot in self._slots.values() if slot.child is None)]))
-            if time.monotonic() >= next_upkeep and self._asked is None:
+            if time.monotonic() >= next_upkeep and not self._is_over():
                 self._bound_logs()
                 upkeep()
                 next_upkeep = time.monotonic() + UPKEEP_PERIOD_S
+
+    def _is_over(self) -> bool:
+        return self._asked is not None or self.failure is not None
 
     def step(self, *, until: float) -> None:
         """Sleep until something happens, ``until`` at the latest, and deal with it."""
@@ -175,6 +191,9 @@ class Supervisor:
         self._put_off(slot, how)
 
     def _put_off(self, slot: _Slot, how: Ended) -> None:
+        slot.note_end(how)
+        if slot.final_in_a_row >= FINAL_TRIES:
+            self.failure = (slot.plan, how)
         delay_s = slot.restarts.delay_after(ran_s=how.ran_s)
         slot.due_at = time.monotonic() + delay_s
         self._watcher.ended(slot.plan, how, delay_s=delay_s)

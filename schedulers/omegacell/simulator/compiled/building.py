@@ -17,7 +17,8 @@ from omegacell.simulator.compiled import world as columns
 from omegacell.simulator.compiled.deciding import MAX_CLAIMS, MAX_JOBS
 from omegacell.simulator.compiled.draws import WIDTH, save_generator
 from omegacell.simulator.compiled.world import World
-from omegacell.simulator.labcell import GB, SESSION_TTL_US, amounts_of
+from omegacell.simulator.labcell import SESSION_TTL_US
+from omegacell.simulator.machines import GIB, amounts_of
 from omegacell.simulator.metrics import DAY_US, SECOND
 from omegacell.simulator.settings import Architecture, DecisionTime, Setup
 from omegacell.simulator.workloads import KINDS, Kind, Workload
@@ -171,7 +172,7 @@ def _make_jobs(setup: Setup, prefill: Workload, jobs: Workload, order: NDArray[n
     records.mark = column("numbers")
     amounts = np.zeros((len(counts), RESOURCE_COUNT), np.int64)
     amounts[:, 0] = np.rint(column("cpus") * 1_000)
-    amounts[:, 1] = np.rint(column("memory_gb") * GB)
+    amounts[:, 1] = np.rint(column("memory_gb") * GIB)
     return records, amounts
 
 

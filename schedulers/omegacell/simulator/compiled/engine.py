@@ -1,5 +1,6 @@
 """One run on the compiled path: makes the columns, lets the kernels work, and says what was measured."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import numpy as np
@@ -36,10 +37,18 @@ class CompiledSimulation:
         compile_s: CPU-seconds that went into compiling the kernels, or into loading them.
     """
 
-    def __init__(self, setup: Setup, workload: Workload, prefill: Workload | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        workload: Workload,
+        prefill: Workload | None = None,
+        *,
+        compiling: AbstractContextManager[object] | None = None,
+    ) -> None:
         """Make the columns, open sessions, and place the prefill before time begins.
 
-        The caller has asked `paths.find_obstacle` whether this path knows such a run.
+        The caller has asked `paths.find_obstacle` whether this path knows such a run. It compiles, or loads what was
+        kept, inside of ``compiling``.
 
         Raises:
             UsageError: the setup makes no simulation.
@@ -49,7 +58,8 @@ class CompiledSimulation:
         before = Workload.of([]) if prefill is None else prefill
         self.world: World = build_world(setup, workload, before)
         self._prefilled = len(before)
-        prepared: Prepared = prepare(self.world)
+        with compiling or nullcontext():
+            prepared: Prepared = prepare(self.world)
         self._run, self.compile_s = prepared.run, prepared.cpu_s
         with np.errstate(over="ignore"):
             self._set_up()

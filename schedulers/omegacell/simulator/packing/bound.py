@@ -27,8 +27,9 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.units import JobId
 from omegacell.schedulers.interface import TaskGroup
 from omegacell.schedulers.view import Tentative
+from omegacell.simulator.machines import Machine
 from omegacell.simulator.packing.packing import PICKY_PENDING, make_cell
-from omegacell.simulator.packing.workload import Machine, Problem
+from omegacell.simulator.packing.workload import Problem
 
 DUAL_STEPS: Final = (1, 2, 3, 4)
 """Which of the functions u^(k) are used."""

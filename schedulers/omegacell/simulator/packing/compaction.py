@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from omegacell.core.errors import UsageError
+from omegacell.simulator.drawing import Draws
+from omegacell.simulator.machines import Machine
 from omegacell.simulator.packing.packing import Make, make_cell, pack
-from omegacell.simulator.packing.workload import Draws, Machine, Problem
+from omegacell.simulator.packing.workload import Problem
 
 SEEDS: Final = 11
 PERCENT: Final = 90

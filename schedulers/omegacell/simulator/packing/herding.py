@@ -9,8 +9,9 @@ schedulers that agree on the best machine find out. Four schedulers are busy for
 from dataclasses import dataclass, replace
 from typing import Final
 
+from omegacell.simulator.drawing import Draws
 from omegacell.simulator.packing.packing import Make
-from omegacell.simulator.packing.workload import COUNTS, LARGE, LARGE_SHARE, PROFILES, SMALL, Draws
+from omegacell.simulator.packing.workload import COUNTS, LARGE, LARGE_SHARE, PROFILES, SMALL
 from omegacell.simulator.settings import Architecture, CellShape, DecisionTime, Setup
 from omegacell.simulator.simulation import Simulation
 from omegacell.simulator.workloads import Kind, SimulatedJob, Workload

@@ -1,28 +1,22 @@
 """The cell and the jobs of the packing experiments: 2,000 machines of four shapes, 85 % full, from one seed.
 
-It is no trace; ``docs/packing.md`` says where each figure comes from. Shapes, and how many of each, are those of the
-four most frequent kinds of machine in Google's trace of 2011 (Reiss and others, SoCC 2012, table 1). Sizes of tasks and
-of jobs are drawn from tables of quantiles, so that nothing depends on a library's distributions; the draws are raw bits
-of PCG64, which numpy promises to keep. A test pins the digest.
+It is no trace; ``docs/packing.md`` says where each figure comes from. The machines are those of `machines`. Sizes of
+tasks and of jobs are drawn from tables of quantiles, so that nothing depends on a library's distributions. A test pins
+the digest.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Final, TypeAlias
-
-import numpy as np
+from typing import Final
 
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.placement import NO_RULES, PlacementRules, Spread
 from omegacell.core.units import Band
+from omegacell.simulator.drawing import Draws, Table
+from omegacell.simulator.machines import DRIVER, GIB, SHAPES, Machine, make_machines
 
-DRIVER: Final = "simulated"
 SEED: Final = 20_141_001
-CORE: Final = 1_000
-GIB: Final = 1 << 30
 STEPS: Final = (50, GIB >> 4, GIB)
 """Requests are whole multiples of 0.05 CPU, 64 MiB and 1 GiB."""
 
@@ -39,8 +33,6 @@ PICKY_SHARE: Final = 0.0015
 SERVICES: Final = (0.35, 0.8)
 """Jobs that are services, of those with small and of those with large tasks."""
 
-Table: TypeAlias = tuple[tuple[float, float], ...]
-
 COUNTS: Final[Table] = ((0.0, 1), (0.3, 1), (0.5, 6), (0.7, 24), (0.85, 60), (0.95, 160), (0.99, 500), (1.0, 1_000))
 """Tasks of a job by quantile: most jobs are small, most tasks belong to large ones (Omega, figure 4)."""
 
@@ -55,41 +47,6 @@ PROFILES: Final = (
     (0.10, (0.50, 0.50, 1.00)),
 )
 """How likely which need of CPU, memory and disk is, relative to the one needed most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A kind of machine: a name, how many of 2,000 are of it, and what each has."""
-
-    name: str
-    count: int
-    capacity: tuple[int, ...]
-
-
-SHAPES: Final = (
-    Shape(name="standard", count=1_087, capacity=(32 * CORE, 128 * GIB, 2_048 * GIB)),
-    Shape(name="lean", count=623, capacity=(32 * CORE, 64 * GIB, 2_048 * GIB)),
-    Shape(name="rich", count=162, capacity=(32 * CORE, 192 * GIB, 1_024 * GIB)),
-    Shape(name="large", count=128, capacity=(64 * CORE, 256 * GIB, 4_096 * GIB)),
-)
-
-PLATFORMS: Final = ((0.45, ("a", "5.10")), (0.30, ("b", "6.1")), (0.25, ("c", "6.6")))
-"""How likely which platform is, with its kernel."""
-
-SSD_SHARE: Final = 0.35
-EDGE_EVERY: Final = 100
-"""One machine in so many is at the edge of the network; the picky tasks want those."""
-
-RACK_SIZE: Final = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """One machine of the cell: its name, what it has, its attributes in ascending order."""
-
-    name: str
-    capacity: tuple[int, ...]
-    attributes: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,50 +81,6 @@ class Problem:
         return tuple(wanted / own for wanted, own in zip(asked, has, strict=True))
 
 
-class Draws:
-    """Numbers that depend on a seed and on nothing else, ever.
-
-    >>> Draws(1).share() == Draws(1).share()
-    True
-    """
-
-    def __init__(self, seed: int) -> None:
-        """Begin at a seed."""
-        self._bits = np.random.PCG64(seed)
-
-    def share(self) -> float:
-        """Draw a number from 0 up to 1."""
-        return (int(self._bits.random_raw()) >> 11) * 2.0**-53
-
-    def below(self, bound: int) -> int:
-        """Draw a whole number from 0 up to ``bound``."""
-        return int(self._bits.random_raw()) * bound >> 64
-
-    def pick(self, choices: Sequence[tuple[float, object]]) -> int:
-        """Draw the place of a choice, each as likely as its number says; they sum up to 1."""
-        share = self.share()
-        for place, (likely, _) in enumerate(choices):
-            share -= likely
-            if share < 0:
-                return place
-        return len(choices) - 1
-
-    def of(self, table: Table) -> float:
-        """Draw from a table of quantiles, evenly between two of them."""
-        share = self.share()
-        place = bisect_right([quantile for quantile, _ in table], share)
-        (low, first), (high, last) = table[place - 1], table[place]
-        return first + (last - first) * (share - low) / (high - low)
-
-    def shuffled(self, count: int) -> list[int]:
-        """Return the numbers up to ``count`` in a random order."""
-        order = list(range(count))
-        for place in range(count - 1, 0, -1):
-            other = self.below(place + 1)
-            order[place], order[other] = order[other], order[place]
-        return order
-
-
 def make_problem(*, seed: int = SEED, machines: int = 2_000) -> Problem:
     """Make a cell, and jobs that fill it; fewer machines make a smaller problem of the same kind.
 
@@ -179,25 +92,6 @@ def make_problem(*, seed: int = SEED, machines: int = 2_000) -> Problem:
     jobs = _constrain(draws, _draw_jobs(draws, budget, limit=max(8, machines // 2)), machine_count=machines)
     jobs.sort(key=lambda job: (-job.band, -job.priority))
     return Problem(machines=tuple(cell), jobs=tuple(jobs))
-
-
-def make_machines(draws: Draws, count: int) -> list[Machine]:
-    """Draw machines: exactly as many of each shape as its share says, in racks, with attributes."""
-    shapes = [shape for shape in SHAPES for _ in range(round(shape.count * count / 2_000))]
-    shapes = (shapes + [SHAPES[0]] * count)[:count]
-    edges = set(draws.shuffled(count)[: max(1, count // EDGE_EVERY)])
-    machines = []
-    for number, place in enumerate(draws.shuffled(count)):
-        platform, kernel = PLATFORMS[draws.pick(PLATFORMS)][1]
-        attributes = {"kernel": kernel, "platform": platform, "rack": f"r{number // RACK_SIZE}"}
-        if draws.share() < SSD_SHARE:
-            attributes["ssd"] = "yes"
-        if number in edges:
-            attributes["edge"] = "yes"
-        machines.append(
-            Machine(name=f"m{number}", capacity=shapes[place].capacity, attributes=tuple(sorted(attributes.items())))
-        )
-    return machines
 
 
 def is_large(job: JobSpec) -> bool:

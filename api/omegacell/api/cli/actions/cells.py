@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from omegacell.api.cli.actions.reaching import open_client
 from omegacell.api.cli.facts import plain
-from omegacell.api.cli.output import Format, Table, duration, show, size, stamp, write
+from omegacell.api.cli.output import Format, Table, ago, duration, show, size, stamp, write
 from omegacell.api.client import Client
 from omegacell.api.errors import NotFoundError
 from omegacell.api.figures import (
@@ -83,11 +83,12 @@ def _use(part: int, whole: int, write_amount: Callable[[int], str]) -> str:
     return f"{write_amount(part)} of {write_amount(whole)}{share}"
 
 
-def scheduler_table(rows: Sequence[SchedulerStatistics]) -> Table:
-    """Return what each scheduler did, one row an instance."""
+def scheduler_table(rows: Sequence[SchedulerStatistics], *, with_heard: bool = False) -> Table:
+    """Return what each scheduler did, one row an instance; ``with_heard`` tells how long ago each was heard."""
     columns = (
         "SCHEDULER",
         "LIVE",
+        *(("HEARD",) if with_heard else ()),
         "PLACEMENTS",
         "COMMITS",
         "CONFLICTS",
@@ -101,6 +102,7 @@ def scheduler_table(rows: Sequence[SchedulerStatistics]) -> Table:
         (
             row.author,
             "yes" if row.is_live else "no",
+            *((ago(row.last_at_us),) if with_heard else ()),
             str(row.placements),
             str(row.committed),
             str(row.conflicted),

@@ -54,10 +54,12 @@ def _label(found: Explanation) -> str:
 
 
 def _head(found: Explanation) -> list[tuple[str, str]]:
-    rows = [("state", found.state.name.lower()), ("why", found.summary)]
     if found.index is None:
         counts = ", ".join(f"{count} {state.name.lower()}" for state, count in found.counts.items() if count)
-        rows.insert(1, ("tasks", counts))
+        about = f"{found.pending_count} pending: " if found.state is TaskState.PENDING else ""
+        rows = [("tasks", f"{sum(found.counts.values())}: {counts}"), ("why", about + found.summary)]
+    else:
+        rows = [("state", found.state.name.lower()), ("why", found.summary)]
     if found.state is TaskState.PENDING:
         rows.append(("room", f"{found.fitting_count} of {found.machine_count} machines take one more task now"))
         if found.planned_on:

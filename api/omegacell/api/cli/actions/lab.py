@@ -1,12 +1,14 @@
 """`omega lab ...`: what the commands of the lab do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Timer
 from typing import Any, Self, TypeVar
 
 from omegacell.api.cli.exits import CommandError
@@ -25,6 +27,7 @@ from omegacell.simulator.settings import Architecture, CellShape, DecisionTime, 
 from omegacell.simulator.workloads import Kind, Workload, read_jobs
 
 EQUAL = "equal"
+COMPILING = "compiling the simulation, which is kept: half a minute, the first time; --path production does without"
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -203,11 +206,24 @@ def simulate(options: RunOptions, form: Format) -> None:
     """
     path = _choose(RunPath, options.path, "--path")
     given = options.source.read(seconds=options.seconds, seed=options.seed)
-    measured = run_simulation(options.setup(given.shape.machines), given.jobs, given.prefill, path=path)
+    setup = options.setup(given.shape.machines)
+    measured = run_simulation(setup, given.jobs, given.prefill, path=path, compiling=saying(COMPILING, after_s=2.0))
     batch, service = options.policies
     facts = _run_facts(measured) | {"batch_policy": batch, "service_policy": service}
     ran = Table(columns=("POLICY", ""), rows=[("batch jobs", batch), ("services", service)])
     show(facts, form, *_metrics_tables(measured), ran)
+
+
+@contextmanager
+def saying(line: str, *, after_s: float, say: Callable[[str], None] = warn) -> Iterator[None]:
+    """Say a line, on stderr unless told otherwise, when what is done here takes longer than so many seconds."""
+    timer = Timer(after_s, say, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def faults(

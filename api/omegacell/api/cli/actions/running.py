@@ -91,7 +91,8 @@ def load(files: Sequence[str], *, replace: bool) -> list[Submission]:
         raise UsageError(f"job {twice[0]} is in these files more than once; give each job its own name")
     circle = find_circle({each.spec.name: [other.job for other in each.spec.after] for each in submissions})
     if circle:
-        raise UsageError(f"jobs of these files would wait for each other: {' -> '.join(circle)}")
+        words = f"jobs of these files would wait for each other: {' -> '.join(circle)}"
+        raise UsageError(f"{words}; take one of these out of `after`")
     return sort_jobs(submissions)
 
 

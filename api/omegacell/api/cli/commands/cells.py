@@ -146,12 +146,18 @@ def machine_taint(
     machines.taint(names, machines.TaintChange(add=tuple(add or ()), remove=tuple(remove or ())), output, cell=cell)
 
 
-@scheduler_app.command("list", epilog=examples("omega scheduler list"))
-def list_schedulers(output: OutputOption = Format.TABLE, cell: CellOption = None) -> None:
-    """List schedulers: their instances, and what they committed."""
+@scheduler_app.command("list", epilog=examples("omega scheduler list", "omega scheduler list --all"))
+def list_schedulers(
+    with_all: Annotated[
+        bool, typer.Option("--all", help="Also those that ended, and were not heard for over an hour.")
+    ] = False,
+    output: OutputOption = Format.TABLE,
+    cell: CellOption = None,
+) -> None:
+    """List schedulers: their instances, when each was last heard, and what they committed."""
     from omegacell.api.cli.actions import schedulers
 
-    schedulers.list_schedulers(output, cell=cell)
+    schedulers.list_schedulers(output, with_all=with_all, cell=cell)
 
 
 @scheduler_app.command(
@@ -175,7 +181,7 @@ def run_scheduler(
     state: StateOption = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", help="The cell's store, by URL; by default that of the cell.", metavar="URL"),
+        typer.Option("--store", help="Its store: URL, file or folder; by default that of the cell.", metavar="STORE"),
     ] = None,
     cell: CellOption = None,
 ) -> None:
