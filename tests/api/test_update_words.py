@@ -31,7 +31,7 @@ def test_a_task_held_in_an_update_waits_for_its_turn() -> None:
     broken_update(world)
     words, is_stuck = held_words(world)
     assert (words, is_stuck) == (
-        "waits for its turn in the update: task 0 of job #2 failed by SIGTERM",
+        "waits for its turn in the update: task 0 of job #2 failed: ended by SIGTERM",
         False,
     )
 
@@ -44,7 +44,7 @@ def test_a_stuck_update_says_since_when_why_and_what_to_do() -> None:
         world.turn()
     progress = view_progress(world.cell, world.current())
     assert (progress.summary, progress.advice) == (
-        "task 0 of job #2 failed by SIGTERM",
+        "task 0 of job #2 failed: ended by SIGTERM",
         "`omega job revert web` goes back",
     )
     stuck_s = progress.stuck_us // SECOND_US

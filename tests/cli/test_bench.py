@@ -70,6 +70,7 @@ def test_memory_is_refused(bench: str, omega: Omega) -> None:
 
 def test_jobs_of_the_throughput_bench() -> None:
     """The jobs of the throughput bench differ in their names alone, and are as large as asked for."""
-    first, second = throughput.make_jobs("many", 2, 7)
+    first, second = throughput.make_jobs("many", 2, 7, scheduler="first-fit")
     assert (first.spec.name, second.spec.name, first.spec.count) == ("many-0", "many-1", 7)
+    assert first.spec.scheduler == "first-fit"
     assert first.payload == second.payload

@@ -130,7 +130,7 @@ def test_many_claims_are_judged_as_one_by_one() -> None:
             rules = draw_placement(rng)
             if rng.random() < 0.5:
                 rules = PlacementRules(pool="all", spreads=(Spread(attribute="zone", max_skew=rng.randint(1, 3)),))
-            takers = np.flatnonzero(Overlay(cell)._takers(spec_with(cell, rules))).tolist()
+            takers = np.flatnonzero(Overlay(cell).takers(spec_with(cell, rules))).tolist()
             rows = [rng.choice(takers) for _ in range(rng.randint(0, 7))] if takers else []
             room = [rng.choice((1, 2, 9)) for _ in range(cell.machines.count)]
             crowd = Overlay(cell).crowd_of(spec_with(cell, rules))

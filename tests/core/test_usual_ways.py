@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegacell.core import apply_tasks, snapshots, validate
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.columns import is_distinct, is_run, rows_of, span_of
+from omegacell.core.columns import find_set, is_distinct, is_run, rows_of, span_of
 from omegacell.core.commands import Command, OpenSession, Transaction
 from omegacell.core.jobs import JobSpec
 from omegacell.core.machine_commands import Report, ReportKind
@@ -146,3 +146,11 @@ def spoil(report: Report, draw: np.random.Generator) -> Report:
     name = draw.choice(sorted(columns))
     columns[name][draw.integers(len(columns[name]))] += 1
     return Report(**columns)
+
+
+def test_bytes_that_are_set_are_found() -> None:
+    """Of columns of any length, eight of which are looked at together, with few, many or none set."""
+    rng = np.random.default_rng(7)
+    for length in range(130):
+        column = (rng.random(length) < rng.random()).astype(np.uint8) * rng.integers(1, 4, length).astype(np.uint8)
+        assert find_set(column).tolist() == [place for place, value in enumerate(column.tolist()) if value]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +11,19 @@ from hypothesis import strategies as st
 
 from omegacell.core.jobs import Port, TaskState
 from omegacell.core.overlays import Overlay
+from omegacell.core.units import JobId
+from omegacell.schedulers import batch
 from omegacell.schedulers.batch import BatchScheduler
-from omegacell.schedulers.costs import cost_of_stranding
+from omegacell.schedulers.costs import cost_of_stranding, find_most_saved
+from omegacell.schedulers.filling import deal
 from omegacell.schedulers.firstfit import FirstFitScheduler
-from omegacell.schedulers.interface import Scheduler
+from omegacell.schedulers.interface import Context, Scheduler
+from omegacell.schedulers.leaning import find_first
 from omegacell.schedulers.leastloaded import LeastLoadedScheduler
 from omegacell.schedulers.lots import REVISIONS, Lot
 from omegacell.schedulers.pricing import price_all
 from omegacell.schedulers.service import ServiceScheduler
-from omegacell.schedulers.testing import TestCell, check_conformance, make_group
+from omegacell.schedulers.testing import TestCell, check_conformance, make_group, make_spec
 from omegacell.schedulers.view import Tentative
 
 BUILTINS = (BatchScheduler, ServiceScheduler, FirstFitScheduler, LeastLoadedScheduler)
@@ -68,9 +73,10 @@ def test_the_kit_passes_the_built_ins(make: Callable[[], Scheduler]) -> None:
     assert check_conformance(make).placed > 0
 
 
-def machines_of(test: TestCell) -> list[int]:
-    """Return the machine of every active task."""
-    machines = test.operator.cell.tasks.machine
+def machines_of(test: TestCell, job: JobId | None = None) -> list[int]:
+    """Return the machine of every active task, or of those of a job."""
+    cell = test.operator.cell
+    machines = cell.tasks.machine if job is None else cell.machines_of_row(cell.jobs.row_of(job))
     return [int(row) for row in machines[machines >= 0]]
 
 
@@ -85,10 +91,10 @@ def test_service_spreads_before_it_stacks() -> None:
     assert sorted(Counter(machines_of(test)).values()) == [3, 4, 4]
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=12), st.integers(1, 20))
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=12), st.integers(1, 5))
 @settings(max_examples=60)
-def test_service_is_as_even_as_room_allows(machines: list[tuple[int, int]], count: int) -> None:
-    """After scaling up, a machine may hold two tasks fewer than another only if it has no room for one more."""
+def test_a_small_service_is_as_even_as_room_allows(machines: list[tuple[int, int]], count: int) -> None:
+    """Of up to 5 tasks a machine may have two more than another only if that has no room, also after scaling up."""
     test = TestCell(machines=0)
     for number, (some, more) in enumerate(machines):
         test.add_machine(f"m{number}", cpu_milli=(some + more) * 100)
@@ -112,6 +118,77 @@ def test_service_strands_nothing_where_it_can() -> None:
     test.submit("web", count=1, cpu_milli=100, memory_bytes=900)
     test.go()
     assert machines_of(test) == [loaded, loaded]
+
+
+class QuietBatch(BatchScheduler):
+    """Without noise: what a machine costs follows from what is left there."""
+
+    noise = 0.0
+
+
+class QuietService(ServiceScheduler):
+    """Likewise."""
+
+    noise = 0.0
+
+
+EVEN, EMPTY, NO_CPU, NO_MEMORY = (500, 500), (0, 0), (700, 0), (0, 700)
+
+SHARING = [
+    # few batch tasks fill one half-used machine
+    (QuietBatch, 5, (100, 100), (EVEN, [5]), (EMPTY, [0] * 6)),
+    # few replicas lie apart all the same
+    (QuietService, 5, (100, 100), (EVEN, [1]), (EMPTY, [1] * 4)),
+    # one on each, though half of the machines strand more
+    (QuietService, 40, (0, 100), (NO_CPU, [1] * 20), (NO_MEMORY, [1] * 20)),
+    # each is a small part of many: they share, where they strand less
+    (QuietService, 140, (0, 100), (NO_CPU, [7] * 20), (NO_MEMORY, [0] * 20)),
+]
+"""Tasks and what each asks for; of two kinds of machines what of them is used before, and what each of them gets."""
+
+
+@pytest.mark.parametrize(("make", "count", "shape", "some", "others"), SHARING)
+def test_replicas_share_a_machine_where_little_of_the_job_is_at_stake(
+    make: Callable[[], Scheduler],
+    count: int,
+    shape: tuple[int, int],
+    some: tuple[tuple[int, int], list[int]],
+    others: tuple[tuple[int, int], list[int]],
+) -> None:
+    """The same machines strand the least for jobs of any size; a small job lies apart, a large one fills them."""
+    used = [some[0]] * len(some[1]) + [others[0]] * len(others[1])
+    test = TestCell(machines=0)
+    for row in range(len(used)):
+        test.operator.add_machine(f"m{row}", capacity=(1_000, 1_000, 0))
+    tentative = Tentative(test.operator.cell)
+    for row, (cpu, memory) in enumerate(used):
+        tentative.take(make_spec("load", cpu_milli=cpu, memory_bytes=memory), np.array([row]))
+    group = make_group(count=count, cpu_milli=shape[0], memory_bytes=shape[1])
+    context = Context(rng=np.random.default_rng(1), now_us=0, clock=lambda: 0, deadline_us=0)
+    placed = make().place([group], tentative.view(), context).machines
+    assert np.bincount(placed, minlength=len(used)).tolist() == some[1] + others[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_replicas_lie_apart_on_equal_machines(seed: int) -> None:
+    """Where nothing is stranded by it, 50 replicas lie on 50 of 60 machines; batch tasks share some."""
+    distinct = []
+    for make in (ServiceScheduler, BatchScheduler):
+        test = TestCell(machines=60, seed=seed, cpu_milli=1_000, memory_bytes=1_000)
+        job = test.submit("web", count=50, cpu_milli=100, memory_bytes=100)
+        test.run(make())
+        distinct.append(len(set(machines_of(test, job))))
+    assert distinct[0] == 50
+    assert distinct[1] < 50
+
+
+def test_tasks_that_the_job_has_count_as_those_of_one_decision() -> None:
+    """A job that grows avoids the machines of its first tasks."""
+    test = TestCell(machines=4, cpu_milli=1_000, memory_bytes=1_000)
+    for count in (1, 2, 3, 4):
+        job = test.submit("web", count=count, cpu_milli=100, memory_bytes=100)
+        test.run(ServiceScheduler()) if count == 1 else test.go()
+        assert len(set(machines_of(test, job))) == count
 
 
 def test_lots_part_the_machines_and_change_hands() -> None:
@@ -219,3 +296,55 @@ def test_placements_are_the_same_under_one_seed() -> None:
 
     assert run(3) == run(3)
     assert run(3) != run(4)
+
+
+@given(st.integers(1, 9_000), st.integers(1, 1_200), st.integers(0, 3), st.integers(0, 1_000))
+@settings(max_examples=60)
+def test_the_lowest_keys_come_first(size: int, count: int, kind: int, seed: int) -> None:
+    """Whatever a sample says of them: all alike, few that fit, ascending, or low ones where no sample looks."""
+    rng = np.random.default_rng(seed)
+    keys = rng.permutation(size).astype(np.float64)
+    if kind == 1:
+        keys[rng.random(size) < 0.99] = np.inf
+    elif kind == 2:
+        keys.sort()
+    elif kind == 3:
+        keys[:: max(1, size // 1_024)] += size
+    expected = np.argsort(keys, kind="stable")[:count]
+    assert find_first(keys, count).tolist() == expected[keys[expected] < np.inf].tolist()
+    assert sorted(find_first(np.zeros(size), count).tolist()) == sorted({*find_first(np.zeros(size), count).tolist()})
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=9))
+def test_a_task_lowers_the_next_ones_cost_by_no_more_than_is_said(rows: list[tuple[float, ...]]) -> None:
+    """What `find_most_saved` promises of stranding, for the second task on any machine."""
+    columns = np.array(rows)
+    left, ask = columns[:, :2], columns[:, 2:]
+    first, second = cost_of_stranding(left, ask), cost_of_stranding(left - ask, ask)
+    assert (second >= first - find_most_saved(ask) - 1e-9).all()
+
+
+@pytest.mark.parametrize("cpu_milli", [1, 400])
+def test_one_each_is_what_filling_says(cpu_milli: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is plain that no machine gets a second task, costs are not asked for it, and the answer is the same."""
+
+    def place() -> tuple[list[list[int]], int]:
+        test = TestCell(machines=400, cpu_milli=1_000, seed=3)
+        test.join(BatchScheduler())
+        jobs = [test.submit(f"sums-{number}", count=20, cpu_milli=cpu_milli) for number in range(6)]
+        test.go()
+        test.operator.port.catch_up()
+        return [test.operator.cell.machines_of(f"sums-{number}").tolist() for number in range(len(jobs))], len(asked)
+
+    asked: list[int] = []
+
+    def count_deals(*args: Any) -> Any:
+        asked.append(1)
+        return deal(*args)
+
+    monkeypatch.setattr(batch, "deal", count_deals)
+    placed, deals = place()
+    assert deals == 6 if cpu_milli == 400 else deals < 6
+    asked.clear()
+    monkeypatch.setattr(batch, "find_most_saved", lambda ask: np.inf)
+    assert place() == (placed, 6)

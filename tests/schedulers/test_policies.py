@@ -11,7 +11,7 @@ from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.placement import Affinity, PlacementRules
 from omegacell.schedulers import costs
 from omegacell.schedulers.costs import PVM_BASE
-from omegacell.schedulers.filling import DEPTH, Candidates, Cost, Floats, fill, shares_of
+from omegacell.schedulers.filling import DEPTH_FACTOR, Candidates, Cost, Floats, fill, shares_of
 from omegacell.schedulers.interface import Context, TaskGroup
 from omegacell.schedulers.policies import (
     BestFit,
@@ -71,12 +71,14 @@ def test_shares_of_what_a_machine_does_not_have_are_none() -> None:
 def fill_by_loop(cost: Cost, machines: Candidates, count: int) -> list[int]:
     """Put one task after the other where it costs least: what `fill` stands for."""
     left, room = machines.left.copy(), machines.room.copy()
+    held = np.zeros(len(room))
     placed: list[int] = []
     while len(placed) < count and room.any():
-        costs = cost(left, machines.ask) + machines.handicap
+        costs = cost(left, machines.ask) + machines.handicap + machines.step * held
         best = min(np.flatnonzero(room).tolist(), key=lambda place: (costs[place], machines.ties[place]))
         left[best] -= machines.ask[best]
         room[best] -= 1
+        held[best] += 1
         placed.append(best)
     return placed
 
@@ -102,6 +104,7 @@ def test_filling_is_the_loop(cost: Cost, rows: list[tuple[float, float, int, int
         room=columns[:, 4].astype(np.int64),
         ties=np.random.default_rng(seed).permutation(len(rows)).astype(np.float64),
         handicap=np.zeros(len(rows)) if seed % 2 else columns[::-1, 0] / 4,
+        step=(seed % 5) / 16,
     )
     if cost is costs.cost_of_stranding:
         cost = strand_exactly
@@ -118,7 +121,7 @@ def strand_exactly(left: Floats, ask: Floats) -> Floats:
 def test_filling_goes_on_where_a_table_ends() -> None:
     """More tasks than are tabled for a machine at first are placed as by the loop."""
     count = 519
-    assert count > 3 * DEPTH * 12
+    assert count > DEPTH_FACTOR**3 * 12
     rng = np.random.default_rng(5)
     machines = Candidates(
         left=rng.integers(512, 1_024, (12, 2)) / 1_024,

@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from omegacell.core.cell import Cell
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.invariants import check, find_overcommitted
 from omegacell.core.jobs import JobSpec, Kind, Stopping, TaskState
@@ -22,15 +25,19 @@ from omegacell.schedulers.pressing import name_victims
 from omegacell.schedulers.service import ServiceScheduler
 from omegacell.schedulers.testing import TestCell, make_spec
 from omegacell.schedulers.view import CellView
+from tests.schedulers.test_choosing import zoned
 
 BUILTINS = (BatchScheduler, ServiceScheduler)
 RANKS = tuple((band, number) for band in Band for number in (0, 1, 5))
 
 
 def crowded_cell(seed: int, *, machines: int = 5) -> TestCell:
-    """Fill a few machines with jobs of all ranks; some of their tasks are ending."""
+    """Fill a few machines with jobs of all ranks, every other time with GPUs too; some of their tasks are ending."""
     rng = np.random.default_rng(seed)
-    test = TestCell(machines=machines, cpu_milli=1_000, memory_bytes=8, seed=seed)
+    has_gpus = bool(seed // 4 % 2)
+    test = TestCell(machines=1 if has_gpus else machines, cpu_milli=1_000, memory_bytes=8, seed=seed)
+    for number in range(machines - 1 if has_gpus else 0):
+        test.add_machine(f"gpu-{number}", devices=(DeviceOffer(name="gpu", count=1 + number % 2),))
     test.join(BatchScheduler())
     for number in range(6):
         band, priority = RANKS[int(rng.integers(len(RANKS)))]
@@ -41,11 +48,18 @@ def crowded_cell(seed: int, *, machines: int = 5) -> TestCell:
             memory_bytes=int(rng.integers(0, 3)),
             band=band,
             priority=priority,
+            devices=draw_devices(rng, upto=2) if has_gpus else (),
         )
         test.go()
     if seed % 3 == 0:
         test.stop(JobId(int(rng.integers(1, 7))))
     return test
+
+
+def draw_devices(rng: np.random.Generator, *, upto: int) -> tuple[DeviceRequest, ...]:
+    """Ask for some GPUs, or for none."""
+    count = int(rng.integers(upto + 1))
+    return (DeviceRequest(name="gpu", count=count),) if count else ()
 
 
 def victims_on(test: TestCell, spec: JobSpec, row: int) -> list[int]:
@@ -63,8 +77,18 @@ def has_room(test: TestCell, spec: JobSpec, row: int, gone: Sequence[int]) -> bo
     """Say whether a task fits on a machine without these tasks, and without those that are ending."""
     cell = test.operator.cell
     ending = np.flatnonzero((cell.tasks.machine == row) & (cell.tasks.stopping != Stopping.NO)).tolist()
-    free = cell.machines.free[row] + sum(cell.jobs.shape[cell.tasks.job[task]] for task in {*ending, *gone})
-    return all(not asked or asked <= has for asked, has in zip(spec.resources, free.tolist(), strict=True))
+    gives = {*ending, *gone}
+    free = cell.machines.free[row] + sum(cell.jobs.shape[cell.tasks.job[task]] for task in gives)
+    gpus = {offer.name: left for offer, left in cell.machines.devices.offers(row)}.get("gpu", 0)
+    gpus += sum(len(indices) for task in gives for indices in cell.tasks.devices.get(task, ()))
+    gpus += sum(each.count for task in gives & cell.tasks.owed.keys() for each in spec_of(cell, task).devices)
+    has_amounts = all(not asked or asked <= has for asked, has in zip(spec.resources, free.tolist(), strict=True))
+    return has_amounts and sum(request.count for request in spec.devices) <= gpus
+
+
+def spec_of(cell: Cell, task: int) -> JobSpec:
+    """Give the spec of a task's job."""
+    return cell.jobs.spec_of(int(cell.tasks.job[task]))
 
 
 def rank_of(test: TestCell, tasks: Sequence[int]) -> tuple[int, int]:
@@ -77,12 +101,14 @@ def rank_of(test: TestCell, tasks: Sequence[int]) -> tuple[int, int]:
 def test_victims_are_the_cheapest_that_suffice(chunk: int) -> None:
     """Against all subsets of the tasks of all machines: room is found when there is any, by nobody of a higher rank
     than it takes, and by nobody needlessly; and the judge evicts exactly these."""
-    pressed = 0
+    pressed = contested = 0
     for seed in range(chunk, 320, 4):
         test = crowded_cell(seed)
         rng = np.random.default_rng(seed)
         band, priority = RANKS[int(rng.integers(len(RANKS)))]
         spec = make_spec("new", cpu_milli=int(rng.integers(3, 11)) * 100, memory_bytes=3, band=band, priority=priority)
+        if seed // 4 % 2:
+            spec = replace(spec, resources=(100, 1, 0), devices=draw_devices(rng, upto=3))
         test.operator.port.catch_up()
         cell = test.operator.cell
         if Overlay(cell).room(spec).any():
@@ -100,6 +126,8 @@ def test_victims_are_the_cheapest_that_suffice(chunk: int) -> None:
             continue
         row = int(found.machines[0])
         fresh = [task for task in found.victims.tolist() if not cell.tasks.stopping[task]]
+        pressed += len(fresh)
+        contested += bool(spec.devices) and len(fresh)
         assert has_room(test, spec, row, fresh), f"seed {seed}"
         assert set(fresh) <= set(victims_on(test, spec, row)), f"seed {seed}"
         assert rank_of(test, fresh) == best, f"seed {seed}"
@@ -107,11 +135,50 @@ def test_victims_are_the_cheapest_that_suffice(chunk: int) -> None:
         if cell.jobs.counts[:, TaskState.PENDING].any():
             continue  # another job may want the same room
         gives_way = outranks_any(cell, spec)
-        job = test.submit("new", cpu_milli=spec.resources[0], memory_bytes=3, band=band, priority=priority)
+        amounts = {"cpu_milli": spec.resources[0], "memory_bytes": spec.resources[1]}
+        job = test.submit("new", **amounts, band=band, priority=priority, devices=spec.devices)
         test.go()
         assert test.placed(job) == gives_way, f"seed {seed}"
-        pressed += len(fresh)
-    assert pressed > 0
+    assert pressed > contested > 0
+
+
+@pytest.mark.parametrize("make", BUILTINS)
+def test_what_gives_way_to_one_job_makes_room_for_the_next(make: type[BatchScheduler] | type[ServiceScheduler]) -> None:
+    """A job waits for a task to end that would not give way to it, and does to another job of the same append."""
+    test = TestCell(machines=1, cpu_milli=1_000)
+    test.add_machine("small", cpu_milli=50)
+    test.join(make())
+    test.submit("least", cpu_milli=50, band=Band.BEST_EFFORT)
+    strong = test.submit("strong", cpu_milli=1_000, band=Band.PRODUCTION)
+    test.go()
+    jobs = [test.submit("beacon", cpu_milli=400, band=Band.MONITORING)]
+    jobs += [test.submit(f"low-{number}", cpu_milli=100, band=Band.BATCH) for number in range(2)]
+    test.go()
+    assert not test.instances[0].statistics.failures
+    assert [test.waiting(job) for job in jobs] == [1, 1, 1]
+    assert test.end_stopping() == 1
+    assert [test.placed(job) - test.waiting(job) for job in jobs] == [1, 1, 1]
+    assert not test.placed(strong)
+
+
+@pytest.mark.parametrize("make", BUILTINS)
+def test_devices_go_to_the_more_important(make: type[BatchScheduler] | type[ServiceScheduler]) -> None:
+    """A job takes GPUs from a less important one, which has its grace first; no GPU is ever in two hands."""
+    test = TestCell(machines=1, cpu_milli=1_000)
+    test.add_machine("gpus", devices=(DeviceOffer(name="gpu", count=3),))
+    test.join(make())
+    low = test.submit("low", count=3, cpu_milli=1, band=Band.BEST_EFFORT, devices=(DeviceRequest(name="gpu", count=1),))
+    test.go()
+    gpus = (DeviceRequest(name="gpu", count=2),)
+    high = test.submit("high", count=1, cpu_milli=1, band=Band.PRODUCTION, kind=Kind.SERVICE, devices=gpus)
+    test.go()
+    cell = test.operator.cell
+    assert (test.placed(high), test.waiting(high), test.placed(low)) == (1, 1, 3)
+    assert test.end_stopping() == 2
+    assert (test.placed(high), test.waiting(high), test.placed(low)) == (1, 0, 1)
+    check(cell)
+    held = [index for granted in cell.tasks.devices.values() for indices in granted for index in indices]
+    assert sorted(held) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("make", BUILTINS)
@@ -269,3 +336,21 @@ def test_victims_that_are_no_columns(name: str, column: NDArray[Any], words: str
     job = test.submit("slip", cpu_milli=1_000)
     test.run(Slipping())
     assert words in test.why(job)
+
+
+def test_a_spread_job_finds_all_its_room_at_once() -> None:
+    """Whichever machines are looked at first, those of zones that are level with the others then count as open again.
+
+    A walk over the machines with a stride that is a multiple of three meets the machines of one zone for long."""
+    test = zoned(*("abc"[row % 3] for row in range(605)), cpu_milli=1_000)
+    test.submit("low", count=605, cpu_milli=1_000, band=Band.BEST_EFFORT)
+    test.run(BatchScheduler())
+    test.operator.port.catch_up()
+    rules = PlacementRules(spreads=(Spread(attribute="zone", max_skew=1),))
+    spec = make_spec("high", count=90, cpu_milli=1_000, band=Band.PRODUCTION, placement=rules)
+    cell = test.operator.cell
+    for seed in range(60):
+        found = find_room_by_preemption(cell, Overlay(cell), spec, count=90, rng=np.random.default_rng(seed))
+        assert len(set(found.machines.tolist())) == 90, f"seed {seed}"
+        zones = np.bincount(cell.machines.index.codes("zone").take(found.machines))
+        assert zones.tolist() == [0, 30, 30, 30], f"seed {seed}"

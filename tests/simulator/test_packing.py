@@ -1,6 +1,8 @@
 """The packing experiments: the workload that is fixed, compaction against brute force, bounds by hand, herding."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,14 +15,18 @@ from omegacell.core.jobs import JobSpec, Kind
 from omegacell.core.placement import NO_RULES, PlacementRules
 from omegacell.core.units import Band
 from omegacell.schedulers.batch import BatchScheduler
-from omegacell.schedulers.interface import Placement
+from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup
+from omegacell.schedulers.lots import REVISIONS, Lot
 from omegacell.schedulers.policies import BestFit, Hybrid, RandomFirstFit, WorstFit
+from omegacell.schedulers.service import ServiceScheduler
+from omegacell.schedulers.shares import owner_of
+from omegacell.schedulers.view import CellView
 from omegacell.simulator.drawing import Draws
 from omegacell.simulator.machines import DRIVER, SHAPES, Machine
 from omegacell.simulator.packing.bound import dual, find_bound, make_programme
 from omegacell.simulator.packing.compaction import Compaction, percentile
 from omegacell.simulator.packing.herding import SHAPE, make_workload, measure_herding
-from omegacell.simulator.packing.packing import find_picky, make_cell, pack
+from omegacell.simulator.packing.packing import Team, find_picky, make_cell, pack
 from omegacell.simulator.packing.workload import (
     Problem,
     is_constrained,
@@ -210,6 +216,63 @@ def test_a_policy_that_claims_what_does_not_fit_is_named() -> None:
     cell, ids = make_cell(TEN, [job("a", 2, 6, 0, 0)])
     with pytest.raises(InvariantError, match="Blind claims for a what does not fit"):
         pack(cell, ids, Blind, picky=frozenset(), seed=1)
+
+
+class Watched:
+    """A policy, and the sizes of those jobs of which it puts two tasks on one machine."""
+
+    def __init__(self, policy: Scheduler, shared: list[int]) -> None:
+        """Note them in a list."""
+        self._policy = policy
+        self._shared = shared
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Do as the policy does."""
+        placement = self._policy.place(pending, cell, ctx)
+        if len(set(placement.machines.tolist())) < len(placement):
+            self._shared.append(pending[0].spec.count)
+        return placement
+
+
+class Apart(ServiceScheduler):
+    """One task of a job on each machine first, whatever that strands."""
+
+    share = 1_000_000.0
+
+
+def test_services_lie_apart_and_pack(fixed: Problem) -> None:
+    """On 1,722 of 2,000 machines no two tasks of a small job share one; to lay large jobs apart needs more machines."""
+    compaction = Compaction(problem=fixed, picky=find_picky(fixed.machines, fixed.jobs), seed=1)
+    cell, ids = make_cell(compaction.machines(compaction.order[:1_722]), fixed.jobs)
+    shared: dict[type[BatchScheduler], list[int]] = {BatchScheduler: [], ServiceScheduler: []}
+    for kind, counts in shared.items():
+        assert pack(cell, ids, partial(Watched, kind(), counts), picky=compaction.picky, seed=1).is_complete
+    assert min(shared[BatchScheduler]) <= 5
+    assert 5 < min(shared[ServiceScheduler]) < 1_000
+    assert not pack(cell, ids, Apart, picky=compaction.picky, seed=1).is_complete
+
+
+def test_a_team_shares_jobs_and_lots() -> None:
+    """Each job is decided on by the instance that has it, in its lot; all are, and lots change hands."""
+    seen: list[tuple[int, str, Lot]] = []
+
+    class Noting(BatchScheduler):
+        def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+            [group] = pending
+            seen.append((id(self), group.spec.name, cell.lot))
+            return super().place(pending, cell, ctx)
+
+    jobs = [job(f"job-{number}", 1, 1, 1, 0) for number in range(REVISIONS + 40)]
+    cell, ids = make_cell([machine(0, 1_000, 1_000, 10)], jobs)
+    assert pack(cell, ids, partial(Team, Noting, 4), picky=frozenset(), seed=1).placed == len(jobs)
+    assert [name for _, name, _ in seen] == [each.name for each in jobs]
+    names = tuple(f"packing-{number}" for number in range(4))
+    by_instance = {owner_of(name, names): who for who, name, _ in seen}
+    assert len(set(by_instance.values())) == 4
+    assert all(by_instance[owner_of(name, names)] == who for who, name, _ in seen)
+    lots = [{(who, lot.number) for who, _, lot in part} for part in (seen[:REVISIONS], seen[REVISIONS:])]
+    assert [len(part) for part in lots] == [4, 4]
+    assert not lots[0] & lots[1]
 
 
 def test_percentile_of_eleven_is_the_second_largest() -> None:

@@ -133,6 +133,8 @@ class HistoryWriter:
             self._press()
         if self.rng.random() < 0.05:
             self._cascade()
+        if self.rng.random() < 0.05:
+            self._contest()
         for _ in range(self.rng.choice(LENGTHS)):
             self.add_any()
         return self.entries
@@ -176,6 +178,13 @@ class HistoryWriter:
         for place, step in enumerate(self.commands.cascade()):
             self.own(step)
             if place > 20 and self.rng.random() < 0.05:
+                self.add_any()
+
+    def _contest(self) -> None:
+        """Let tasks push others from their devices; something else may happen meanwhile."""
+        for step in self.commands.contest():
+            self.own(step)
+            if self.rng.random() < 0.1:
                 self.add_any()
 
     def add(self, transactions: list[Transaction], *, skip: int = 0) -> None:

@@ -29,13 +29,13 @@ from omegacell.core.outcomes import Reason
 from omegacell.core.placement import NO_RULES
 from omegacell.core.units import FORMAT, RESOURCE_NAMES, RULES, SECOND_US, Band, JobId
 from tests.support.history_allocs import SET_NAME, draw_alloc, find_busy, find_machines
-from tests.support.history_devices import draw_requests
+from tests.support.history_devices import EAGER, draw_requests
 from tests.support.history_drains import find_drained
 from tests.support.history_holds import as_system, draw_after, draw_grow, draw_hold, draw_release
 from tests.support.history_limits import draw_caps, draw_quota
 from tests.support.history_machines import HAPPENED_AT_US, MachineWriter
 from tests.support.history_placement import draw_placement
-from tests.support.history_preemption import draw_preempting, find_pressing, write_cascade
+from tests.support.history_preemption import draw_preempting, find_pressing, write_cascade, write_contest
 from tests.support.history_templates import draw_spawn, draw_template
 from tests.support.history_updates import draw_policy, draw_step
 from tests.support.oracle_state import Job, State
@@ -214,12 +214,18 @@ class CommandWriter(MachineWriter):
         band, priority = self.rng.choice(
             ((Band.BEST_EFFORT, 0), (Band.BATCH, 0), (Band.BATCH, 2), (Band.PRODUCTION, 0), (Band.MONITORING, 0))
         )
-        eager = replace(spec, band=band, priority=priority, driver="exec", placement=NO_RULES, devices=(), ports=())
-        return SubmitJob(spec=replace(eager, resources=(self.rng.randint(1, 4), 1, 0)), submitted_at_us=HAPPENED_AT_US)
+        eager = replace(spec, band=band, priority=priority, driver="exec", placement=NO_RULES, ports=())
+        devices = () if spec.alloc else self.rng.choice(EAGER)
+        eager = replace(eager, devices=devices, resources=(self.rng.randint(1, 2 if devices else 4), 1, 0))
+        return SubmitJob(spec=eager, submitted_at_us=HAPPENED_AT_US)
 
     def cascade(self) -> Iterator[Command]:
         """Give commands that chain evictions; each is made when the ones before it have been folded."""
         return write_cascade(self.state, self.spec("chain"), self.register())
+
+    def contest(self) -> Iterator[Command]:
+        """Give commands by which tasks push others from devices; each is made when the ones before it were folded."""
+        return write_contest(self.rng, self.state, self.spec("chain"), self.register())
 
     def evict(self) -> Evict:
         """Evict tasks, active ones mostly, by an attempt that is stale now and then."""

@@ -14,6 +14,8 @@ OFFERS = (
     (DeviceOffer(name="gpu", count=3, attributes=(("model", "a100"),)),),
     (DeviceOffer(name="gpu", count=1, attributes=T4), DeviceOffer(name="x/nic", count=2)),
 )
+EAGER = ((), (), (DeviceRequest(name="gpu", count=1),), (DeviceRequest(name="gpu", count=2),))
+"""What jobs ask for that push others away, or are pushed."""
 WISHES = ((), (), (("model", "a100"),), (("model", "t4"),), T4)
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from omegacell.core.commands import Command, Place, SubmitJob
+from omegacell.core.commands import Command, Evict, Place, SubmitJob
+from omegacell.core.devices import DeviceOffer, DeviceRequest
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machine_commands import Inventory, RegisterMachine, ReportKind
 from omegacell.core.placement import NO_RULES
@@ -20,6 +21,7 @@ from tests.support.transcript_commands import report_of
 
 Named = tuple[int, int, int, int]
 
+GPU = DeviceRequest(name="gpu", count=1)
 RANKS = ((Band.MONITORING, 0), (Band.PRODUCTION, 0), (Band.BATCH, 2), (Band.BATCH, 1), (Band.BATCH, 0))
 
 
@@ -76,7 +78,7 @@ def find_pressing(rng: random.Random, state: State) -> Place | None:
     ]
     if not pairs:
         return None
-    job, _, weak = rng.choice(pairs)
+    job, _, weak = rng.choice([pair for pair in pairs if pair[0].spec.devices and pair[2][2].devices] or pairs)
     indices = [index for index in range(job.count) if job.tasks[index].state == TaskState.PENDING]
     rng.shuffle(indices)
     count = rng.choice((1, 1, 1, 2, 3))
@@ -100,13 +102,7 @@ def write_cascade(state: State, spec: JobSpec, machine: RegisterMachine) -> Iter
             continue
         capacity = (4, *machine.capacity[1:])
         yield replace(machine, name=name, drivers=("exec",), attributes=(), capacity=capacity, port_last=-1)
-        yield Inventory(
-            machine=row,
-            epoch=1,
-            jobs=np.empty(0, np.int64),
-            indices=np.empty(0, np.int32),
-            attempts=np.empty(0, np.int32),
-        )
+        yield inventory_of(row, 1, [])
         yield claim_of(state, name, row, ())
     for at in range(len(RANKS) - 1):
         weak = state.names.get(f"chain-{at + 1}", 1)
@@ -114,6 +110,51 @@ def write_cascade(state: State, spec: JobSpec, machine: RegisterMachine) -> Iter
         yield claim_of(state, f"chain-{at}", first + at, ((0, weak, 0, 1),))
         if task is not None:
             yield report_of([(first + at, 1, weak, 0, 1, ReportKind.EXITED, -1, 15, 0, HAPPENED_AT_US)])
+
+
+def write_contest(rng: random.Random, state: State, spec: JobSpec, machine: RegisterMachine) -> Iterator[Command]:
+    """Let tasks of a low job hold all GPUs of a machine, and those of a high one push them away, more or less."""
+    plain = replace(
+        spec, resources=(1, 0, 0), driver="exec", placement=NO_RULES, ports=(), scheduler="chain", gang=None
+    )
+    low = replace(plain, name="low", band=Band.BEST_EFFORT, count=3, devices=(GPU,))
+    high = replace(plain, name="high", band=Band.PRODUCTION, count=2, devices=(replace(GPU, count=rng.choice((1, 2))),))
+    row = len(state.machines)
+    offer = replace(machine, name="contest", drivers=("exec",), attributes=(), capacity=(rng.choice((3, 4, 9)), 9, 9))
+    offer = replace(offer, port_last=-1, devices=(DeviceOffer(name=GPU.name, count=3),))
+    yield offer
+    yield inventory_of(row, 1, [])
+    yield SubmitJob(spec=low, submitted_at_us=1)
+    yield SubmitJob(spec=high, submitted_at_us=1)
+    weak, strong = state.names.get("low", 1), state.names.get("high", 1)
+    three = np.arange(3, dtype=np.int32)
+    yield Place(job=JobId(weak), indices=three, machines=np.full(3, row, np.int32))
+    held = [(weak, index, 1) for index in range(3)]
+    if rng.random() < 0.3:
+        yield replace(claim_of(state, "low", row, ()), indices=three[:1])
+    for index in range(2):
+        victims = tuple((0, *key) for key in rng.sample(held, rng.choice((1, 2, 3))))
+        yield replace(claim_of(state, "high", row, victims), indices=three[index : index + 1])
+    if rng.random() < 0.3:
+        yield Evict(job=JobId(strong), indices=three[:1], attempts=np.ones(1, np.int32))
+    if rng.random() < 0.5:
+        yield replace(offer, devices=(DeviceOffer(name=GPU.name, count=rng.choice((1, 2))),))
+        yield inventory_of(row, 2, held)
+    epoch = state.machines[row].epoch if row < len(state.machines) else 1
+    for job, index, attempt in rng.sample(held, 3):
+        yield report_of([(row, epoch, job, index, attempt, ReportKind.EXITED, -1, 15, 0, HAPPENED_AT_US)])
+
+
+def inventory_of(row: int, epoch: int, held: list[tuple[int, int, int]]) -> Inventory:
+    """Say which attempts a machine has found."""
+    jobs, indices, attempts = zip(*held, strict=True) if held else ((), (), ())
+    return Inventory(
+        machine=row,
+        epoch=epoch,
+        jobs=np.array(jobs, np.int64),
+        indices=np.array(indices, np.int32),
+        attempts=np.array(attempts, np.int32),
+    )
 
 
 def claim_of(state: State, name: str, row: int, victims: tuple[Named, ...]) -> Place:

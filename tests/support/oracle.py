@@ -54,6 +54,7 @@ from tests.support.oracle_machines import (
     judge_taints,
     judge_tick,
 )
+from tests.support.oracle_preemption import keep_promises
 from tests.support.oracle_state import Author, Session, State, Verdict
 from tests.support.oracle_templates import judge_spawn
 from tests.support.oracle_updates import judge_finish, judge_revert, judge_stop_tasks
@@ -94,6 +95,8 @@ class Oracle:
         if early is not None:
             return early
         verdict = self._judge(transaction, commands[1:] if opening else commands)
+        if verdict.status != Status.REFUSED:
+            keep_promises(state, transaction)
         note_use(state)
         session = state.sessions.get(transaction.session)
         if session is not None:

@@ -13,10 +13,14 @@ from tests.support.oracle_allocs import Alloc, Entered, choose, nearest_lack, op
 from tests.support.oracle_limits import find_cap_lack
 from tests.support.oracle_placement import CROWDED, is_crowd_changed, placement_reason
 from tests.support.oracle_preemption import (
+    Relief,
+    count_promised,
+    devices_of,
     displace,
     ending_on,
     find_attempt,
     find_victim_refusal,
+    give_devices,
     total_of,
     victims_of,
 )
@@ -37,7 +41,7 @@ from tests.support.oracle_system import is_system
 from tests.support.oracle_tasks import ACTIVE, Ending, close_alloc, end_attempt, serves, settle, touch
 
 SCHEDULING = (Place, Evict, Unplaced)
-NOTHING = [0] * RESOURCE_COUNT
+NOTHING = Relief([0] * RESOURCE_COUNT, {})
 
 
 @dataclass(slots=True)
@@ -50,12 +54,13 @@ class Judging:
     is_coarse: bool
     taken: dict[int, list[int]] = field(default_factory=dict)
     ports: dict[int, list[int]] = field(default_factory=dict)
-    devices: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
+    devices: dict[tuple[int, str], int] = field(default_factory=dict)
     tasks: list[tuple[int, int]] = field(default_factory=list)
     claims: list[tuple[int, int]] = field(default_factory=list)  # job id and machine row of what was granted
     evicted: list[tuple[int, int]] = field(default_factory=list)
     entered: Entered = field(default_factory=list)
     displaced: list[Key] = field(default_factory=list)  # who gave way to claims of it
+    displaced_before: list[Key] = field(default_factory=list)  # of those, to claims of earlier commands
     granted: list[Job] = field(default_factory=list)
 
     def has_changed(self, changes: list[int]) -> bool:
@@ -94,6 +99,7 @@ def judge_scheduling(state: State, transaction: Transaction, commands: tuple[Sch
     found: list[Granted | Marked | Row] = []
     ends: list[int] = []
     for command in commands:
+        judging.displaced_before = list(judging.displaced)
         if isinstance(command, Place):
             found += judge_place(judging, command, len(found))
         elif isinstance(command, Evict):
@@ -232,12 +238,13 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
     reason, dimension, shortage = lack(judging, job, row, has_changed, NOTHING)
     taken: list[Key] = []
     waits: list[Key] = []
-    if reason == Reason.RESOURCES and victims:
+    if reason in (Reason.RESOURCES, Reason.DEVICES_EXHAUSTED) and victims:
         ending = ending_on(judging, row)
         fresh = [key for key in victims if key not in ending and key not in judging.displaced]
         for count in range(len(fresh) + 1):
             taken = fresh[:count]
-            relief = total_of(state, [*ending, *taken])
+            giving = [*ending, *taken]
+            relief = Relief(total_of(state, giving), devices_of(state, row, giving))
             reason, dimension, shortage = lack(judging, job, row, has_changed, relief)
             if not reason:
                 break
@@ -257,7 +264,7 @@ def judge_claim(  # noqa: PLR0911 -- one return a reason
 
 
 def lack(  # noqa: PLR0911 -- one return a reason
-    judging: Judging, job: Job, row: int, has_changed: bool, relief: list[int]
+    judging: Judging, job: Job, row: int, has_changed: bool, relief: Relief
 ) -> tuple[Reason, int, int]:
     """Say why a machine cannot take a task of a job: the first reason, its dimension and its shortage.
 
@@ -287,13 +294,13 @@ def lack(  # noqa: PLR0911 -- one return a reason
     if port_reason:
         return port_reason, -1, 0
     for place, request in enumerate(job.spec.devices):
-        shortage = request.count - len(free_devices(judging, row, request))
+        shortage = request.count - count_free(judging, row, request) - relief.devices.get(request.name, 0)
         if shortage > 0:
             return Reason.DEVICES_EXHAUSTED, place, shortage
     if job.spec.alloc and choose(judging.state, job.spec, allocs, judging.entered) is None:
         return Reason.ALLOC_FULL, *nearest_lack(judging.state, job.spec, allocs, judging.entered)
     for dimension, demand in enumerate(charged(job.spec)):
-        free = machine.free(dimension) - taken[dimension] + relief[dimension]
+        free = machine.free(dimension) - taken[dimension] + relief.amounts[dimension]
         if demand and demand > free:
             return Reason.RESOURCES, dimension, demand - free
     return Reason.NONE, -1, 0
@@ -367,19 +374,21 @@ def suitable(machine: Machine, request: DeviceRequest) -> list[int]:
     return list(range(offer.count))
 
 
-def free_devices(judging: Judging, row: int, request: DeviceRequest) -> list[int]:
-    """Give those of them that nobody holds, nor was given by this transaction."""
-    machine = judging.state.machines[row]
-    used = [*machine.held, *judging.devices.get(row, [])]
-    return [index for index in suitable(machine, request) if (request.name, index) not in used]
+def count_free(judging: Judging, row: int, request: DeviceRequest) -> int:
+    """Count those of them that nobody holds, was promised or was given by this transaction; can be less than none."""
+    unheld = [
+        index for index in suitable(judging.state.machines[row], request)
+        if (request.name, index) not in judging.state.machines[row].held
+    ]  # fmt: skip
+    promised = count_promised(judging.state, row, request.name)
+    return len(unheld) - promised - judging.devices.get((row, request.name), 0)
 
 
 def take_devices(judging: Judging, job: Job, row: int) -> None:
-    """Take the lowest free devices for each thing a claim asks for."""
-    granted = [free_devices(judging, row, request)[: request.count] for request in job.spec.devices]
-    mine = judging.devices.setdefault(row, [])
-    for request, indices in zip(job.spec.devices, granted, strict=True):
-        mine += [(request.name, index) for index in indices]
+    """Take devices for each thing a claim asks for."""
+    for request in job.spec.devices:
+        taken = judging.devices.get((row, request.name), 0)
+        judging.devices[row, request.name] = taken + request.count
 
 
 def judge_eviction(judging: Judging, command: Evict, index: int, attempt: int, position: int) -> Marked | Row:
@@ -438,11 +447,9 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
     task.placed_at_us = transaction.decided_to_us
     task.exit_code = -1
     task.ports = choose_ports(machine, job, [])
-    task.devices = [
-        [index for index in suitable(machine, request) if (request.name, index) not in machine.held][: request.count]
-        for request in job.spec.devices
-    ]
     task.waits = list(claim.waits)
+    if not task.waits:
+        give_devices(machine, job, claim.index)
     task.alloc = claim.alloc
     for dimension, demand in enumerate(charged(job.spec)):
         machine.allocated[job.spec.band][dimension] += demand
@@ -450,9 +457,6 @@ def write_claim(state: State, claim: Granted, transaction: Transaction) -> None:
         machine.ports[number] = (job.id, claim.index)
         if not port.number:
             machine.port_next = after(machine, number)
-    for request, indices in zip(job.spec.devices, task.devices, strict=True):
-        for device in indices:
-            machine.held[request.name, device] = (job.id, claim.index)
     touch(machine.changes, state.revision)
     machine.claimed_at = state.revision
     machine.claimed_by = state.sessions[transaction.session].author

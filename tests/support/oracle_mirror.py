@@ -14,7 +14,8 @@ from omegacell.core.machines import MachineState
 from omegacell.core.outcomes import Outcome, Reason, Status
 from tests.support.oracle import Oracle
 from tests.support.oracle_limits import cap_use, quota_use
-from tests.support.oracle_state import Job, Machine, State, Verdict
+from tests.support.oracle_preemption import count_promised
+from tests.support.oracle_state import Job, State, Verdict
 
 Picture = dict[str, Any]
 
@@ -66,8 +67,8 @@ def picture_of_twin(twin: Oracle) -> Picture:
         ),
         "names": dict(sorted(state.names.items())),
     }
-    for row, machine in enumerate(state.machines):
-        picture[f"machine {row}"] = _twin_machine(machine)
+    for row in range(len(state.machines)):
+        picture[f"machine {row}"] = _twin_machine(state, row)
     for job in state.jobs.values():
         _add_twin_job(picture, job)
     _add_twin_people(picture, state)
@@ -78,7 +79,8 @@ def picture_of_twin(twin: Oracle) -> Picture:
     return picture
 
 
-def _twin_machine(machine: Machine) -> tuple[Any, ...]:
+def _twin_machine(state: State, row: int) -> tuple[Any, ...]:
+    machine = state.machines[row]
     return (
         machine.name, machine.boot_id, machine.epoch, machine.state, machine.capacity, machine.allocated,
         [machine.free(dimension) for dimension in range(len(machine.capacity))],
@@ -86,15 +88,17 @@ def _twin_machine(machine: Machine) -> tuple[Any, ...]:
         (machine.port_first, machine.port_last, machine.port_next, len(
             [1 for each in range(machine.port_first, machine.port_last + 1) if each not in machine.ports])),
         dict(sorted(machine.ports.items())),
-        ([(each, _free_of(machine, each)) for each in machine.devices], dict(sorted(machine.held.items()))),
+        ([(each, _free_of(state, row, each)) for each in machine.devices], dict(sorted(machine.held.items()))),
         machine.changes[-1], machine.claimed_at, machine.claimed_by,
         machine.contact, machine.silent_ticks, machine.lost_elapsed, machine.taints,
         machine.eligibility.name, machine.drain_deadline,
     )  # fmt: skip
 
 
-def _free_of(machine: Machine, offer: DeviceOffer) -> int:
-    return len([index for index in range(offer.count) if (offer.name, index) not in machine.held])
+def _free_of(state: State, row: int, offer: DeviceOffer) -> int:
+    held = state.machines[row].held
+    unheld = len([index for index in range(offer.count) if (offer.name, index) not in held])
+    return unheld - count_promised(state, row, offer.name)
 
 
 def _add_twin_job(picture: Picture, job: Job) -> None:

@@ -4,19 +4,26 @@ A machine's room is counted as what it has less what every attempt placed there 
 attempts ask for may be promised to a claim with victims, which then waits until all of them have ended.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from omegacell.core.commands import Place
-from omegacell.core.jobs import JobSpec, Stopping
+from omegacell.core.commands import Place, Transaction
+from omegacell.core.jobs import JobSpec, Stopping, TaskState
 from omegacell.core.outcomes import Reason
 from omegacell.core.units import RESOURCE_COUNT, Band
-from tests.support.oracle_state import Job, Key, State, Task, charged
-from tests.support.oracle_tasks import ACTIVE
+from tests.support.oracle_state import Job, Key, Machine, State, Task, charged
+from tests.support.oracle_tasks import ACTIVE, Ending, end_attempt, settle, touch
 
 if TYPE_CHECKING:
     from tests.support.oracle_claims import Judging
 
 DEEPEST = 3
+
+
+class Relief(NamedTuple):
+    """What those give back who end: of each resource, and devices by name."""
+
+    amounts: list[int]
+    devices: dict[str, int]
 
 
 def victims_of(command: Place, claim: int) -> list[Key]:
@@ -62,7 +69,7 @@ def refuse_victim(judging: "Judging", job: Job, index: int, row: int, key: Key) 
         return Reason.VICTIM_GONE, judging.has_changed(its_job.changes)
     if task.machine != row:
         return Reason.VICTIM_ELSEWHERE, False
-    if task.stopping != Stopping.NO:
+    if task.stopping != Stopping.NO or key in judging.displaced_before:
         return Reason.NONE, False
     if not gives_way(state.jobs[key[0]].spec, job.spec):
         return Reason.VICTIM_PROTECTED, False
@@ -101,3 +108,55 @@ def displace(judging: "Judging", row: int, keys: list[Key]) -> None:
             taken = judging.taken.setdefault(row, [0] * RESOURCE_COUNT)
             for dimension, amount in enumerate(total_of(judging.state, [key])):
                 taken[dimension] -= amount
+            for name, count in devices_of(judging.state, row, [key]).items():
+                judging.devices[row, name] = judging.devices.get((row, name), 0) - count
+
+
+def devices_of(state: State, row: int, keys: list[Key]) -> dict[str, int]:
+    """Count the devices of a machine that attempts hold, of those it still offers, or were promised, by name."""
+    found: dict[str, int] = {}
+    for key in keys:
+        spec, task = state.jobs[key[0]].spec, state.jobs[key[0]].tasks[key[1]]
+        for place, request in enumerate(spec.devices):
+            offered = state.machines[row].offered(request.name)
+            count = request.count if task.waits else len([each for each in task.devices[place] if each < offered])
+            found[request.name] = found.get(request.name, 0) + count
+    return found
+
+
+def count_promised(state: State, row: int, name: str) -> int:
+    """Count the devices of a machine that were promised to attempts that wait."""
+    return sum(
+        request.count
+        for job in state.jobs.values()
+        for request in job.spec.devices
+        for task in job.tasks
+        if request.name == name and task.machine == row and task.waits
+    )
+
+
+def keep_promises(state: State, transaction: Transaction) -> None:
+    """Give devices to attempts that were promised some and wait no more; one whose machine has too few is evicted."""
+    for job in [state.jobs[each] for each in sorted(state.jobs)]:
+        for index, task in enumerate(job.tasks):
+            is_due = task.state == TaskState.PLACED and not task.waits and not task.devices and job.spec.devices
+            if not is_due or give_devices(state.machines[task.machine], job, index):
+                continue
+            end_attempt(state, job, index, Ending(TaskState.EVICTED, transaction.decided_to_us))
+            touch(job.changes, state.revision)
+            settle(state, job)
+
+
+def give_devices(machine: Machine, job: Job, index: int) -> bool:
+    """Give a task the lowest devices that nobody holds; say whether there were enough."""
+    granted = [
+        [each for each in range(machine.offered(request.name)) if (request.name, each) not in machine.held]
+        for request in job.spec.devices
+    ]
+    if any(len(free) < request.count for free, request in zip(granted, job.spec.devices, strict=True)):
+        return False
+    task = job.tasks[index]
+    task.devices = [free[: request.count] for free, request in zip(granted, job.spec.devices, strict=True)]
+    for request, indices in zip(job.spec.devices, task.devices, strict=True):
+        machine.held |= {(request.name, each): (job.id, index) for each in indices}
+    return True

@@ -140,6 +140,11 @@ class Machine:
         """Give what it offers under a name, None when nothing."""
         return next((each for each in self.devices if each.name == name), None)
 
+    def offered(self, name: str) -> int:
+        """Give how many devices it offers under a name."""
+        offer = self.device(name)
+        return 0 if offer is None else offer.count
+
 
 @dataclass(slots=True)
 class Session:

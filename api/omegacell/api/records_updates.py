@@ -13,7 +13,7 @@ class UpdateProgress:
         waiting: the old task goes on.
         is_revert: an older job takes its place back.
         stuck_us: for how long it is stuck, of the cell's time; negative when it is not.
-        summary: what it waits for now, a clause, as in ``task 0 of job #2 failed with exit code 7``.
+        summary: what it waits for now, a clause, as in ``task 0 of job #2 failed: exit code 7``.
         advice: what to do about one that is stuck, a clause; empty when it is not.
     """
 

@@ -31,7 +31,8 @@ from omegacell.core.units import JobId
 from omegacell.schedulers.entries import Entry, Queue, Standing, queue_of, queue_on
 from omegacell.schedulers.feasibility import find_own_machines, find_room, find_silent
 from omegacell.schedulers.grouping import find_least
-from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
+from omegacell.schedulers.levels import NEVER, find_ending, find_levels
+from omegacell.schedulers.preempting import outranks_any
 from omegacell.schedulers.queues import CappedJobs, Item, Parked
 from omegacell.schedulers.shares import live_instances, owner_of
 
@@ -73,7 +74,8 @@ def _count_pressing(overlay: Overlay, entry: Entry, looking_at: NDArray[np.int64
     """Return how many of some machines may take a task of a job if others give way; a gang is to look for itself."""
     if not outranks_any(cell, entry.spec):
         return 0
-    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at) != NEVER))
+    ending = find_ending(cell, overlay, entry.spec)
+    reached = int(np.count_nonzero(find_levels(cell, overlay, entry.spec, looking_at, ending=ending) != NEVER))
     return entry.count if reached and entry.spec.is_gang else reached
 
 

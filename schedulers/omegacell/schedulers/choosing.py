@@ -18,6 +18,7 @@ from omegacell.core.columns import find_ranks
 from omegacell.core.crowds import Crowd, Domains
 from omegacell.core.placement import MAX_WEIGHT, Spread
 from omegacell.core.units import MAX_TASKS_PER_JOB
+from omegacell.schedulers.feasibility import unbind
 from omegacell.schedulers.interface import TaskGroup
 from omegacell.schedulers.scoring import Floats, Rows, level_out, waves
 from omegacell.schedulers.view import CellView
@@ -47,7 +48,7 @@ def choose(cell: CellView, group: TaskGroup, *, room: NDArray[np.int64], first: 
     is_bound = hard > 1 or any(each.job == name and not each.weight for each in rules.neighbours)
     if group.count > 1 and (hard or is_bound):
         # a machine that takes none now, or one, may take more once others of these tasks are elsewhere
-        room = cell.room(_unbind(group))
+        room = cell.room(replace(group, spec=unbind(group.spec)))
     candidates = np.flatnonzero(room)
     if not len(candidates):
         return candidates
@@ -68,14 +69,6 @@ def choose(cell: CellView, group: TaskGroup, *, room: NDArray[np.int64], first: 
         [domains] = cell.crowd(group).spreads
         return take_evenly(domains, order, room.take(order), group.count)
     return waves(order, room.take(order), group.count)  # what a machine takes alone is all that binds it
-
-
-def _unbind(group: TaskGroup) -> TaskGroup:
-    """Return a group without the hard rules that bind its tasks to each other across machines."""
-    rules, name = group.spec.placement, group.spec.name
-    spreads = tuple(each for each in rules.spreads if each.weight)
-    neighbours = tuple(each for each in rules.neighbours if each.weight or each.job != name)
-    return replace(group, spec=replace(group.spec, placement=replace(rules, spreads=spreads, neighbours=neighbours)))
 
 
 def is_indifferent(cell: CellView, group: TaskGroup) -> bool:

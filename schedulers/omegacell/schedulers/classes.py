@@ -1,14 +1,16 @@
 """What machines take of each class of task, remembered from one decision to the next.
 
 Jobs that ask for the same of a machine are of one class, whatever their names and whatever they say about other tasks.
-What machines take of a class, and what its wishes about machines say of them, is found once for all machines; later
-only those are asked again that changed since (Omega's sequence number, `MachineTable.changed_at`), and the wishes when
-the topology did. All answers come from the core; what is remembered is the cell's alone, without any tentative claim,
-and is given up with the cell. Cost: one int64 and one float64 a machine and class, at most `KEPT_BYTES`.
+What machines take of a class, what a task of it costs there, and what its wishes about machines say of them, is found
+once for all machines; later only those are asked again that changed since (Omega's sequence number,
+`MachineTable.changed_at`), and the wishes when the topology did. All answers come from the core; what is remembered is
+the cell's alone, without any tentative claim, and is given up with the cell. Cost: at most `KEPT_BYTES`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -37,17 +39,17 @@ Asked: TypeAlias = tuple[object, ...]
 Wishes: TypeAlias = tuple[tuple[Affinity, ...], tuple[Toleration, ...]]
 
 
+Find: TypeAlias = Callable[[Overlay, JobSpec, Rows | None], NDArray[Any]]
+"""Answers a question about machines, ``(rows,)``, all of them when None, for a job that no rule about others binds."""
+
+
 @dataclass(slots=True)
-class _Room:
+class _Known:
+    """What all machines answered, at a revision, and the job that they were asked for."""
+
     spec: JobSpec
     revision: int
-    room: NDArray[np.int64]
-
-
-@dataclass(slots=True)
-class _Costs:
-    revision: int
-    costs: Floats
+    answers: NDArray[Any]
 
 
 class Classes:
@@ -55,32 +57,47 @@ class Classes:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._rooms: dict[Asked, _Room] = {}
-        self._costs: dict[tuple[Cost, Asked], _Costs] = {}
-        self._scores: dict[Wishes, tuple[int, int, NDArray[np.float64]]] = {}
+        self._known: dict[tuple[object, Asked], _Known] = {}
+        self._scores: dict[Wishes, tuple[int, int, Floats]] = {}
+        self._stale: tuple[int, int, Rows] = (0, 0, np.empty(0, np.int64))
 
     def room(self, cell: Cell, spec: JobSpec) -> NDArray[np.int64]:
-        """Return how many tasks of a class each machine takes, other tasks apart: ``(machines,)`` int64, read-only.
+        """Return how many tasks of a class each machine takes, other tasks apart: ``(machines,)`` int64; see `of`."""
+        return self.of(cell, spec, "room", Overlay.room)
 
-        Cost: O(machines) the first time, then O(machines that changed) and a comparison of all of them.
+    def costs(self, cell: Cell, spec: JobSpec, cost: Cost) -> Floats:
+        """Return what a task of a class costs on each machine, infinity where none fits: float64; see `of`."""
+        return self.of(cell, spec, cost, partial(price, cell, cost=cost))
+
+    def of(self, cell: Cell, spec: JobSpec, question: object, find: Find) -> NDArray[Any]:
+        """Return what all machines answer a question about a class, of which ``find`` asks those that have to be asked.
+
+        Read-only, and written to when the cell has changed and the same is asked again. Cost: O(machines) the first
+        time, then O(machines that changed) and a comparison of all of them.
         """
-        asked = ask(spec)
-        known = self._rooms.get(asked)
-        count = cell.machines.count
-        if known is None or len(known.room) != count or known.revision > cell.revision:
-            alone = _alone(spec) if known is None else known.spec
-            self._make_room(16 * count)
-            known = self._rooms[asked] = _Room(alone, cell.revision, Overlay(cell).room(alone))
+        key = (question, ask(spec))
+        known, machines = self._known.get(key), cell.machines
+        if known is None or len(known.answers) != machines.count or known.revision > cell.revision:
+            lone = alone(spec) if known is None else known.spec
+            answers = find(Overlay(cell), lone, None)
+            self._make_room(answers.nbytes)
+            known = self._known[key] = _Known(lone, cell.revision, answers)
         elif known.revision != cell.revision:
-            stale = np.flatnonzero(cell.machines.changed_at > known.revision)
-            if len(stale) * STALE_PART > count:
-                known.room = Overlay(cell).room(known.spec)
+            stale = self._find_stale(cell, known.revision)
+            if len(stale) * STALE_PART > machines.count:
+                known.answers = find(Overlay(cell), known.spec, None)
             elif len(stale):
-                known.room = known.room.copy()  # views of the last decision may still be held
-                known.room[stale] = Overlay(cell).room(known.spec, stale)
+                known.answers[stale] = find(Overlay(cell), known.spec, stale)
             known.revision = cell.revision
-        known.room.flags.writeable = False
-        return known.room
+        view = known.answers.view()
+        view.flags.writeable = False
+        return view
+
+    def _find_stale(self, cell: Cell, since: int) -> Rows:
+        """Return the machines that changed after a revision; several questions often look from the same one."""
+        if self._stale[:2] != (since, cell.revision):
+            self._stale = since, cell.revision, np.flatnonzero(cell.machines.changed_at > since)
+        return self._stale[2]
 
     def scores(self, cell: Cell, rules: PlacementRules) -> NDArray[np.float64]:
         """Return what wishes about machines say of each, higher is better: ``(machines,)`` float64, read-only.
@@ -97,46 +114,24 @@ class Classes:
         for affinity in rules.affinities:
             scores += index.meets(affinity.constraint) * float(affinity.weight)
         scores.flags.writeable = False
-        self._make_room(8 * count)
+        self._make_room(scores.nbytes)
         self._scores[wishes] = (cell.topology_at, count, scores)
         return scores
 
-    def costs(self, cell: Cell, spec: JobSpec, cost: Cost) -> Floats:
-        """Return what a task of a class costs on each machine, infinity where none fits: ``(machines,)`` float64.
-
-        Read-only, and written to when the cell has changed and the same is asked again. Cost: as `room`.
-        """
-        asked = (cost, ask(spec))
-        known = self._costs.get(asked)
-        machines = cell.machines
-        if known is None or len(known.costs) != machines.count or known.revision > cell.revision:
-            self._make_room(8 * machines.count)
-            known = self._costs[asked] = _Costs(cell.revision, price(cell, Overlay(cell), spec, cost))
-        elif known.revision != cell.revision:
-            stale = np.flatnonzero(machines.changed_at > known.revision)
-            if len(stale) * STALE_PART > machines.count:
-                known.costs = price(cell, Overlay(cell), spec, cost)
-            elif len(stale):
-                known.costs[stale] = price(cell, Overlay(cell), spec, cost, rows=stale)
-            known.revision = cell.revision
-        view = known.costs.view()
-        view.flags.writeable = False
-        return view
-
     def _make_room(self, size: int) -> None:
-        """Forget all when there is too much to remember one answer more."""
-        if (len(self._rooms) + len(self._scores) + len(self._costs) + 1) * size > KEPT_BYTES:
-            self._rooms.clear()
+        """Forget all when there is too much to remember one answer more, of so many bytes."""
+        kept = [known.answers for known in self._known.values()] + [scores for *_, scores in self._scores.values()]
+        if sum(answers.nbytes for answers in kept) + size > KEPT_BYTES:
+            self._known.clear()
             self._scores.clear()
-            self._costs.clear()
 
 
-def price(cell: Cell, overlay: Overlay, spec: JobSpec, cost: Cost, *, rows: Rows | None = None) -> Floats:
+def price(cell: Cell, overlay: Overlay, spec: JobSpec, rows: Rows | None = None, *, cost: Cost) -> Floats:
     """Return what a task costs on machines after an overlay's claims, infinity where none fits: ``(rows,)`` float64."""
     left, asked = shares_on(rows, capacity=cell.machines.capacity, free=overlay.free, amounts=spec.resources)
     costs = cost(left, asked)
-    alone = _alone(spec) if overlay.is_crowded(spec) else spec
-    costs[overlay.room(alone, rows) == 0] = np.inf
+    lone = alone(spec) if overlay.is_crowded(spec) else spec
+    costs[overlay.room(lone, rows) == 0] = np.inf
     return costs
 
 
@@ -158,7 +153,7 @@ def ask(spec: JobSpec) -> Asked:
     return asked if rules is NO_RULES else (*asked, rules.pool, rules.constraints, rules.tolerations)
 
 
-def _alone(spec: JobSpec) -> JobSpec:
+def alone(spec: JobSpec) -> JobSpec:
     """Return a job of the same class that no rule about other tasks binds: no job has its name."""
     if spec.placement is NO_RULES:
         return replace(spec, name="")

@@ -63,15 +63,27 @@ def cost_of_stranding(left: Floats, ask: Floats) -> Floats:
     [0.05, 0.28]
     """
     after = left - ask
-    return _beyond_scarcest(after) + FILL_WEIGHT * _total(after)
+    total = _total(after)
+    cost: Floats = total - after.shape[-1] * _find_scarcest(after) + FILL_WEIGHT * total
+    return cost
 
 
-def _beyond_scarcest(left: Floats) -> Floats:
-    scarcest: Floats = left[..., 0]
-    for resource in range(1, left.shape[-1]):
-        scarcest = np.minimum(scarcest, left[..., resource])
-    beyond: Floats = _total(left) - left.shape[-1] * scarcest
-    return beyond
+def find_most_saved(ask: Floats) -> float:
+    """Return by how much a task can lower what the next one costs by `cost_of_stranding`, on any of some machines.
+
+    What is beyond the scarcest, and what stays free, shrink at most by all that the task takes.
+
+    >>> round(find_most_saved(np.array([[0.25, 0.5], [0.25, 0.25]])), 3)
+    0.825
+    """
+    return (1.0 + FILL_WEIGHT) * float(_total(ask).max(initial=0.0))
+
+
+def _find_scarcest(shares: Floats) -> Floats:
+    scarcest: Floats = shares[..., 0]
+    for resource in range(1, shares.shape[-1]):
+        scarcest = np.minimum(scarcest, shares[..., resource])
+    return scarcest
 
 
 def _total(shares: Floats) -> Floats:

@@ -6,6 +6,7 @@ the silence lasts. The judge knows no such rule, and would grant the claim. `sha
 those answers depend on, so that they can be shared by jobs of one shape.
 """
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -44,6 +45,14 @@ def shape_on(overlay: Overlay, spec: JobSpec) -> Shape:
     return driver, resources, ports, devices, rules, alloc, name or (spec.name if overlay.is_crowded(spec) else "")
 
 
+def unbind(spec: JobSpec) -> JobSpec:
+    """Return a job without the hard rules that bind its tasks to each other across machines."""
+    rules = spec.placement
+    spreads = tuple(each for each in rules.spreads if each.weight)
+    neighbours = tuple(each for each in rules.neighbours if each.weight or each.job != spec.name)
+    return replace(spec, placement=replace(rules, spreads=spreads, neighbours=neighbours))
+
+
 def find_own_machines(cell: Cell, spec: JobSpec, job: int) -> NDArray[np.int64] | None:
     """Return the machines that the pending tasks of a system job belong to, ascending; None for any other job.
 
@@ -72,7 +81,7 @@ def find_room(
     """
     if rows is None and overlay.is_untouched:
         room = classes_of(cell).room(cell, spec).copy()
-        if overlay.is_crowded(spec):
+        if overlay.is_crowded(spec) and room.any():
             np.minimum(room, overlay.crowd_of(spec).limits(), out=room)
     else:
         room = overlay.room(spec, rows)

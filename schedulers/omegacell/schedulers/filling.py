@@ -22,8 +22,8 @@ Cost: TypeAlias = Callable[[Floats, Floats], Floats]
 ``left`` is free before the task is placed, ``ask`` is what it asks for. Returns ``(...)``; lower is better.
 """
 
-DEPTH: Final = 4
-"""Tasks on each machine for which costs are tabled at first."""
+DEPTH_FACTOR: Final = 3
+"""How many times as many tasks on a machine are tabled when all that were have been placed."""
 
 
 def shares_of(amounts: NDArray[np.int64], capacity: NDArray[np.int64]) -> Floats:
@@ -55,7 +55,7 @@ def shares_on(
     >>> left.tolist(), ask.tolist()
     ([[0.25]], [[0.5]])
     """
-    there = [resource for resource in range(capacity.shape[1]) if capacity[:, resource].any()] or [0]
+    there = _find_offered(capacity)
     wanted = np.zeros(capacity.shape[1], np.int64)
     wanted[: len(amounts)] = amounts
     own = capacity if rows is None else capacity.take(rows, axis=0)
@@ -63,6 +63,12 @@ def shares_on(
     if len(there) < capacity.shape[1]:
         own, left, wanted = own[:, there], left[:, there], wanted[there]
     return shares_of(left, own), shares_of(wanted, own)
+
+
+def _find_offered(capacity: NDArray[np.int64]) -> list[int]:
+    """Return the resources that any machine has; the first one if none has any."""
+    first = capacity[0].tolist() if len(capacity) else []  # what the first has need not be looked for
+    return [resource for resource, amount in enumerate(first) if amount or capacity[:, resource].any()] or [0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,27 +111,41 @@ def fill(cost: Cost, machines: Candidates, count: int) -> Rows:
     [1, 1, 0, 1]
     """
     costs = cost(machines.left, machines.ask) + machines.handicap
-    best = find_cheapest(costs, machines, count)
+    return deal(cost, machines, find_cheapest(costs, machines, count), count)
+
+
+def deal(cost: Cost, machines: Candidates, best: Rows, count: int) -> Rows:
+    """Do what `fill` does on machines of which the places of the ``count`` cheapest are known, the cheapest first.
+
+    Each of them has room for a task.
+    """
     if count <= 1 or not len(best):
         return best
-    limits = np.minimum(machines.room.take(best), count)
-    growing, highest = np.arange(len(best)), np.full(len(best), -np.inf)
-    chosen = _Entries.none()
-    low, high = 0, DEPTH
+    limits, ties = np.minimum(machines.room.take(best), count), machines.ties.take(best)
+    left, ask = machines.left.take(best, axis=0), machines.ask.take(best, axis=0)
+    costs = cost(left, ask) + machines.handicap.take(best)
+    chosen = _Entries(np.arange(len(best)), np.zeros(len(best), np.int64), costs)
+    # the first tasks of so many machines come before whatever costs more than the last of them
+    limit = chosen.costs[-1] if len(best) == count else np.inf
+    growing, highest = np.flatnonzero(limits > 1), chosen.costs[limits > 1]
+    low, high = 1, 2
     while len(growing):  # each machine here has all its tasks so far among the chosen: there are at most count / low
         table = _table(cost, machines, best.take(growing), np.arange(low, min(high, int(limits.take(growing).max()))))
         table[:, 0] = np.maximum(table[:, 0], highest)
         np.maximum.accumulate(table, axis=1, out=table)
-        places, depths = np.nonzero(np.arange(low, low + table.shape[1]) < limits.take(growing)[:, None])
+        is_possible = (np.arange(low, low + table.shape[1]) < limits.take(growing)[:, None]) & (table <= limit)
+        places, depths = np.nonzero(is_possible)
+        if not len(places):
+            break
         added = _Entries(growing.take(places), depths + low, table[places, depths])
-        chosen = chosen.plus(added).first(count, ties=machines.ties.take(best))
+        chosen = chosen.plus(added).cheapest(count, ties=ties)
         # what comes after a task that was not chosen will not be chosen either
-        at_edge = chosen.places[chosen.depths == high - 1]
+        at_edge = np.sort(chosen.places[chosen.depths == high - 1])
         at_edge = at_edge[limits.take(at_edge) > high]
-        highest = table[np.searchsorted(growing, np.sort(at_edge)), -1]
-        growing = np.sort(at_edge)
-        low, high = high, 2 * high
-    return best.take(chosen.places)
+        highest = table[np.searchsorted(growing, at_edge), -1]
+        growing = at_edge
+        low, high = high, DEPTH_FACTOR * high
+    return best.take(chosen.in_order(ties=ties).places)
 
 
 def _table(cost: Cost, machines: Candidates, rows: Rows, levels: Rows) -> Floats:
@@ -144,11 +164,6 @@ class _Entries:
     depths: Rows
     costs: Floats
 
-    @classmethod
-    def none(cls) -> Self:
-        nothing = np.empty(0, np.int64)
-        return cls(nothing, nothing, np.empty(0))
-
     def plus(self, others: Self) -> Self:
         return type(self)(
             np.concatenate([self.places, others.places]),
@@ -156,14 +171,23 @@ class _Entries:
             np.concatenate([self.costs, others.costs]),
         )
 
-    def first(self, count: int, *, ties: Floats) -> Self:
-        """Return the ``count`` cheapest, the cheapest first; those of one machine one after the other."""
-        places, depths, costs = self.places, self.depths, self.costs
-        if len(costs) > count:
-            near = np.flatnonzero(costs <= np.partition(costs, count - 1)[count - 1])
-            places, depths, costs = places.take(near), depths.take(near), costs.take(near)
-        order = np.lexsort((depths, ties.take(places), costs))[:count]
-        return type(self)(places.take(order), depths.take(order), costs.take(order))
+    def cheapest(self, count: int, *, ties: Floats) -> Self:
+        """Return the ``count`` cheapest, in any order."""
+        if len(self.costs) <= count:
+            return self
+        near = self._take(np.flatnonzero(self.costs <= np.partition(self.costs, count - 1)[count - 1]))
+        return near if len(near.costs) == count else near._take(near._order(ties)[:count])
+
+    def in_order(self, *, ties: Floats) -> Self:
+        """Return all, the cheapest first; those of one machine one after the other."""
+        return self._take(self._order(ties))
+
+    def _order(self, ties: Floats) -> Rows:
+        order: Rows = np.lexsort((self.depths, ties.take(self.places), self.costs))
+        return order
+
+    def _take(self, which: Rows) -> Self:
+        return type(self)(self.places.take(which), self.depths.take(which), self.costs.take(which))
 
 
 def find_cheapest(costs: Floats, machines: Candidates, count: int) -> Rows:

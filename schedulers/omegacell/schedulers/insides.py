@@ -1,5 +1,7 @@
 """Choosing machines for a job whose tasks run inside allocs: one in each alloc before a second in any.
 
+Allocs that are about to run count: a task is kept for each, and no second one put beside another in its place.
+
 A scheduler claims machines; which alloc there a task gets is granted by the judge, who gives it the one with the fewest
 tasks of the same job. So what is left to choose is how many tasks go to which machine, and how full a machine is
 besides does not matter: its allocs were paid for already.
@@ -24,5 +26,6 @@ def choose_inside(cell: CellView, group: TaskGroup, rng: np.random.Generator) ->
     first = level_out(order, fresh[order], group.count, held=nothing)
     left = room - np.bincount(first, minlength=cell.machine_count)
     held = np.bincount(cell.machines_of(group), minlength=cell.machine_count) + room - left
-    rest = level_out(order, left[order], group.count - len(first), held=held[order])
+    seconds = max(0, group.count - len(first) - cell.starting_allocs(group))
+    rest = level_out(order, left[order], seconds, held=held[order])
     return np.concatenate([first, rest])

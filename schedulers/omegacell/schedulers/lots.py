@@ -5,7 +5,7 @@ machine is in the lot of one instance at a time. It is a preference and no parti
 every machine, and does where its lot has no room or fits much worse; whoever ignores lots only conflicts more.
 
 Lots change hands as the log grows, every `REVISIONS`. An instance's jobs are not like those of the others: machines
-that stayed its own for good would strand what its jobs never ask for (``docs/packing.md``).
+that stayed its own for good would strand what its jobs never ask for.
 """
 
 from dataclasses import dataclass

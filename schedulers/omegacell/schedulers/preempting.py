@@ -1,18 +1,19 @@
 """Finding room by preemption: machines where less important tasks hold enough, and the cheapest of them that suffice.
 
-Two looks. The first is at whole columns: with everything gone that gives way, which machines would take the task, and
-how high a band has to be touched for it? It lets through too many, never too few, and only as many are looked at again
-as are wanted, chosen at random among those that are equally good, so that two schedulers seldom want the same victims.
-The second is at the tasks of these machines: in order of what they cost, the first that suffice, and of those only
-what is needed. Machines that are giving back enough already come first: nobody has to be evicted there.
+Two looks. The first is at whole columns (`levels`): with everything gone that gives way, which machines would take the
+task, and how high a band has to be touched for it? It lets through too many, never too few, and only as many are looked
+at again as are wanted, chosen at random among those that are equally good, so that two schedulers seldom want the same
+victims. The second is at the tasks of these machines (`tenants`): in order of what they cost, the first that suffice,
+and of those only what is needed. Machines that are giving back enough already come first: nobody has to be evicted
+there.
 
 What a victim costs: its band, then its number, then whether its job is a gang (which cannot go on without it), then
 its size (the larger, the fewer are needed), then its age (the younger, the less is lost).
 
-All functions are pure; whether a claim with these victims is granted is judged by the core (`apply_preempt`).
+Nothing here changes the cell; whether a claim with these victims is granted is judged by the core (`apply_preempt`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,8 +25,12 @@ from omegacell.core.overlays import Overlay
 from omegacell.core.preempt_claims import evict_on, find_stopping
 from omegacell.core.preemption import MAX_CASCADE, MAX_VICTIMS, find_preemptible, may_preempt
 from omegacell.core.units import BAND_COUNT, Band
-from omegacell.schedulers.feasibility import find_room
+from omegacell.schedulers import amounts
+from omegacell.schedulers.amounts import asked_of, find_free
+from omegacell.schedulers.feasibility import unbind
+from omegacell.schedulers.levels import NEVER, find_ending, find_levels
 from omegacell.schedulers.sampling import sample_rows
+from omegacell.schedulers.tenants import tenants_of
 
 SPARE: Final = 16
 """Machines whose tasks are looked at, beyond one for each task that wants room."""
@@ -44,9 +49,6 @@ MAX_ROUNDS: Final = 16
 
 MAX_NUMBER: Final = 1 << 20
 """Above every number inside a band."""
-
-NEVER: Final = 99
-"""The level of a machine where nothing helps."""
 
 Rows = NDArray[np.int64]
 
@@ -78,7 +80,7 @@ def outranks_any(cell: Cell, spec: JobSpec) -> bool:
     if spec.band == Band.BEST_EFFORT and not spec.priority:
         return False
     jobs = cell.jobs
-    is_active = jobs.counts[:, TaskState.PLACED : TaskState.RUNNING + 1].any(axis=1)
+    is_active = (jobs.counts[:, TaskState.PLACED] | jobs.counts[:, TaskState.RUNNING]) != 0
     active = np.flatnonzero(is_active & (jobs.band <= int(spec.band)))
     if not len(active):
         return False
@@ -108,40 +110,6 @@ def is_too_deep(cell: Cell, job_row: int, indices: NDArray[np.integer]) -> NDArr
         return np.zeros(len(indices), np.bool_)
     known = [preempted.get(offset + index) for index in indices.tolist()]
     return np.array([each is not None and each.depth >= MAX_CASCADE for each in known], np.bool_)
-
-
-def find_levels(
-    cell: Cell, overlay: Overlay, spec: JobSpec, rows: Rows | None = None, *, enough: int | None = None
-) -> NDArray[np.int8]:
-    """Return how high a band must be touched on each machine so that a task fits: ``(rows,)`` int8.
-
-    0 where nobody has to be evicted, because enough is free or being given back; ``band + 1`` for the highest band that
-    has to give way; `NEVER` where nothing helps. An estimate from whole columns: it may be lower than what can be had,
-    never higher. With ``enough`` higher bands are not looked at once so many machines were found. Cost:
-    O(rows x bands).
-    """
-    every = slice(None) if rows is None else rows
-    is_open = find_room(overlay, replace(spec, resources=(0,) * len(spec.resources)), rows, cell=cell) > 0
-    machines = cell.machines
-    asked = [(dimension, amount) for dimension, amount in enumerate(spec.resources) if amount]
-    lacks = [amount - overlay.free[every, dimension] for dimension, amount in asked]
-    levels = np.full(len(is_open), NEVER, np.int8)
-    ending = _ending_by_machine(cell, overlay)
-    if ending is not None:
-        lacks = [lack - ending[every, dimension] for lack, (dimension, _) in zip(lacks, asked, strict=True)]
-    top = int(spec.band) + 1 if spec.band in (Band.BATCH, Band.BEST_EFFORT) and spec.priority else int(spec.band)
-    for level in range(top + 1):
-        if level:
-            for lack, (dimension, _) in zip(lacks, asked, strict=True):
-                lack -= machines.allocated[every, level - 1, dimension]
-        suffices = is_open
-        for lack in lacks:
-            suffices = suffices & (lack <= 0)
-        levels[suffices] = level
-        is_open = is_open & ~suffices
-        if enough is not None and int(np.count_nonzero(levels != NEVER)) >= enough:
-            break
-    return levels
 
 
 def find_room_by_preemption(
@@ -176,12 +144,17 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
     """Find room for one task on each of up to ``count`` machines, the cheapest first."""
     is_crowded = count > 1 and overlay.is_crowded(spec)  # one task may go wherever its rules leave a machine open
     wanted = count + SPARE + (count // CROWDED_PART if is_crowded else 0)
-    rows = _choose_rows(find_levels(cell, overlay, spec, enough=wanted), wanted, rng)
+    ending = find_ending(cell, overlay, spec)
+    levels = find_levels(cell, overlay, spec, ending=ending)
+    rows = _choose_rows(levels, wanted, rng)
+    if is_crowded:  # machines that take none now may, once others of these tasks are elsewhere
+        closed = find_levels(cell, overlay, unbind(spec), ending=ending)
+        closed[levels != NEVER] = NEVER
+        rows = np.concatenate((rows, _choose_rows(closed, wanted, rng)))
     if not len(rows):
         return NOTHING_FOUND
-    asked = np.array(spec.resources, np.int64)
-    need = asked - overlay.free[rows]
-    ending = _ending_by_machine(cell, overlay)
+    asked, free = asked_of(spec), find_free(overlay, spec, rows)
+    need = asked - free
     if ending is not None:
         need -= ending[rows]
     need[:, asked == 0] = 0
@@ -194,7 +167,7 @@ def _find_one_each(cell: Cell, overlay: Overlay, spec: JobSpec, *, count: int, r
     claim_of[chosen] = np.arange(len(chosen))
     victims, claims = candidates.tasks[mask], claim_of[candidates.places[mask]]
     # nobody is evicted on these: where there is no room yet, the claim names one of those that it waits for
-    waits = chosen[(last[chosen] < first[chosen]) & ((overlay.free[rows[chosen]] < asked) & (asked > 0)).any(axis=1)]
+    waits = chosen[(last[chosen] < first[chosen]) & ((free[chosen] < asked) & (asked > 0)).any(axis=1)]
     if len(waits):
         named = [_ending_on(cell, overlay, row)[0] for row in rows[waits].tolist()]
         victims, claims = np.append(victims, named), np.append(claims, claim_of[waits])
@@ -245,19 +218,6 @@ def _keep_rules(overlay: Overlay, spec: JobSpec, rows: Rows, places: Rows, count
     return np.array(kept, np.int64)
 
 
-def _ending_by_machine(cell: Cell, overlay: Overlay) -> NDArray[np.int64] | None:
-    """Return what tasks hold that are ending, ``(machines, resources)`` int64; None when none is."""
-    tasks, gone = find_stopping(cell), overlay.evictions.all()
-    if gone:
-        waits = cell.tasks.waits
-        tasks = np.unique(np.append(tasks, [task for task in gone if task not in waits])).astype(np.int64)
-    if not len(tasks):
-        return None
-    held = np.zeros((cell.machines.count, cell.jobs.shape.shape[1]), np.int64)
-    np.add.at(held, cell.tasks.machine[tasks], cell.jobs.shape[cell.tasks.job[tasks]])
-    return held
-
-
 def _ending_on(cell: Cell, overlay: Overlay, row: int) -> tuple[int, ...]:
     here = find_stopping(cell)
     own = tuple(task for task in overlay.evictions.on(row) if task not in cell.tasks.waits)
@@ -269,53 +229,47 @@ class _Candidates:
     """Tasks that give way on some machines, the cheapest of each machine first: columns of equal length.
 
     Attributes:
-        tasks: task rows. places: which of the machines each is on, ascending. held: ``(tasks, resources)`` int64.
-        bands, numbers, is_gang: of their jobs.
+        tasks: task rows.
+        places: which of the machines each is on, ascending.
+        costs: by band, then number, then whether its job is a gang; int64.
+        sums: what those before it hold, ``(tasks + 1, columns)`` int64, see `amounts`.
     """
 
     tasks: Rows
     places: Rows
-    held: NDArray[np.int64]
-    bands: Rows
-    numbers: Rows
-    is_gang: NDArray[np.bool_]
+    costs: Rows
+    sums: NDArray[np.int64]
 
 
 def _find_candidates(cell: Cell, overlay: Overlay, spec: JobSpec, rows: Rows) -> _Candidates:
     """Return the tasks on machines that give way to a job, and are not ending. Cost: O(tasks of the cell)."""
     arena, jobs = cell.tasks, cell.jobs
-    place_of = np.full(cell.machines.count + 1, -1, np.int64)  # the last place stands for "no machine", row -1
-    place_of[rows] = np.arange(len(rows))
-    low, width = int(rows.min()), int(rows.max() - rows.min())
-    if width < cell.machines.count // 4:
-        near = np.flatnonzero((arena.machine - np.int32(low)).view(np.uint32) <= width)
-        tasks = near[place_of[arena.machine[near]] >= 0]
-    else:
-        tasks = np.flatnonzero((place_of >= 0).take(arena.machine))
-    tasks = tasks[arena.stopping[tasks] == Stopping.NO.value]
+    tasks, places = tenants_of(cell).on(cell, rows)
+    is_low = jobs.band.take(arena.job.take(tasks)) <= int(spec.band)
+    is_candidate = is_low & (arena.stopping.take(tasks) == Stopping.NO.value)
     gone = overlay.evictions.all()
     if gone:
-        tasks = tasks[~np.isin(tasks, np.array(gone, np.int64))]
-    job_rows = arena.job[tasks]
-    numbers_of, is_gang_of = np.zeros(jobs.count, np.int64), np.zeros(jobs.count, np.bool_)
-    for row in np.flatnonzero(np.bincount(job_rows, minlength=jobs.count)).tolist():
-        each = jobs.spec_of(row)
-        numbers_of[row], is_gang_of[row] = each.priority, each.is_gang
-    bands, numbers = jobs.band[job_rows].astype(np.int64), numbers_of[job_rows]
-    gives_way = np.flatnonzero(find_preemptible(spec.band, spec.priority, bands, numbers))
-    tasks, job_rows, bands, numbers = tasks[gives_way], job_rows[gives_way], bands[gives_way], numbers[gives_way]
-    held, is_gang = jobs.shape[job_rows], is_gang_of[job_rows]
-    dimension = int(np.argmax(np.array(spec.resources) > 0))
-    places = place_of[arena.machine[tasks]]
-    ranks = ((places * BAND_COUNT + bands) * MAX_NUMBER + numbers) * 2 + is_gang
-    order = np.lexsort((-arena.placed_at_us[tasks], -held[:, dimension], ranks))
+        is_candidate &= ~np.isin(tasks, np.array(gone, np.int64))
+    tasks, places = tasks[is_candidate], places[is_candidate]
+    known, at = np.unique(arena.job.take(tasks), return_inverse=True)
+    specs = [jobs.spec_of(row) for row in known.tolist()]
+    bands_of = np.array([int(each.band) for each in specs], np.int64)
+    numbers_of = np.array([each.priority for each in specs], np.int64)
+    gives_way = find_preemptible(spec.band, spec.priority, bands_of, numbers_of).take(at)
+    if not gives_way.all():
+        tasks, places, at = tasks[gives_way], places[gives_way], at[gives_way]
+    is_gang_of = np.array([each.is_gang for each in specs], np.bool_)
+    costs_of = (bands_of * MAX_NUMBER + numbers_of) * 2 + is_gang_of
+    sizes_of = jobs.shape[known, int(np.argmax(np.array(spec.resources) > 0))]
+    ranks = places * (BAND_COUNT * MAX_NUMBER * 2) + costs_of.take(at)
+    order = np.lexsort((-arena.placed_at_us.take(tasks), -sizes_of.take(at), ranks))
+    at, tasks = at.take(order), tasks.take(order)
+    held = amounts.find_held(cell, spec, tasks)
     return _Candidates(
-        tasks=tasks[order],
-        places=places[order],
-        held=held[order],
-        bands=bands[order],
-        numbers=numbers[order],
-        is_gang=is_gang[order],
+        tasks=tasks,
+        places=places.take(order),
+        sums=np.concatenate((np.zeros((1, held.shape[1]), np.int64), np.cumsum(held, axis=0))),
+        costs=costs_of.take(at),
     )
 
 
@@ -324,11 +278,10 @@ def _find_prefixes(candidates: _Candidates, need: NDArray[np.int64]) -> tuple[Ro
 
     The last is one before the first where nothing is needed. The third says where there are enough, and not too many.
     """
-    count = len(need)
-    first = np.searchsorted(candidates.places, np.arange(count))
-    end = np.searchsorted(candidates.places, np.arange(count), side="right")
-    bases = np.concatenate((np.zeros((1, need.shape[1]), np.int64), np.cumsum(candidates.held, axis=0)))
-    gives: NDArray[np.bool_] = bases[1:] - bases[first[candidates.places]] >= need[candidates.places]
+    edges = np.searchsorted(candidates.places, np.arange(len(need) + 1))
+    first, end = edges[:-1], edges[1:]
+    enough = candidates.sums.take(first, axis=0) + need
+    gives: NDArray[np.bool_] = candidates.sums[1:] >= enough.take(candidates.places, axis=0)
     suffices = np.flatnonzero(gives.all(axis=1))
     # the next candidate that suffices, from the first one of the place on
     last = np.append(suffices, len(candidates.tasks))[np.searchsorted(suffices, first)]
@@ -347,12 +300,9 @@ def _sort_places(candidates: _Candidates, last: Rows, is_enough: NDArray[np.bool
         return places
     dearest = last[places]
     first = np.searchsorted(candidates.places, places)
-    is_free = dearest < first
-    safe = np.minimum(np.maximum(dearest, 0), len(candidates.tasks) - 1)
-    bands = np.where(is_free, -1, candidates.bands[safe])
-    numbers = np.where(is_free, 0, candidates.numbers[safe])
-    gangs = np.where(is_free, 0, candidates.is_gang[safe])
-    return places[np.lexsort((ties[places], dearest - first, gangs, numbers, bands))]
+    costs = candidates.costs.take(np.minimum(np.maximum(dearest, 0), len(candidates.tasks) - 1))
+    costs[dearest < first] = -1
+    return places[np.lexsort((ties[places], dearest - first, costs))]
 
 
 def _mark_needed(candidates: _Candidates, need: NDArray[np.int64], first: Rows, last: Rows) -> NDArray[np.bool_]:
@@ -368,11 +318,11 @@ def _mark_needed(candidates: _Candidates, need: NDArray[np.int64], first: Rows, 
     first, last = first[several], last[several]
     if not len(first):
         return mask
-    bases = np.concatenate((np.zeros((1, need.shape[1]), np.int64), np.cumsum(candidates.held, axis=0)))
-    spare = bases[last + 1] - bases[first] - need[candidates.places[first]]
+    sums = candidates.sums
+    spare = sums[last + 1] - sums[first] - need[candidates.places[first]]
     for back in range(1, int((last - first).max()) + 1):
         at = np.maximum(last - back, first)
-        held = candidates.held[at]
+        held = sums[at + 1] - sums[at]
         drops = (last - back >= first) & (held <= spare).all(axis=1)
         spare[drops] -= held[drops]
         mask[at[drops]] = False

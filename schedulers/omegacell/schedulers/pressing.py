@@ -49,10 +49,5 @@ def name_victims(cell: CellView, claims: NDArray[np.int64], tasks: NDArray[np.in
     """Return task rows as the victims of a placement, each of the claim in that place of it, ascending."""
     if not len(tasks):
         return NO_VICTIMS
-    jobs, indices, attempts = zip(*cell.keys_of(tasks), strict=True)
-    return Victims(
-        claims=claims.astype(np.int32),
-        jobs=np.array(jobs, np.int64),
-        indices=np.array(indices, np.int32),
-        attempts=np.array(attempts, np.int32),
-    )
+    jobs, indices, attempts = cell.keys_of(tasks)
+    return Victims(claims=claims.astype(np.int32), jobs=jobs, indices=indices, attempts=attempts)

@@ -25,7 +25,7 @@ _Key: TypeAlias = tuple[Cost, Asked]
 
 def price_all(overlay: Overlay, spec: JobSpec, cost: Cost, *, cell: Cell) -> Floats:
     """Return the price of a task on every machine of an overlay, whatever claims it has. Cost: O(machines)."""
-    prices = price(cell, overlay, spec, cost)
+    prices = price(cell, overlay, spec, cost=cost)
     if cell.machines.is_any_silent:
         prices[find_silent(cell)] = np.inf
     return prices
@@ -67,7 +67,7 @@ class Prices:
             prices = prices.copy()
         if claimed:
             rows = np.concatenate(claimed)
-            prices[rows] = price(self._cell, overlay, spec, cost, rows=rows)
+            prices[rows] = price(self._cell, overlay, spec, rows, cost=cost)
         if self._cell.machines.is_any_silent:
             prices[find_silent(self._cell)] = np.inf
         return prices

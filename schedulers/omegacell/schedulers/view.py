@@ -11,8 +11,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from omegacell.core.allocs import count_starting
 from omegacell.core.caps import CapUse
 from omegacell.core.cell import Cell
+from omegacell.core.columns import Int32s, Int64s
 from omegacell.core.commands import Lack
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.crowds import Crowd
@@ -20,9 +22,8 @@ from omegacell.core.jobs import JobSpec
 from omegacell.core.overlays import Overlay
 from omegacell.core.placement import Effect
 from omegacell.core.preempt_claims import evict_on
-from omegacell.core.preemption import AttemptKey
 from omegacell.core.units import Band, JobId
-from omegacell.core.waits import keys_of
+from omegacell.core.waits import key_columns
 from omegacell.schedulers.classes import classes_of
 from omegacell.schedulers.feasibility import Shape, find_fitting, find_lacks, find_room, shape_on
 from omegacell.schedulers.filling import Cost
@@ -218,6 +219,10 @@ class CellView:
         """
         return self._overlay.allocs.fresh(group.spec)
 
+    def starting_allocs(self, group: Shaped) -> int:
+        """Return how many allocs of the set that a group runs inside are about to run, and take tasks then."""
+        return count_starting(self._cell, group.spec.alloc)
+
     def fits(self, group: Shaped, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take at least one task of a group's shape: ``(rows,)`` bool."""
         fits: NDArray[np.bool_] = self.room(group, rows) > 0
@@ -265,9 +270,9 @@ class CellView:
         """
         return find_room_by_preemption(self._cell, self._overlay, group.spec, count=count, rng=rng)
 
-    def keys_of(self, tasks: NDArray[np.int64]) -> list[AttemptKey]:
-        """Return job id, index and attempt of task rows: how claims name their victims."""
-        return keys_of(self._cell, tasks)
+    def keys_of(self, tasks: NDArray[np.int64]) -> tuple[Int64s, Int32s, Int32s]:
+        """Return job ids, indices and attempts of task rows, as columns: how claims name their victims."""
+        return key_columns(self._cell, tasks)
 
     def machines_of(self, group: Shaped) -> NDArray[np.int64]:
         """Return the machine of each placed or running task of a group's job, int64; a row may stand several times."""

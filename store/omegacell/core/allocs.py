@@ -59,6 +59,16 @@ def find_open(cell: Cell, name: str) -> OpenAllocs:
     return OpenAllocs(tasks=tasks, machines=arena.machine[tasks].astype(np.int64), free=free)
 
 
+def count_starting(cell: Cell, name: str) -> int:
+    """Return how many allocs of a set were placed and do not take tasks yet, because they do not run."""
+    arena, row = cell.tasks, find_set(cell, name)
+    if row is None:
+        return 0
+    extent = slice(int(cell.jobs.offset[row]), int(cell.jobs.offset[row] + cell.jobs.extent[row]))
+    is_starting = (arena.state[extent] == TaskState.PLACED.value) & (arena.stopping[extent] == Stopping.NO.value)
+    return int(np.count_nonzero(is_starting))
+
+
 class AllocLedger:
     """What is left in allocs after tentative claims; the cell is only read. Valid until the cell changes."""
 

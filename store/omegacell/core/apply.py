@@ -72,7 +72,7 @@ from omegacell.core.drains import SetEligibility
 from omegacell.core.errors import MalformedError
 from omegacell.core.hold_commands import GrowSystemJob, HoldTasks, ReleaseTasks
 from omegacell.core.limit_commands import SetCaps, SetQuota
-from omegacell.core.lives import Stamp
+from omegacell.core.lives import Stamp, keep_promises
 from omegacell.core.machine_commands import (
     Inventory,
     LoseMachines,
@@ -124,6 +124,8 @@ def apply(cell: Cell, transaction: Transaction) -> Outcome:
         for verdict in verdicts:
             if verdict.write is not None:
                 verdict.write()
+        if cell.tasks.owed:
+            keep_promises(cell, stamp=stamp)
     keep_books(cell, transaction, outcome, placed=_count_placed(transaction, verdicts, outcome))
     return outcome
 

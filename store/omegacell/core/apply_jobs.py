@@ -297,7 +297,7 @@ def _enlarge(cell: Cell, row: int, count: int) -> None:
 def _rename_rows(cell: Cell, arena: TaskArena, *, old: int, new: int, length: int) -> None:
     for row in [row for row in arena.past if old <= row < old + length]:
         arena.past[row - old + new] = arena.past[row]
-    for kept in (arena.waits, arena.preempted):
+    for kept in (arena.waits, arena.owed, arena.preempted):
         for row in [row for row in kept if old <= row < old + length]:
             kept[row - old + new] = kept.pop(row)  # type: ignore[assignment]
     for row in [row for row in arena.ports if old <= row < old + length]:

@@ -3,8 +3,8 @@
 Such claims are judged one by one, in order. What a machine has for one of them is what is free, and what *all* tasks
 hold there that are ending; and of its own victims as many as it needs, in the order in which they are named. Claims
 granted before are charged, so what an ending task holds is promised once: the next claim finds ``free`` lower by it. A
-claim that needs nobody's room evicts nobody and begins at once; the others wait (see `waits`). Ports and rules about
-other tasks know no promises: there, what ends is still there.
+claim that needs nobody's room evicts nobody and begins at once; the others wait (see `waits`). Devices are promised by
+their number. Ports and rules about other tasks know no promises: there, what ends is still there.
 """
 
 from functools import partial
@@ -32,7 +32,7 @@ from omegacell.core.gangs import groups_of
 from omegacell.core.jobs import JobSpec, Stopping
 from omegacell.core.lives import Stamp, ask_to_end, begin_attempts, touch_jobs
 from omegacell.core.outcomes import Reason
-from omegacell.core.overlays import Overlay
+from omegacell.core.overlays import Evictions, Overlay
 from omegacell.core.preempt_claims import Grants, Judging, evict_on, join_grants, judge_at_once, judge_in_order
 from omegacell.core.preemption import MAX_CASCADE, Preempted, may_preempt
 from omegacell.core.verdicts import Verdict, refuse_all_rows, refuse_rows
@@ -49,7 +49,7 @@ def judge_preempting(cell: Cell, command: Place, *, overlay: Overlay, base: Base
     standing = judge_standing(cell, overlay, command, job_row=job_row, base=base)
     grants, judged = _judge_at_once(cell, overlay, command, standing), ALL_GRANTED
     if grants is None:
-        victims, conflicts = _judge_victims(cell, command, standing, base=base)
+        victims, conflicts = _judge_victims(cell, overlay, command, standing, base=base)
         named = _Named(victims, conflicts)
         judge = _judge_alone if cell.jobs.spec_of(job_row).gang is None else _judge_groups
         grants, judged = judge(cell, overlay, (command, standing, named), base=base)
@@ -141,7 +141,7 @@ def take_preempting(cell: Cell, overlay: Overlay, verdict: Verdict, *, taken: Di
 
 
 def _judge_victims(
-    cell: Cell, command: Place, standing: Standing, *, base: Base
+    cell: Cell, overlay: Overlay, command: Place, standing: Standing, *, base: Base
 ) -> tuple[list[list[int]], dict[int, bool]]:
     """Judge what claims say of their victims; what is refused for it is written into ``standing``.
 
@@ -165,7 +165,7 @@ def _judge_victims(
                 is_conflict = cell.jobs.effective_changed_at(row, floor=base.floor) > base.seen
             found.setdefault(claim, []).append((Reason.VICTIM_GONE, is_conflict))
             continue
-        reason = _find_protection(cell, command, claim, task)
+        reason = _find_protection(cell, command, claim, task, evicted=overlay.evictions)
         if reason is not Reason.NONE:
             is_changed = cell.jobs.effective_changed_at(standing.job_row, floor=base.floor) > base.seen
             found.setdefault(claim, []).append((reason, reason is Reason.CASCADE_TOO_DEEP and is_changed))
@@ -188,12 +188,12 @@ def _find_task(cell: Cell, job: int, index: int, attempt: int) -> int:
     return task if is_current else -1
 
 
-def _find_protection(cell: Cell, command: Place, claim: int, task: int) -> Reason:
+def _find_protection(cell: Cell, command: Place, claim: int, task: int, *, evicted: Evictions) -> Reason:
     """Return why a task does not give way to a claim; NONE when it does, as everything does that is ending anyway."""
     arena, jobs = cell.tasks, cell.jobs
     if int(arena.machine[task]) != int(command.machines[claim]):
         return Reason.VICTIM_ELSEWHERE
-    if arena.stopping[task] != Stopping.NO:
+    if arena.stopping[task] != Stopping.NO or task in evicted.on(int(arena.machine[task])):
         return Reason.NONE
     job_row = jobs.row_of(command.job)
     assert job_row is not None, f"job {command.job} is judged and is not there"
@@ -222,10 +222,8 @@ def _write(cell: Cell, grants: Grants, *, job_row: int, stamp: Stamp) -> None:
     """Let the attempts begin, or wait, and ask who gives way to end."""
     arena, jobs = cell.tasks, cell.jobs
     job, offset = int(jobs.id[job_row]), int(jobs.offset[job_row])
+    arena.waits |= {task: waits for task, waits in zip(grants.tasks.tolist(), grants.waits, strict=True) if waits}
     begin_attempts(cell, grants.tasks, job_row=job_row, machines=grants.machines, stamp=stamp)
-    for task, waits in zip(grants.tasks.tolist(), grants.waits, strict=True):
-        if waits:
-            arena.waits[task] = waits
     # an earlier command of the transaction may have asked them, or ended those that only waited
     is_fresh = (arena.machine[grants.evicted] >= 0) & (arena.stopping[grants.evicted] == Stopping.NO.value)
     evicted, winners = grants.evicted[is_fresh], grants.tasks[grants.evicted_for[is_fresh]]

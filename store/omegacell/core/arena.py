@@ -95,6 +95,7 @@ class TaskArena(Table):
         self.allocs = AllocTable()
         self.past: dict[int, tuple[PastAttempt, ...]] = {}
         self.waits: dict[int, tuple[AttemptKey, ...]] = {}
+        self.owed: dict[int, None] = {}
         self.preempted: dict[int, Preempted] = {}
         self.free_extents: list[tuple[int, int]] = []
 
@@ -160,6 +161,7 @@ class TaskArena(Table):
         other.allocs = self.allocs.copy()
         other.past = dict(self.past)
         other.waits = dict(self.waits)
+        other.owed = dict(self.owed)
         other.preempted = dict(self.preempted)
         other.free_extents = list(self.free_extents)
         return other

@@ -192,6 +192,22 @@ def unite(parts: Sequence[Span]) -> NDArray[np.int64]:
     return np.unique(np.concatenate([rows_of(part) for part in parts]).astype(np.int64))
 
 
+def find_set(column: Bytes) -> NDArray[np.int64]:
+    """Return the places of a column of bytes that are not zero, ascending, int64; quick when they are few.
+
+    Eight are looked at together, and one by one only where any of them is set.
+
+    >>> find_set(np.array([0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0], np.uint8)).tolist()
+    [3, 9]
+    """
+    whole = len(column) // 8 * 8
+    words = np.flatnonzero(column[:whole].view(np.uint64) != 0)
+    places = (words[:, None] * 8 + np.arange(8, dtype=np.int64)).reshape(-1)
+    places = np.concatenate((places, np.arange(whole, len(column), dtype=np.int64)))
+    is_set: NDArray[np.bool_] = column.take(places) != 0
+    return places[is_set]
+
+
 def is_zero(column: NDArray[np.integer]) -> bool:
     """Tell whether a column holds nothing but zeros; see `are_equal`.
 

@@ -8,6 +8,7 @@ the old one count with those of the new one; of one that was replaced at once, t
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ Counts = NDArray[np.int64]
 Rows = NDArray[np.int64]
 Claims = Mapping[str, Sequence[NDArray[np.integer]]]
 """Tentative claims: the machine rows that each job's name has taken."""
+
+_A_LOOK: Final = 512
+"""Machines in which all domains are looked for before all are."""
 
 _NONE, _NEIGHBOUR, _FULL, _SPREAD = (
     int(Reason.NONE),
@@ -59,7 +63,11 @@ class Domains:
 
     def set_eligible(self, may_take: NDArray[np.bool_]) -> None:
         """Say which machines may take the job: only their domains count for the domain with the fewest."""
-        self.is_eligible = np.bincount(self.codes * may_take, minlength=len(self.counts)) > 0
+        for looked in (_A_LOOK, len(may_take)):  # the first machines often show every domain already
+            codes = self.codes[:looked] * may_take[:looked]
+            self.is_eligible = np.bincount(codes, minlength=len(self.counts)) > 0
+            if self.is_eligible[1:].all():
+                break
         self.is_eligible[0] = False
         numbers = np.bincount(self.counts[self.is_eligible])
         self._levels = {level: int(numbers[level]) for level in np.flatnonzero(numbers).tolist()}
@@ -193,7 +201,7 @@ class Crowd:
         limits = np.full(count, MAX_TASKS_PER_JOB, np.int64)
         if self._rules.max_per_machine:
             left = self._rules.max_per_machine - (self._held if rows is None else self._held.take(rows))
-            np.clip(left, 0, MAX_TASKS_PER_JOB, out=limits)
+            np.minimum(np.maximum(left, 0), MAX_TASKS_PER_JOB, out=limits)
         for domains in (*self._domains, *self._spreads):
             codes = domains.codes if rows is None else domains.codes.take(rows)
             np.minimum(limits, domains.limits().take(codes), out=limits)

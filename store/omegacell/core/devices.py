@@ -6,10 +6,13 @@ job without devices reads nothing here. Attributes (model, memory) are those of 
 Equal ones are kept once, as a *variant* of the kind, so that a request is matched against a few variants and not
 against every machine. Which of a machine's devices a task holds is kept for the granted ones only.
 
+A task that waits for others to end (see `waits`) is *promised* a number of devices: they count as taken, and ``free``
+is negative while the others still hold them. Which ones it gets is known when it waits no more.
+
 Whether a claim fits is judged in `conflicts`, on a `DeviceLedger`; the table is written by `apply` alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -70,11 +73,12 @@ class DeviceKind(Table):
     """Columns of one kind over machine rows.
 
     Attributes:
-        offered: how many the machine has, int32. free: how many of those nobody holds, int32.
+        offered: how many the machine has, int32. free: how many of those nobody holds or was promised, int32.
         variant: place of the devices' attributes in ``variants``, int32, -1 where there are none.
         name: of the kind. variants: distinct attributes, None in a place that no machine has any more.
         used: machine row to index of a device to the task row that holds it; also indices beyond ``offered``, which
             tasks still hold from before their machine registered with fewer.
+        promised: machine row to how many were promised to tasks that wait.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
@@ -92,13 +96,15 @@ class DeviceKind(Table):
         self.name = name
         self.variants: list[Attributes | None] = []
         self.used: dict[int, dict[int, int]] = {}
+        self.promised: dict[int, int] = {}
 
     def set_offer(self, row: int, offer: DeviceOffer | None) -> None:
         """Say what a machine has of this kind from now on; what tasks hold there stays theirs. Mutates."""
         self._set_variant(row, None if offer is None else offer.attributes)
         offered = 0 if offer is None else offer.count
         self.offered[row] = offered
-        self.free[row] = offered - sum(index < offered for index in self.used.get(row, ()))
+        held = sum(index < offered for index in self.used.get(row, ()))
+        self.free[row] = offered - held - self.promised.get(row, 0)
 
     def grant(self, row: int, count: int, task_row: int) -> tuple[int, ...]:
         """Give a task the lowest free devices of a machine and return their indices. Mutates.
@@ -125,6 +131,17 @@ class DeviceKind(Table):
             del self.used[row]
         self.free[row] += sum(index < self.offered[row] for index in indices)
 
+    def promise(self, row: int, count: int) -> None:
+        """Count devices of a machine as taken, by a task that waits for them; of a negative count, no more. Mutates."""
+        promised = self.promised.pop(row, 0) + count
+        if promised:
+            self.promised[row] = promised
+        self.free[row] -= count
+
+    def has_unused(self, row: int, count: int) -> bool:
+        """Tell whether so many of a machine's devices are held by nobody, promised or not."""
+        return int(self.free[row]) + self.promised.get(row, 0) >= count
+
     def find_matching(self, where: Attributes, rows: NDArray[np.integer] | None) -> NDArray[np.bool_]:
         """Return which machines have devices of this kind with such attributes: ``(rows,)`` bool, all when None."""
         variant = self.variant if rows is None else self.variant[rows]
@@ -144,6 +161,7 @@ class DeviceKind(Table):
         other.copy_columns(self)
         other.variants = list(self.variants)
         other.used = {row: dict(used) for row, used in self.used.items()}
+        other.promised = dict(self.promised)
         return other
 
     def _set_variant(self, row: int, attributes: Attributes | None) -> None:
@@ -223,6 +241,24 @@ class DeviceTable:
         for request, indices in zip(requests, granted, strict=True):
             self._known(request).give_back(row, indices)
 
+    def promise(self, row: int, requests: tuple[DeviceRequest, ...], *, is_withdrawn: bool = False) -> None:
+        """Promise a task what it asks for once others on its machine have ended, or withdraw that. Mutates."""
+        for request in requests:
+            self._known(request).promise(row, -request.count if is_withdrawn else request.count)
+
+    def keep_promise(self, row: int, requests: tuple[DeviceRequest, ...], task_row: int) -> Granted | None:
+        """Give a task what it was promised; withdraw the promise and return None if its machine has less by now."""
+        can_be_kept = all(self._known(request).has_unused(row, request.count) for request in requests)
+        self.promise(row, requests, is_withdrawn=True)
+        return self.grant(row, requests, task_row) if can_be_kept else None
+
+    def count_held(self, row: int, requests: tuple[DeviceRequest, ...], granted: Granted) -> dict[str, int]:
+        """Return how many devices that its machine still offers a task gives back when it ends, by kind."""
+        return {
+            request.name: sum(index < self._known(request).offered[row] for index in indices)
+            for request, indices in zip(requests, granted, strict=True)
+        }
+
     def rename(self, row: int, requests: tuple[DeviceRequest, ...], granted: Granted, *, task_row: int) -> None:
         """Note that the task that holds these devices stands in another row now. Mutates."""
         for request, indices in zip(requests, granted, strict=True):
@@ -255,6 +291,10 @@ class DeviceLedger:
             np.minimum(room, self._find_free(request, rows) // request.count, out=room)
         return room
 
+    def free(self, requests: tuple[DeviceRequest, ...], rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return how many devices such as each request asks for are free on machines: ``(rows, requests)`` int64."""
+        return np.stack([self._find_free(request, rows) for request in requests], axis=1)
+
     def take(self, requests: tuple[DeviceRequest, ...], rows: NDArray[np.integer]) -> None:
         """Add tentative claims of one task each; a row may stand several times. Mutates."""
         for request in requests:
@@ -263,6 +303,10 @@ class DeviceLedger:
                 if kind.name not in self._free:
                     self._free[kind.name] = kind.free.copy()
                 np.subtract.at(self._free[kind.name], rows, np.int32(request.count))
+
+    def give_back(self, requests: tuple[DeviceRequest, ...], row: int) -> None:
+        """Count what one task was promised on a machine as free again. Mutates."""
+        self.take(tuple(replace(request, count=-request.count) for request in requests), np.array([row], np.int64))
 
     def find_missing(self, requests: tuple[DeviceRequest, ...], rows: NDArray[np.integer]) -> NDArray[np.int32]:
         """Return the place of the first request that a machine could not meet if all its devices were free, else -1."""

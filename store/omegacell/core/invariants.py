@@ -270,7 +270,13 @@ def _check_devices(cell: Cell) -> None:
                 used[index] = row
     for row in range(arena.count):
         if arena.job[row] >= 0 and arena.machine[row] >= 0 and jobs.spec_of(int(arena.job[row])).devices:
-            _require(row in arena.devices, f"task row {row} was granted no devices")
+            kept = arena.owed if row in arena.waits else arena.devices
+            _require(row in kept, f"task row {row} was granted no devices, nor promised any")
+    _require(all(row in arena.waits for row in arena.owed), f"promised devices, and waiting no more: {arena.owed}")
+    promises = Counter[tuple[str, int]]()
+    for row in arena.owed:
+        for request in jobs.spec_of(int(arena.job[row])).devices:
+            promises[request.name, int(arena.machine[row])] += request.count
     for kind in machines.devices.kinds:
         _require(len(kind.offered) == machines.count, f"devices {kind.name} know {len(kind.offered)} machines")
         used_variants = sorted({int(variant) for variant in kind.variant if variant >= 0})
@@ -281,7 +287,9 @@ def _check_devices(cell: Cell) -> None:
             _require(kind.used.get(row, {}) == used, f"machine row {row}: its {kind.name} are not those of its tasks")
             offered = int(kind.offered[row])
             _require((offered > 0) == (kind.variant[row] >= 0), f"machine row {row}: {kind.name} without a variant")
-            free = offered - sum(index < offered for index in used)
+            promised = promises.get((kind.name, row), 0)
+            _require(kind.promised.get(row, 0) == promised, f"machine row {row}: {promised} {kind.name} are promised")
+            free = offered - sum(index < offered for index in used) - promised
             _require(int(kind.free[row]) == free, f"machine row {row}: {free} {kind.name} are free")
     _require(not expected, f"tasks hold devices of unknown kinds: {sorted(expected)}")
 

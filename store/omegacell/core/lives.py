@@ -18,7 +18,7 @@ from omegacell.core.columns import Span, is_distinct, rows_of
 from omegacell.core.jobs import STATE_COUNT, Kind, Stopping, TaskState
 from omegacell.core.quotas import find_asked
 from omegacell.core.units import PAST_ATTEMPTS_KEPT
-from omegacell.core.waits import find_waiting, forget_displaced, forget_earlier, note_ends
+from omegacell.core.waits import find_waiting, forget_displaced, forget_earlier, key_of, note_ends
 
 Rows = NDArray[np.int64]
 
@@ -69,7 +69,7 @@ def end_all_as(state: TaskState, count: int, *, at_us: int) -> Ends:
 def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp: Stamp) -> None:
     """Place pending tasks of one job: the next attempt of each begins on its machine.
 
-    Ports, devices and allocs are granted here.
+    Ports, devices and allocs are granted here; to those that wait, which the caller has noted, devices are promised.
     """
     arena, jobs = cell.tasks, cell.jobs
     count = len(machines)
@@ -93,11 +93,16 @@ def begin_attempts(cell: Cell, at: Span, *, job_row: int, machines: Rows, stamp:
             arena.ports[task] = cell.machines.grant_ports(machine, numbers, task)
     if spec.devices:
         for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
-            arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
+            if task in arena.waits:
+                cell.machines.devices.promise(machine, spec.devices)
+                arena.owed[task] = None
+            else:
+                arena.devices[task] = cell.machines.devices.grant(machine, spec.devices, task)
     if spec.alloc:
         ledger = AllocLedger(cell)
-        for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
-            arena.allocs.enter(task, ledger.grant(spec, machine))
+        granted = [ledger.grant(spec, machine) for machine in machines.tolist()]  # before any enters: both count
+        for task, alloc in zip(rows_of(at).tolist(), granted, strict=True):
+            arena.allocs.enter(task, alloc)
     counts = jobs.counts[job_row]
     if cell.caps.rows:
         cap = cell.caps.charge(spec, count, job_count=not holds_any(jobs, job_row))
@@ -126,7 +131,7 @@ def charge_all(cell: Cell, machines: Rows, *, band: int, amounts: NDArray[np.int
 def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
     """Give back the ports and devices that tasks hold on their machines, and their room in allocs."""
     arena = cell.tasks
-    if not arena.ports and not arena.devices and not arena.allocs.of:
+    if not arena.ports and not arena.devices and not arena.owed and not arena.allocs.of:
         return
     for task, machine in zip(rows_of(at).tolist(), machines.tolist(), strict=True):
         numbers = arena.ports.pop(task, None)
@@ -136,6 +141,10 @@ def return_grants(cell: Cell, at: Span, machines: Rows) -> None:
         if granted is not None:
             requests = cell.jobs.spec_of(int(arena.job[task])).devices
             cell.machines.devices.give_back(machine, requests, granted)
+        elif task in arena.owed:
+            del arena.owed[task]
+            requests = cell.jobs.spec_of(int(arena.job[task])).devices
+            cell.machines.devices.promise(machine, requests, is_withdrawn=True)
         arena.allocs.leave(task)
 
 
@@ -246,6 +255,27 @@ def _lose_inside(cell: Cell, tasks: Rows, ends: Ends, *, stamp: Stamp) -> None:
         ending = end_all_as(TaskState.LOST, len(rows), at_us=0)
         at = np.array([lost[row] for row in rows.tolist()], np.int64)
         end_attempts(cell, rows, replace(ending, at_us=at), stamp=stamp)
+
+
+def keep_promises(cell: Cell, *, stamp: Stamp) -> None:
+    """Give devices to those that were promised some and wait no more, in the order of their jobs and indices.
+
+    One whose machine came back with fewer of them meanwhile is evicted; no machine knows of it yet.
+    """
+    arena = cell.tasks
+    due = [task for task in arena.owed if task not in arena.waits]
+    failed = []
+    for task in sorted(due, key=lambda task: key_of(cell, task)):
+        del arena.owed[task]
+        requests = cell.jobs.spec_of(int(arena.job[task])).devices
+        granted = cell.machines.devices.keep_promise(int(arena.machine[task]), requests, task)
+        if granted is None:
+            failed.append(task)
+        else:
+            arena.devices[task] = granted
+    if failed:
+        ends = end_all_as(TaskState.EVICTED, len(failed), at_us=stamp.at_us)
+        end_attempts(cell, np.array(failed, np.int64), ends, stamp=stamp)
 
 
 def give_back(cell: Cell, job_row: int, count: int, *, stamp: Stamp, is_in_quota: bool = True) -> None:

@@ -81,8 +81,7 @@ class Overlay:
     @property
     def caps(self) -> CapUse:
         """What the schedulers' caps leave after the tentative claims."""
-        if self._caps is None:
-            self._caps = CapUse(self._cell.caps, self._cell.jobs)
+        self._caps = self._caps or CapUse(self._cell.caps, self._cell.jobs)
         return self._caps
 
     @property
@@ -133,9 +132,9 @@ class Overlay:
 
     def crowd_of(self, spec: JobSpec) -> Crowd:
         """Return a fresh count of the tasks that a job's hard rules are about. Cost: O(machines)."""
-        return Crowd(self._cell, spec, self._claims, self._takers(spec))
+        return Crowd(self._cell, spec, self._claims, self.takers(spec))
 
-    def _takers(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
+    def takers(self, spec: JobSpec, rows: NDArray[np.integer] | None = None) -> NDArray[np.bool_]:
         """Return which machines take such tasks at all: ``(rows,)`` bool, all machines when None, read-only."""
         machines = self._cell.machines
         takers = machines.takers(spec.driver)
@@ -151,7 +150,7 @@ class Overlay:
     def _room_alone(self, spec: JobSpec, rows: NDArray[np.integer] | None) -> NDArray[np.int64]:
         """Return how many tasks each machine takes as far as it is about this machine alone."""
         free = self._free if rows is None else self._free.take(rows, axis=0)
-        room = np.multiply(self._takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
+        room = np.multiply(self.takers(spec, rows), MAX_TASKS_PER_JOB, dtype=np.int64)
         for dimension, amount in enumerate(spec.charged):
             if amount:
                 np.minimum(room, free[:, dimension] // amount, out=room)
@@ -162,7 +161,7 @@ class Overlay:
             np.minimum(room, self._port_room(spec, every), out=room)
         if spec.devices:
             every = np.arange(len(free), dtype=np.int64) if rows is None else rows
-            np.minimum(room, self._ledger().room(spec.devices, every), out=room)
+            np.minimum(room, self.devices.room(spec.devices, every), out=room)
         return np.maximum(room, 0, out=room)
 
     def takes_each(self, spec: JobSpec, rows: NDArray[np.integer]) -> bool:
@@ -176,7 +175,7 @@ class Overlay:
         if spec.ports or spec.devices or spec.alloc or self.is_crowded(spec):
             return bool(self.fits_in_order(spec, rows).all())
         rows = rows.astype(np.int64, copy=False)  # numpy picks by its own integers, several times faster
-        if False in self._takers(spec, rows).tolist():
+        if False in self.takers(spec, rows).tolist():
             return False
         free = self._free.take(rows, axis=0)
         for dimension, amount in enumerate(spec.resources):
@@ -198,7 +197,7 @@ class Overlay:
                 taken = self._static.setdefault(row, {})
                 taken.update((port.number, None) for port in spec.ports if port.number)
         if spec.devices:
-            self._ledger().take(spec.devices, rows)
+            self.devices.take(spec.devices, rows)
         if spec.alloc:
             for row in rows.tolist():
                 self.allocs.grant(spec, row)
@@ -237,7 +236,7 @@ class Overlay:
         reasons = standing.copy()
         dimensions = np.full(len(every), -1, np.int32)
         if spec.devices:
-            missing = self._ledger().find_missing(spec.devices, every)
+            missing = self.devices.find_missing(spec.devices, every)
             _refuse_short(reasons, dimensions, missing, Reason.DEVICE_MISSING)
         if spec.ports:
             open_ = reasons == Reason.NONE.value
@@ -247,7 +246,7 @@ class Overlay:
                 is_short = self._port_free[row] < sum(port.number == 0 for port in spec.ports)
                 reasons[place] = Reason.PORTS_EXHAUSTED if reason is Reason.NONE and is_short else reason
         if spec.devices:
-            exhausted = self._ledger().find_exhausted(spec.devices, every)
+            exhausted = self.devices.find_exhausted(spec.devices, every)
             _refuse_short(reasons, dimensions, exhausted, Reason.DEVICES_EXHAUSTED)
         if spec.alloc:
             full, _ = self.allocs.find_lacks(spec, every)
@@ -266,7 +265,7 @@ class Overlay:
         """
         reasons = self.standing_reasons(spec, rows)
         if spec.devices:
-            missing = self._ledger().find_missing(spec.devices, rows)
+            missing = self.devices.find_missing(spec.devices, rows)
             _refuse_short(reasons, np.full(len(rows), -1, np.int32), missing, Reason.DEVICE_MISSING)
         return reasons
 
@@ -288,7 +287,7 @@ class Overlay:
             shortage = int(self.allocs.find_lacks(spec, one)[1][0])
         elif dimension >= 0:
             is_offered = reason is Reason.DEVICE_MISSING
-            shortage = self._ledger().count_short(spec.devices[dimension], row, is_offered=is_offered)
+            shortage = self.devices.count_short(spec.devices[dimension], row, is_offered=is_offered)
         return reason, dimension, shortage
 
     def fork(self) -> "Overlay":
@@ -330,8 +329,9 @@ class Overlay:
             self._port_free = self._port_free.copy()
             self._is_private = True
 
-    def _ledger(self) -> DeviceLedger:
-        """Return what is free of devices after the tentative claims; made for the first job that asks for any."""
+    @property
+    def devices(self) -> DeviceLedger:
+        """What is free of devices after the tentative claims; made for the first job that asks for any."""
         if self._devices is None:
             self._devices = DeviceLedger(self._cell.machines.devices)
         return self._devices

@@ -6,12 +6,13 @@ one suffices, and says the same of it on whole columns; the slow twin of the tes
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import is_distinct
+from omegacell.core.columns import find_set, is_distinct
 from omegacell.core.commands import Place
 from omegacell.core.conflicts import Standing
 from omegacell.core.crowds import Crowd
@@ -56,7 +57,7 @@ def join_grants(parts: Sequence[Grants]) -> Grants:
 
 def find_stopping(cell: Cell) -> Rows:
     """Return the tasks that have been asked to end and have not, ascending. Cost: O(tasks), a byte each."""
-    return np.flatnonzero(cell.tasks.stopping != Stopping.NO.value)
+    return find_set(cell.tasks.stopping)
 
 
 def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
@@ -64,6 +65,7 @@ def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
     row = int(cell.tasks.machine[task])
     if task in cell.tasks.waits and task not in overlay.evictions.on(row):
         overlay.give_back(row, _held_by(cell, task))
+        overlay.devices.give_back(cell.jobs.spec_of(int(cell.tasks.job[task])).devices, row)
     overlay.evictions.add(task)
     if cell.jobs.has_alloc_sets:
         overlay.close_allocs(np.array([task], np.int64))
@@ -72,6 +74,15 @@ def evict_on(cell: Cell, overlay: Overlay, task: int) -> None:
 def _held_by(cell: Cell, task: int) -> list[int]:
     held: list[int] = cell.jobs.shape[cell.tasks.job[task]].tolist()
     return held
+
+
+def find_held_devices(cell: Cell, task: int) -> dict[str, int]:
+    """Return how many devices a task gives back when it ends, or stops waiting, by kind."""
+    requests = cell.jobs.spec_of(int(cell.tasks.job[task])).devices
+    if task in cell.tasks.owed:
+        return {request.name: request.count for request in requests}
+    granted = cell.tasks.devices.get(task, ())
+    return cell.machines.devices.count_held(int(cell.tasks.machine[task]), requests, granted) if granted else {}
 
 
 # --- all at once
@@ -151,6 +162,8 @@ def _find_proper_victims(
 def _find_ending_on(cell: Cell, rows: Rows, is_asked: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     """Return the tasks that are ending on some of the machines, ascending, and the place of the machine of each."""
     ending = find_stopping(cell)
+    if not len(ending):
+        return ending, ending
     place_of = np.full(cell.machines.count, -1, np.int64)
     place_of[rows[is_asked]] = np.flatnonzero(is_asked)
     places = place_of[cell.tasks.machine[ending]]
@@ -191,6 +204,13 @@ def judge_in_order(
         lack = judging.judge(task, row, victims[claim])
         reasons[claim], dimensions[claim], shortages[claim] = lack
     return dimensions, shortages
+
+
+class _Free(NamedTuple):
+    """What is free on one machine: of each resource, and of the devices of each of a job's requests."""
+
+    amounts: list[int]
+    devices: list[int]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -234,11 +254,11 @@ class Judging:
             if reason is not Reason.NONE:
                 return reason, -1, 0
         is_plain = not self.spec.ports and not self.spec.devices and not self.spec.alloc
-        free: list[int] = self.after.free[row].tolist()
+        free = self._find_free(row)
         lack = self._find_lack(free) if is_plain else self.after.find_lack(self.spec, row, is_alone=True)
         evicted: tuple[int, ...] = ()
         waits: tuple[AttemptKey, ...] = ()
-        if lack[0] is Reason.RESOURCES and victims:
+        if lack[0] in (Reason.RESOURCES, Reason.DEVICES_EXHAUSTED) and victims:
             ending = self._find_ending(row)
             fresh = [each for each in victims if each not in ending and each not in self.after.evictions.on(row)]
             found, lack = self._find_needed(free, ending, fresh)
@@ -264,8 +284,16 @@ class Judging:
         waits = self.cell.tasks.waits
         return [*ending, *(task for task in self.after.evictions.on(row) if task not in waits and task not in ending)]
 
+    def _find_free(self, row: int) -> "_Free":
+        """Return what is free on a machine, devices by the job's requests."""
+        devices = [
+            request.count - self.after.devices.count_short(request, row, is_offered=False)
+            for request in self.spec.devices
+        ]
+        return _Free(self.after.free[row].tolist(), devices)
+
     def _find_needed(
-        self, free: list[int], ending: list[int], victims: list[int]
+        self, free: "_Free", ending: list[int], victims: list[int]
     ) -> tuple[tuple[int, ...] | None, tuple[Reason, int, int]]:
         """Return the first of the victims that make enough room with all that is ending; None, and what lacks then."""
         for task in ending:
@@ -278,12 +306,21 @@ class Judging:
             lack = self._find_lack(free)
         return tuple(victims) if lack[0] is Reason.NONE else None, lack
 
-    def _without(self, free: list[int], task: int) -> list[int]:
-        """Return what is free of each resource once a task has ended."""
-        return [has + held for has, held in zip(free, _held_by(self.cell, task), strict=True)]
+    def _without(self, free: "_Free", task: int) -> "_Free":
+        """Return what is free once a task has ended."""
+        amounts = [has + held for has, held in zip(free.amounts, _held_by(self.cell, task), strict=True)]
+        if not self.spec.devices:
+            return _Free(amounts, free.devices)
+        held_devices = find_held_devices(self.cell, task)
+        requests = self.spec.devices
+        devices = [has + held_devices.get(request.name, 0) for has, request in zip(free.devices, requests, strict=True)]
+        return _Free(amounts, devices)
 
-    def _find_lack(self, free: list[int]) -> tuple[Reason, int, int]:
-        for dimension, (asked, has) in enumerate(zip(self.spec.charged, free, strict=True)):
+    def _find_lack(self, free: "_Free") -> tuple[Reason, int, int]:
+        for place, (request, has) in enumerate(zip(self.spec.devices, free.devices, strict=True)):
+            if request.count > has:
+                return Reason.DEVICES_EXHAUSTED, place, request.count - has
+        for dimension, (asked, has) in enumerate(zip(self.spec.charged, free.amounts, strict=True)):
             if asked and asked > has:
                 return Reason.RESOURCES, dimension, asked - has
         return Reason.NONE, -1, 0

@@ -112,6 +112,7 @@ def _decode(snapshot: bytes) -> Cell:
     _read_machines(cell.machines, head["machines"])
     _read_jobs(cell.jobs, head["jobs"])
     _read_tasks(cell.tasks, head["tasks"])
+    _promise_devices(cell)
     for row in head["sessions"]:
         cell.sessions[SessionId(row["id"])] = _read_session(row)
     for row in head["authors"]:
@@ -314,6 +315,15 @@ def _read_tasks(arena: TaskArena, head: dict[str, Any]) -> None:
     arena.waits = {row: tuple((job, index, attempt) for job, index, attempt in keys) for row, keys in head["waits"]}
     arena.preempted = {row: Preempted(*values) for row, values in head["preempted"]}
     arena.free_extents = [(offset, length) for offset, length in head["free_extents"]]
+
+
+def _promise_devices(cell: Cell) -> None:
+    """Say of what waits that devices were promised to it: that is not written, as it follows."""
+    for task in cell.tasks.waits:
+        requests = cell.jobs.spec_of(int(cell.tasks.job[task])).devices
+        if requests:
+            cell.machines.devices.promise(int(cell.tasks.machine[task]), requests)
+            cell.tasks.owed[task] = None
 
 
 def _session_head(number: SessionId, session: Session) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omegacell.core.cell import Cell
-from omegacell.core.columns import Span, rows_of
+from omegacell.core.columns import Int32s, Int64s, Span, rows_of
 from omegacell.core.jobs import TaskState
 from omegacell.core.preemption import AttemptKey
 
@@ -25,11 +25,15 @@ def key_of(cell: Cell, task: int) -> AttemptKey:
     return int(cell.jobs.id[job_row]), task - int(cell.jobs.offset[job_row]), int(cell.tasks.attempt[task])
 
 
+def key_columns(cell: Cell, tasks: Rows) -> tuple[Int64s, Int32s, Int32s]:
+    """Return the keys of the last attempts of several tasks as columns: job ids, indices, attempts."""
+    jobs, rows = cell.jobs, cell.tasks.job[tasks]
+    return jobs.id[rows].astype(np.int64), (tasks - jobs.offset[rows]).astype(np.int32), cell.tasks.attempt[tasks]
+
+
 def keys_of(cell: Cell, tasks: Rows) -> list[AttemptKey]:
     """Return the keys of the last attempts of several tasks."""
-    jobs, rows = cell.jobs, cell.tasks.job[tasks]
-    columns = jobs.id[rows].tolist(), (tasks - jobs.offset[rows]).tolist(), cell.tasks.attempt[tasks].tolist()
-    return list(zip(*columns, strict=True))
+    return list(zip(*[column.tolist() for column in key_columns(cell, tasks)], strict=True))
 
 
 def find_waiting(cell: Cell, tasks: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -10,43 +10,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Self
 
 from omegacell.api.bench.host import describe_host
+from omegacell.api.bench.policies import CURVE, POLICIES, load_policy
 from omegacell.api.cli.exits import CommandError
 from omegacell.api.cli.facts import plain
 from omegacell.api.cli.output import Format, Table, show, warn
 from omegacell.core.errors import UsageError
-from omegacell.schedulers.registry import load_class
 from omegacell.simulator.packing.bound import check_scipy, find_bound, make_programme
 from omegacell.simulator.packing.compaction import PERCENT, SEEDS, Compaction, percentile
 from omegacell.simulator.packing.herding import RUN_S, SCHEDULERS, Herding, measure_herding
-from omegacell.simulator.packing.packing import find_picky
+from omegacell.simulator.packing.packing import Make, Team, find_picky
 from omegacell.simulator.packing.workload import SEED, Problem, make_problem
-
-_OWN: Final = "omegacell.schedulers.policies:"
-POLICIES: Final[dict[str, str]] = {
-    "random-first-fit": f"{_OWN}RandomFirstFit",
-    "worst-fit": f"{_OWN}WorstFit",
-    "best-fit": f"{_OWN}BestFit",
-    "dot-product": f"{_OWN}DotProduct",
-    "e-pvm": f"{_OWN}EnhancedPvm",
-    "hybrid": f"{_OWN}Hybrid",
-    "hybrid-noisy": f"{_OWN}NoisyHybrid",
-    "hybrid-sampled": f"{_OWN}SampledHybrid",
-    "first-fit": "first-fit",
-    "least-loaded": "least-loaded",
-    "batch": "batch",
-    "service": "service",
-}
-"""The policies by the name that the command takes, with what loads them."""
 
 MACHINES: Final = 2_000
 QUICK_MACHINES: Final = 200
 QUICK_RUN_S: Final = 20.0
 QUICK_SEEDS: Final = 3
 HERDING_SEEDS: Final = 3
+TEAM_SEEDS: Final = 3
+CURVE_SEEDS: Final = 3
 WORKERS: Final = 2
 
 
@@ -57,12 +43,20 @@ class PackingOptions:
     policies: tuple[str, ...]
     seeds: int
     is_quick: bool
+    is_curve: bool = False
 
     @classmethod
-    def of(cls, policies: Sequence[str] | None, seeds: int | None, *, is_quick: bool) -> Self:
-        """Fill in what was not said: all policies, and 11 seeds, or 3 for a quick look."""
-        names = tuple(dict.fromkeys(policies or POLICIES))
-        return cls(policies=names, seeds=seeds or (QUICK_SEEDS if is_quick else SEEDS), is_quick=is_quick)
+    def of(cls, policies: Sequence[str] | None, seeds: int | None, *, is_quick: bool, is_curve: bool) -> Self:
+        """Fill in what was not said: all policies, or those of the curve; 11 seeds, or 3 for a quick look or the curve.
+
+        Raises:
+            UsageError: policies and the curve are asked for.
+        """
+        if policies and is_curve:
+            raise UsageError("--curve measures policies of its own: leave out one of the two")
+        names = tuple(dict.fromkeys(policies or (CURVE if is_curve else POLICIES)))
+        few = QUICK_SEEDS if is_quick else CURVE_SEEDS if is_curve else SEEDS
+        return cls(policies=names, seeds=seeds or few, is_quick=is_quick, is_curve=is_curve)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +67,8 @@ class PolicyFigures:
         policy: its name.
         machines, machines_min, machines_max: needed, by seed: the 90th percentile, the least and the most.
         over_bound_percent: of the percentile over that of the bound.
+        team_machines: needed when four instances share the jobs, likewise, of the first three seeds.
+        team_over_bound_percent: of that over the bound of these seeds.
         conflict_fraction, conflict_fraction_min, conflict_fraction_max: of four schedulers, by seed: mean, least, most.
         refused_percent: of their claims, the mean.
         seconds: of processor time for all of it.
@@ -83,6 +79,8 @@ class PolicyFigures:
     machines_min: int
     machines_max: int
     over_bound_percent: float
+    team_machines: int
+    team_over_bound_percent: float
     conflict_fraction: float
     conflict_fraction_min: float
     conflict_fraction_max: float
@@ -98,9 +96,11 @@ def run(options: PackingOptions, form: Format) -> None:
     """
     check_scipy()
     for policy in options.policies:
-        _load(policy)
+        load_policy(policy)
     problem = _problem(options.is_quick)
-    bounds, figures = measure(options, problem)
+    bounds, figures = measure(options)
+    if not options.is_curve:
+        figures.sort(key=lambda each: (each.machines, each.policy))
     host = plain(describe_host(None))
     bound = percentile(bounds)
     workload = {
@@ -125,71 +125,93 @@ def run(options: PackingOptions, form: Format) -> None:
     )
 
 
-def measure(options: PackingOptions, problem: Problem) -> tuple[list[int], list[PolicyFigures]]:
-    """Return the bound of each seed, and the figures of each policy, those that need least machines first."""
+@dataclass(slots=True)
+class _Found:
+    """What has been found out about a policy, by seed."""
+
+    machines: dict[int, int] = field(default_factory=dict)
+    team: dict[int, int] = field(default_factory=dict)
+    herds: dict[int, Herding] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def measure(options: PackingOptions) -> tuple[list[int], list[PolicyFigures]]:
+    """Return the bound of each seed, and the figures of each policy, in the order in which they were asked for."""
     started = time.monotonic()
     bounds: dict[int, int] = {}
-    needed: dict[str, dict[int, int]] = {policy: {} for policy in options.policies}
-    herds: dict[str, list[Herding]] = {policy: [] for policy in options.policies}
-    seconds = dict.fromkeys(options.policies, 0.0)
+    figures: list[PolicyFigures] = []
     with _workers() as pool:
         for seed, (bound, _) in _each(pool, {s: (_bound, options.is_quick, s) for s in range(1, options.seeds + 1)}):
             bounds[seed] = bound
         bounds = dict(sorted(bounds.items()))
         warn(f"bound: {percentile(list(bounds.values()))} machines ({time.monotonic() - started:.0f} s)")
-        first, *others = bounds
-        for policy in options.policies:
-            herd_seeds = 1 if options.is_quick else HERDING_SEEDS
-            work: dict[Any, tuple[Any, ...]] = {
-                ("machines", first): (_compact, options.is_quick, policy, first, (bounds[first], 0))
+        for number, policy in enumerate(options.policies, start=1):
+            found = _figures(policy, bounds, _measure_policy(pool, policy, bounds, is_quick=options.is_quick))
+            figures.append(found)
+            warn(
+                f"{policy}: {found.machines} machines, conflict fraction {found.conflict_fraction:.3f} "
+                f"({number} of {len(options.policies)}, {time.monotonic() - started:.0f} s)"
+            )
+    return list(bounds.values()), figures
+
+
+def _measure_policy(pool: ProcessPoolExecutor, policy: str, bounds: dict[int, int], *, is_quick: bool) -> _Found:
+    """Do what there is to do for one policy."""
+    found = _Found()
+    first, *others = bounds
+    parts: dict[str, dict[int, Any]] = {"machines": found.machines, "team": found.team, "herds": found.herds}
+    herd_seeds = 1 if is_quick else HERDING_SEEDS
+    compact: tuple[Any, ...] = (_compact, is_quick, policy)
+    steps: list[Callable[[], dict[Any, tuple[Any, ...]]]] = [
+        lambda: (
+            {("machines", first): (*compact, first, 1, (bounds[first], 0))}
+            | {("herds", seed): (_herd, is_quick, policy, seed) for seed in range(1, herd_seeds + 1)}
+        ),
+        # the other orders need about as many: what the first needed is a good place to begin to search
+        lambda: (
+            {("machines", s): (*compact, s, 1, (bounds[s], found.machines[first])) for s in others}
+            | {
+                ("team", s): (*compact, s, SCHEDULERS, (bounds[s], found.machines[first]))
+                for s in list(bounds)[:TEAM_SEEDS]
             }
-            work |= {("herd", seed): (_herd, options.is_quick, policy, seed) for seed in range(1, herd_seeds + 1)}
-            for (part, _), (answer, took) in _each(pool, work):
-                seconds[policy] += took
-                if part == "machines":
-                    needed[policy][first] = answer
-                else:
-                    herds[policy].append(answer)
-            # the other orders need about as many: what the first needed is a good place to begin to search
-            near = needed[policy][first]
-            work = {s: (_compact, options.is_quick, policy, s, (bounds[s], near)) for s in others}
-            for seed, (answer, took) in _each(pool, work):
-                seconds[policy] += took
-                needed[policy][seed] = answer
-            needs = percentile(list(needed[policy].values()))
-            herd = sum(each.fraction for each in herds[policy]) / len(herds[policy])
-            warn(f"{policy}: {needs} machines, conflict fraction {herd:.3f} ({time.monotonic() - started:.0f} s)")
-    least = percentile(list(bounds.values()))
-    figures = [
-        _figures(policy, list(needed[policy].values()), least, herds[policy], seconds[policy])
-        for policy in options.policies
+        ),
     ]
-    return list(bounds.values()), sorted(figures, key=lambda each: (each.machines, each.policy))
+    for step in steps:
+        for (part, seed), (answer, took) in _each(pool, step()):
+            parts[part][seed] = answer
+            found.seconds += took
+    return found
 
 
-def _figures(policy: str, needed: list[int], bound: int, herds: list[Herding], seconds: float) -> PolicyFigures:
-    machines, fractions = percentile(needed), [each.fraction for each in herds]
+def _figures(policy: str, bounds: dict[int, int], found: _Found) -> PolicyFigures:
+    needed = list(found.machines.values())
+    machines, bound = percentile(needed), percentile(list(bounds.values()))
+    team, team_bound = percentile(list(found.team.values())), percentile([bounds[seed] for seed in found.team])
+    fractions = [each.fraction for each in found.herds.values()]
     return PolicyFigures(
         policy=policy,
         machines=machines,
         machines_min=min(needed),
         machines_max=max(needed),
         over_bound_percent=round(100 * (machines / bound - 1), 2),
+        team_machines=team,
+        team_over_bound_percent=round(100 * (team / team_bound - 1), 2),
         conflict_fraction=round(sum(fractions) / len(fractions), 4),
         conflict_fraction_min=round(min(fractions), 4),
         conflict_fraction_max=round(max(fractions), 4),
-        refused_percent=round(100 * sum(each.refused for each in herds) / len(herds), 2),
-        seconds=round(seconds, 1),
+        refused_percent=round(100 * sum(each.refused for each in found.herds.values()) / len(found.herds), 2),
+        seconds=round(found.seconds, 1),
     )
 
 
 def _table(bounds: list[int], figures: list[PolicyFigures]) -> Table:
-    rows = [("LP bound", f"{percentile(bounds)} ({min(bounds)}-{max(bounds)})", "0.0 %", "-", "-", "-")]
+    rows = [("LP bound", f"{percentile(bounds)} ({min(bounds)}-{max(bounds)})", "0.0 %", "0.0 %", "-", "-", "-")]
     rows += [
         (
             each.policy,
             f"{each.machines} ({each.machines_min}-{each.machines_max})",
             f"{each.over_bound_percent:.1f} %",
+            f"{each.team_over_bound_percent:.1f} %",
             f"{each.conflict_fraction:.3f}",
             f"{each.refused_percent:.1f} %",
             f"{each.seconds:.0f}",
@@ -197,7 +219,7 @@ def _table(bounds: list[int], figures: list[PolicyFigures]) -> Table:
         for each in figures
     ]
     machines, conflicts = f"MACHINES P{PERCENT} (RANGE)", f"CONFLICTS OF {SCHEDULERS}"
-    columns = ("POLICY", machines, "OVER BOUND", conflicts, "REFUSED CLAIMS", "CPU SECONDS")
+    columns = ("POLICY", machines, "OVER BOUND", f"BY {SCHEDULERS}", conflicts, "REFUSED CLAIMS", "CPU SECONDS")
     return Table(columns=columns, rows=rows, right=frozenset(columns[1:]))
 
 
@@ -235,27 +257,14 @@ def _bound(is_quick: bool, seed: int) -> int:
     return bound
 
 
-def _compact(is_quick: bool, policy: str, seed: int, search: tuple[int, int]) -> int:
-    at_least, near = search
-    return _compaction(is_quick, seed).find_machines(_load(policy), at_least=at_least, near=near)
+def _compact(is_quick: bool, policy: str, seed: int, instances: int, search: tuple[int, int]) -> int:
+    cls, (at_least, near) = load_policy(policy), search
+    make: Make = cls if instances == 1 else partial(Team, cls, instances)
+    return _compaction(is_quick, seed).find_machines(make, at_least=at_least, near=near)
 
 
 def _herd(is_quick: bool, policy: str, seed: int) -> Herding:
-    return measure_herding(_load(policy), seed=seed, run_s=QUICK_RUN_S if is_quick else RUN_S)
-
-
-def _load(policy: str) -> Any:
-    """Return the class of a policy: one of `POLICIES`, or a plug-in's ``module:Class`` or file.
-
-    Raises:
-        PluginError: a plug-in cannot be loaded.
-        UsageError: there is none of that name.
-    """
-    if policy not in POLICIES and ":" not in policy and not policy.endswith(".py"):
-        raise UsageError(
-            f"--policy {policy}: there is no such policy; there are {', '.join(POLICIES)}, or module:Class"
-        )
-    return load_class(POLICIES.get(policy, policy))
+    return measure_herding(load_policy(policy), seed=seed, run_s=QUICK_RUN_S if is_quick else RUN_S)
 
 
 def _timed(act: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

@@ -18,10 +18,10 @@ from omegacell.api.bench.cellmaking import DRIVER, Author, genesis
 from omegacell.api.cli.exits import CommandError
 from omegacell.core.apply import apply
 from omegacell.core.cell import Cell
-from omegacell.core.commands import Command, Place, StopJob, SubmitJob, Transaction
+from omegacell.core.commands import Command, ForgetJob, Place, StopJob, SubmitJob, Transaction
 from omegacell.core.constraints import Constraint, Operator
 from omegacell.core.jobs import JobSpec, Kind, Stopping
-from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, SetTaints
+from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind, SetTaints, Tick
 from omegacell.core.outcomes import Outcome
 from omegacell.core.placement import NO_RULES, Affinity, Effect, PlacementRules, Spread, Taint
 from omegacell.core.units import Band, JobId, Role, SessionId
@@ -44,6 +44,8 @@ TASK: Final = (100, 256 << 20, 0)
 FILLERS: Final = ((1_000, 2 << 30, 0), (2_000, 12 << 30, 0), (4_000, 8 << 30, 0), (6_000, 16 << 30, 1 << 30))
 TASKS_PER_FILLER: Final = 1_000
 MOST_FILLERS: Final = 4_000
+FORGET_AT: Final = 32
+"""So many ended jobs are in the cell before they are forgotten."""
 
 CONSTRAINTS: Final = (
     Constraint(attribute="arch", operator=Operator.EQUAL, values=("amd64",)),
@@ -80,7 +82,9 @@ class BenchCell:
         self.rng = np.random.default_rng(SEED)
         self._api = Author("api-0", role=Role.API)
         self._scheduler = Author("batch-0")
-        begin = Transaction(session=SessionId(1), seq=1, seen=self.cell.revision, commands=(genesis(),))
+        self._ended: list[JobId] = []
+        first = replace(genesis(), forget_after_us=1)
+        begin = Transaction(session=SessionId(1), seq=1, seen=self.cell.revision, commands=(first,))
         apply(self.cell, begin)
         for command in _machines(machines, self.rng):
             self.must(command)
@@ -128,6 +132,7 @@ class BenchCell:
             place = Place(job=JobId(int(jobs.id[row])), indices=indices, machines=machines[mine])
             outcome = apply(self.cell, self.write(place))
             assert outcome.granted == len(indices), "what gave way has its room again"
+        self._forget(job)
 
     def _report(self, rows: NDArray[np.int64], *, exit_code: int, signal: int = 0) -> Report:
         tasks, jobs, count = self.cell.tasks, self.cell.jobs, len(rows)
@@ -155,6 +160,21 @@ class BenchCell:
         rows = first + np.flatnonzero(extent >= 0)
         if len(rows):
             self.must(self._report(rows, exit_code=0))
+        self._forget(job)
+
+    def _forget(self, job: JobId) -> None:
+        """Let jobs that ended leave the cell after a while, as they leave every cell: else it would only grow."""
+        self._ended.append(job)
+        if len(self._ended) < FORGET_AT:
+            return
+        machines, nobody = self.cell.machines, np.empty(0, np.int32)
+        every = np.arange(machines.count, dtype=np.int32)
+        epochs = machines.epoch.astype(np.int32)
+        tick = Tick(after=self.cell.tick, dt_us=1, gained=every, gained_epochs=epochs, lost_contact=nobody)
+        self.must(tick)
+        for ended in self._ended:
+            self.must(ForgetJob(job=ended))
+        self._ended.clear()
 
     def _fill(self) -> None:
         """Place jobs of several shapes on random machines, one task on each at a time."""

@@ -5,7 +5,7 @@ leaves this process and stops when the cell, read at the head of its log, has pl
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ class ThroughputOptions:
     singles: int
     machines: int
     schedulers: int
+    scheduler: str
     timeout_s: float
     folder: Path | None
 
@@ -36,12 +37,20 @@ class ThroughputOptions:
 def run(options: ThroughputOptions, form: Format) -> None:
     """Measure, and print the figures."""
     shape = CellShape(
-        schedulers=f"batch={options.schedulers}", simulated=options.machines, has_agent=False, name="bench"
+        schedulers=f"{options.scheduler}={options.schedulers}",
+        simulated=options.machines,
+        has_agent=False,
+        name="bench",
     )
     with bench_folder(options.folder) as folder:
-        figures: dict[str, float | int] = {"machines": options.machines, "schedulers": options.schedulers}
+        figures: dict[str, float | int | str] = {
+            "machines": options.machines,
+            "scheduler": options.scheduler,
+            "schedulers": options.schedulers,
+        }
         with EphemeralCell(folder, shape) as cell:
-            seconds = place_all(cell.client, "many", options.jobs, options.tasks, timeout_s=options.timeout_s)
+            many = make_jobs("many", options.jobs, options.tasks, scheduler=options.scheduler)
+            seconds = place_all(cell.client, many, timeout_s=options.timeout_s)
             count = options.jobs * options.tasks
             figures |= {
                 "jobs": options.jobs,
@@ -52,7 +61,8 @@ def run(options: ThroughputOptions, form: Format) -> None:
             }
         if options.singles:
             with EphemeralCell(folder / "singles", shape) as cell:
-                seconds = place_all(cell.client, "one", options.singles, 1, timeout_s=options.timeout_s)
+                ones = make_jobs("one", options.singles, 1, scheduler=options.scheduler)
+                seconds = place_all(cell.client, ones, timeout_s=options.timeout_s)
                 figures |= {
                     "one_task_jobs": options.singles,
                     "one_task_seconds": seconds,
@@ -61,18 +71,19 @@ def run(options: ThroughputOptions, form: Format) -> None:
         report("throughput", figures, describe_host(folder), form)
 
 
-def place_all(client: Client, prefix: str, jobs: int, tasks: int, *, timeout_s: float) -> float:
+def place_all(client: Client, jobs: Iterable[Submission], *, timeout_s: float) -> float:
     """Submit jobs and wait until all their tasks are placed; return the seconds that took."""
-    submissions = list(make_jobs(prefix, jobs, tasks))
+    submissions = list(jobs)
+    wanted = sum(each.spec.count for each in submissions)
     before = placed_count(client)
     start = time.perf_counter()
     for submitted in client.submit_many(submissions):
         if submitted.is_refused:
             raise CommandError(f"job {submitted.name} was refused: {submitted.message}")
-    while (placed := placed_count(client) - before) < jobs * tasks:
+    while (placed := placed_count(client) - before) < wanted:
         seconds = time.perf_counter() - start
         if seconds > timeout_s:
-            raise CommandError(f"only {placed} of {jobs * tasks} tasks were placed within {timeout_s:g} s")
+            raise CommandError(f"only {placed} of {wanted} tasks were placed within {timeout_s:g} s")
         time.sleep(POLL_S)
     return time.perf_counter() - start
 
@@ -82,12 +93,12 @@ def placed_count(client: Client) -> int:
     return sum(row.placements for row in client.schedulers().schedulers)
 
 
-def make_jobs(prefix: str, jobs: int, tasks: int) -> Iterator[Submission]:
+def make_jobs(prefix: str, jobs: int, tasks: int, *, scheduler: str) -> Iterator[Submission]:
     """Yield batch jobs of small tasks that go on for ever on simulated machines."""
     from omegacell.api.spec import parse_jobs
 
     text = (
-        f"name: x\nkind: batch\ncount: {tasks}\nresources: {{cpu: 1m, memory: 1Mi}}\n"
+        f"name: x\nkind: batch\nscheduler: {scheduler}\ncount: {tasks}\nresources: {{cpu: 1m, memory: 1Mi}}\n"
         "task:\n  simulated: {duration: forever}\n"
     )
     (pattern,) = parse_jobs("bench", text.encode())

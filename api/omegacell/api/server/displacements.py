@@ -11,7 +11,8 @@ from omegacell.core.cell import Cell
 from omegacell.core.overlays import Overlay
 from omegacell.core.preemption import MAX_CASCADE, AttemptKey
 from omegacell.core.units import JobId
-from omegacell.schedulers.preempting import NEVER, find_levels, outranks_any
+from omegacell.schedulers.levels import NEVER, find_ending, find_levels
+from omegacell.schedulers.preempting import outranks_any
 
 
 def view_displaced(cell: Cell, row: int, rows: NDArray[np.int64]) -> list[pb.Displacement]:
@@ -57,6 +58,7 @@ def word_preemption(cell: Cell, row: int, index: int | None) -> str:
     if not outranks_any(cell, spec):
         number = f" with number {spec.priority}" if spec.priority else ""
         return f"nobody gives way: nothing runs that is less important than band {band}{number}"
-    if (find_levels(cell, Overlay(cell), spec) == NEVER).all():
+    overlay = Overlay(cell)
+    if (find_levels(cell, overlay, spec, ending=find_ending(cell, overlay, spec)) == NEVER).all():
         return "nobody gives way: no machine that may take it would have room without its less important tasks"
     return ""

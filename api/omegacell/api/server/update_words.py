@@ -3,7 +3,6 @@
 Every function reads the cell and changes nothing; the caller must not await between two reads of one answer.
 """
 
-import signal
 from typing import Final
 
 import numpy as np
@@ -11,13 +10,12 @@ from numpy.typing import NDArray
 
 from omegacell.api.planning.words import span
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.end_words import word_end
 from omegacell.api.server.reasons import find_lacks_of, word_pending
-from omegacell.core.arena import PastAttempt
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
 from omegacell.core.holds import find_unmet
 from omegacell.core.jobs import Stopping, TaskState
-from omegacell.core.machine_commands import ExitNote
 from omegacell.core.rollouts import find_overdue_us, find_target, is_to_revert, policy_of
 from omegacell.core.units import SECOND_US
 from omegacell.core.updates import Updating
@@ -113,11 +111,11 @@ def _word_task(cell: Cell, row: int, index: int) -> str:
     state = TaskState(int(tasks.state[task]))
     ended = [past for past in tasks.past.get(task, ()) if past.state in (TaskState.FAILED, TaskState.SUCCEEDED)]
     if state is TaskState.FAILED:
-        return f"failed{_word_end(tasks.last_attempt(task))}"
+        return f"failed: {word_end(tasks.last_attempt(task), '')}"
     if tasks.restarts[task] and ended:
         count, last = int(tasks.restarts[task]), ended[len(ended) - 1]
         verb = "failed" if last.state == TaskState.FAILED else "ended by itself"
-        return f"{verb} {'once' if count == 1 else f'{count} times, the last time'}{_word_end(last)}"
+        return f"{verb} {'once' if count == 1 else f'{count} times, the last time'}: {word_end(last, '')}"
     if state is TaskState.PENDING:
         return f"is pending: {word_pending(cell, row, find_lacks_of(cell, row), index)}"
     if state is TaskState.RUNNING and tasks.health[task] == UNHEALTHY:
@@ -127,13 +125,3 @@ def _word_task(cell: Cell, row: int, index: int) -> str:
     if state is TaskState.RUNNING:
         return f"has not been available for {span(policy_of(spec).min_healthy_us)} yet"
     return "is not available yet"
-
-
-def _word_end(attempt: PastAttempt) -> str:
-    """Return how an attempt ended, as the end of a clause."""
-    if attempt.signal:
-        known = attempt.signal in set(signal.Signals)
-        return f" by {signal.Signals(attempt.signal).name if known else f'signal {attempt.signal}'}"
-    if attempt.exit_code >= 0:
-        return f" with exit code {attempt.exit_code}"
-    return f": {ExitNote(attempt.note).name.lower().replace('_', ' ')}" if attempt.note else ""

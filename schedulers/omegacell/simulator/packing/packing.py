@@ -15,8 +15,10 @@ from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import InvariantError
 from omegacell.core.jobs import JobSpec
 from omegacell.core.units import JobId
-from omegacell.schedulers.interface import Context, Scheduler, TaskGroup
+from omegacell.schedulers.interface import Context, Placement, Scheduler, TaskGroup
+from omegacell.schedulers.lots import Lot
 from omegacell.schedulers.memorycell import ManualClock, MemoryLog, Operator
+from omegacell.schedulers.shares import owner_of
 from omegacell.schedulers.view import CellView, Tentative
 from omegacell.simulator.machines import DRIVER, Machine
 
@@ -92,6 +94,27 @@ def pack(cell: Cell, ids: Sequence[JobId], make: Make, *, picky: frozenset[str],
             if spec.name not in picky or pending > spare:
                 return Packed(placed=placed, pending=pending, failed=spec.name)
     return Packed(placed=placed, pending=pending, failed="")
+
+
+class Team:
+    """Several instances of a policy that share jobs by name and have lots of their own, as one policy.
+
+    Each decision counts as a revision. In a live cell more pass, so lots change hands the more often.
+    """
+
+    def __init__(self, make: Make, count: int) -> None:
+        """Make the instances."""
+        self._instances = {f"packing-{number}": make() for number in range(count)}
+        self._decisions = 0
+
+    def place(self, pending: Sequence[TaskGroup], cell: CellView, ctx: Context) -> Placement:
+        """Let the instance decide that has the job."""
+        [group] = pending
+        names = tuple(self._instances)
+        name = owner_of(group.spec.name, names)
+        cell.lot = Lot.at(self._decisions, instance=name, instances=names)
+        self._decisions += 1
+        return self._instances[name].place(pending, cell, ctx)
 
 
 def decide(

@@ -116,8 +116,11 @@ def throughput(
         int, typer.Option("--machines", help="Simulated machines.", min=1, max=100_000, metavar="N")
     ] = 10_000,
     schedulers: Annotated[
-        int, typer.Option("--schedulers", help="Batch schedulers at work.", min=1, max=32, metavar="N")
+        int, typer.Option("--schedulers", help="Instances of the scheduler at work.", min=1, max=32, metavar="N")
     ] = 1,
+    scheduler: Annotated[
+        str, typer.Option("--scheduler", help="Which scheduler places the jobs.", metavar="NAME")
+    ] = "batch",
     timeout: Annotated[
         float, typer.Option("--timeout", help="Give up after so many seconds.", min=1.0, metavar="SECONDS")
     ] = 300.0,
@@ -133,6 +136,7 @@ def throughput(
         singles=singles,
         machines=machines,
         schedulers=schedulers,
+        scheduler=scheduler,
         timeout_s=timeout,
         folder=folder,
     )
@@ -165,7 +169,11 @@ def idle(
 
 @bench_app.command(
     "packing",
-    epilog=examples("omega bench packing", "omega bench packing --quick --policy hybrid --policy batch -o json"),
+    epilog=examples(
+        "omega bench packing",
+        "omega bench packing --curve -o json",
+        "omega bench packing --quick --policy hybrid --policy batch,noise=0.3",
+    ),
 )
 def packing(
     policy: Annotated[
@@ -173,17 +181,24 @@ def packing(
         typer.Option(
             "--policy",
             help="Which policy: random-first-fit, worst-fit, best-fit, dot-product, e-pvm, hybrid, hybrid-noisy,"
-            " hybrid-sampled, first-fit, least-loaded, batch, service, or module:Class of a plug-in. May be given"
-            " several times; by default all of these.",
+            " hybrid-sampled, first-fit, least-loaded, batch, service, or module:Class of a plug-in; with other weights"
+            " as batch,noise=0.3. May be given several times; by default all of these.",
             metavar="NAME",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            "--seeds", help="Orders of removing machines; by default 11, quickly 3.", min=1, max=101, metavar="N"
+            "--seeds",
+            help="Orders of removing machines; by default 11, quickly or with --curve 3.",
+            min=1,
+            max=101,
+            metavar="N",
         ),
     ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="What each weight of the policies trades, instead of one row for each.")
+    ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the machines, less of everything: a look, no result.")
     ] = False,
@@ -197,4 +212,4 @@ def packing(
     """
     from omegacell.api.bench import packing as bench
 
-    bench.run(bench.PackingOptions.of(policy, seeds, is_quick=quick), output)
+    bench.run(bench.PackingOptions.of(policy, seeds, is_quick=quick, is_curve=curve), output)
