@@ -16,6 +16,7 @@ from omegacell.api.proto.api_v1_pb2_grpc import CellStub
 from omegacell.api.records import Change
 from omegacell.api.server.app import begin_cell
 from omegacell.api.server.drains import view_drains
+from omegacell.controllers.drain_progress import Hold, find_progress
 from omegacell.core.commands import OpenSession
 from omegacell.core.drains import Eligibility, SetEligibility
 from omegacell.core.jobs import Kind
@@ -200,3 +201,23 @@ def test_a_job_with_a_task_that_fits_nowhere_says_what_machines_lack() -> None:
         "1 task of web stays: the job allows 1 unavailable task, and has 1:"
         " 1 pending (1 of 2 machines has too little cpu_milli free)"
     )
+
+
+def test_a_drain_that_keeps_itself_says_so() -> None:
+    """That no other machine takes the task, and why each does not."""
+    drained = Drained()
+    drained.test.add_machine("other", drivers=("simulated",))
+    drained.test.operator.must(SetEligibility(machines=(1,), eligibility=Eligibility.CORDONED))
+    drained.run("web", count=2, cpu_milli=1_000, max_unavailable=1)
+    drained.drain()
+    assert [block.hold for block in find_progress(drained.test.operator.cell, [0])[0].blocks] == [
+        Hold.BUDGET,
+        Hold.TURN,
+    ]
+    drained.test.operator.must(read_command("evict 1 0@1 cause=drain"))
+    drained.test.operator.must(read_command("report exited,0:1,1/0@1,-1,15"))
+    drained.test.go()
+    assert drained.summaries() == [
+        "1 task of web stays: the job allows 1 unavailable task, and no other machine takes web/0 as long as this drain"
+        " lasts (of 1 open machine 1 does not offer the driver)"
+    ]

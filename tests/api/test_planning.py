@@ -14,10 +14,11 @@ from omegacell.api.figures import HistoryQuery
 from omegacell.api.planning.records import FieldChange, PlanAction
 from omegacell.api.records import Change, Submission
 from omegacell.api.server.planners import BUILT_IN, Planner
+from omegacell.core.commands import Evict
 from omegacell.core.errors import UsageError
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.machine_commands import Inventory, RegisterMachine, Report, ReportKind
-from omegacell.core.units import Role
+from omegacell.core.units import JobId, Role
 from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, TaskGroup
 from omegacell.schedulers.view import CellView
@@ -192,7 +193,9 @@ def test_why_a_task_waits(served: Served, client: Client) -> None:
     client.submit(sized("waits", count=2, memory_bytes=2 * GIB))
     found = client.explain("waits")
     assert (found.job, found.index, found.state, found.pending_count) == ("waits", None, TaskState.PENDING, 2)
-    assert found.summary == "2 of 2 machines have too little memory_bytes free"
+    assert found.summary == (
+        "2 of 2 machines have too little memory_bytes free: no machine has 2 GiB memory at all, the largest has 1 GiB"
+    )
     assert [(lack.reason, lack.dimension, lack.machine_count) for lack in found.lacks] == [
         ("RESOURCES", "memory_bytes", 2)
     ]
@@ -260,14 +263,14 @@ def test_why_a_task_is_where_it_is(served: Served, client: Client) -> None:
     )
 
 
-def end(author: Author, attempt: int, *, machine: int) -> None:
-    """Report that task 0 of job 1 failed."""
+def end(author: Author, attempt: int, *, machine: int, index: int = 0) -> None:
+    """Report that a task of job 1 failed."""
     author.do(
         Report(
             machines=np.array([machine], np.int32),
             epochs=np.array([1], np.int32),
             jobs=np.array([1], np.int64),
-            indices=np.array([0], np.int32),
+            indices=np.array([index], np.int32),
             attempts=np.array([attempt], np.int32),
             kinds=np.array([ReportKind.EXITED], np.uint8),
             exit_codes=np.array([1], np.int32),
@@ -327,8 +330,43 @@ def test_a_job_at_rest(client: Client) -> None:
     client.submit(job("ended", count=2))
     client.stop("ended")
     found = client.explain("ended")
-    assert (found.state, found.summary, found.changes) == (TaskState.STOPPED, "its tasks are at rest", ())
-    assert client.explain("ended", 1).summary == "stopped"
+    assert (found.state, found.summary, found.changes) == (
+        TaskState.STOPPED,
+        "its tasks are at rest: 2 tasks stopped (its job was stopped)",
+        (),
+    )
+    assert client.explain("ended", 0).summary == "stopped before it was ever placed: its job was stopped"
+
+
+def test_how_a_task_failed_is_told(served: Served, client: Client) -> None:
+    """Its exit code and where its output is; of the job as a whole that of the first task that failed."""
+    machines, author = add_machines(served), scheduler_on(served)
+    client.submit(sized("fails", count=2, max_restarts=0))
+    author.replica.catch_up()
+    author.do(place(1, [0, 1], [0, 1]))
+    machines.replica.catch_up()
+    end(machines, 1, machine=0)
+    found = client.explain("fails", 0)
+    assert found.summary == "failed on m0: exit code 1"
+    assert [each.end for each in found.attempts] == ["exit code 1"]
+    machines.replica.catch_up()
+    end(machines, 1, machine=1, index=1)
+    assert client.explain("fails").summary == "its tasks are at rest: 2 tasks failed; fails/0 failed on m0: exit code 1"
+
+
+def test_an_eviction_names_its_cause(served: Served, client: Client) -> None:
+    """A drain or an operator, in the status of the job and in the explanation of the task."""
+    machines, author = add_machines(served), scheduler_on(served)
+    client.submit(sized("moves"))
+    author.replica.catch_up()
+    author.do(place(1, [0], [0]))
+    machines.replica.catch_up()
+    machines.do(Evict(job=JobId(1), indices=np.zeros(1, np.int32), attempts=np.ones(1, np.int32)))
+    end(machines, 1, machine=0)
+    detail = client.job("moves")
+    assert [past.message for past in detail.tasks[0].past] == ["evicted by an operator"]
+    [attempt] = client.explain("moves", 0).attempts
+    assert (attempt.state, attempt.end) == (TaskState.EVICTED, "evicted by an operator, exit code 1")
 
 
 def test_what_is_not_there_names_what_is_similar(client: Client) -> None:

@@ -155,6 +155,24 @@ def test_all_commands_say_the_same_of_what_waits(submitted: dict[str, Any]) -> N
         assert list(answer.lacks) == list(pending.lacks)
 
 
+@pytest.mark.parametrize("amounts", [(300, -1, -1), (-1, -1, 1)], ids=["cpu", "jobs"])
+def test_status_and_explanation_say_the_same_of_a_cap(amounts: tuple[int, ...]) -> None:
+    """Both name the cap, and no machine takes a task that the cap does not."""
+    test = TestCell(machines=2)
+    test.operator.must(SetCaps(scheduler=TestCell.SCHEDULER, amounts=amounts))
+    test.submit("first", count=2, cpu_milli=100)
+    job = test.submit("second", cpu_milli=250)
+    test.run(BatchScheduler())
+    pending, cell = pending_of(test, job), test.operator.cell
+    row = cell.jobs.row_of(job)
+    assert row is not None
+    question = Question(cell=cell.clone(), row=row, index=0, grants=(), conflicts=(), oldest_revision=1)
+    answer = explain(question, MemoryStore())
+    assert answer.summary == pending.summary
+    assert answer.summary.startswith("waits for the cap of scheduler 'test'")
+    assert (answer.fitting_count, answer.preemption) == (0, "")
+
+
 def test_a_scheduler_that_nobody_runs_is_named() -> None:
     """Without a session of its scheduler a job waits for one."""
     test = TestCell(machines=1)

@@ -1,6 +1,7 @@
 """Templates over a real API server: dispatched, triggered, run by their schedule, shown, stopped, and refused."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -218,6 +219,9 @@ def test_an_explanation_says_that_it_never_runs(client: Client) -> None:
     client.submit(cron("nightly", "0 3 * * *"))
     assert "`omega job dispatch encode`" in client.explain("encode").summary
     assert "its schedule makes runs of it" in client.explain("nightly").summary
+    held = client.plan([cron("monthly", line="0 0 1 * *")]).jobs[0].held
+    assert held is not None
+    assert re.fullmatch(r"it never runs itself: .*; next: (\d{4}-\d\d-01 00:00:00Z(, |$)){3}", held.summary)
 
 
 def test_a_plan_names_what_differs(client: Client) -> None:
@@ -240,7 +244,10 @@ def test_a_plan_names_what_differs(client: Client) -> None:
         ("schedule: '0 0 30 2 *'", "job.yaml:2:11: schedule: it never fires"),
         ("schedule: {cron: '@daily', time_zone: Europe/Berlni}", "did you mean Europe/Berlin"),
         ("schedule: {cron: '@daily', overlap: never}", "schedule.overlap: expected 'allow', 'skip' or 'replace'"),
-        ("schedule: '@daily'\nkind: service", "expected kind batch: a service with a schedule would never end"),
+        (
+            "schedule: '@daily'\nkind: service",
+            "job.yaml:3:7: kind: expected kind batch: a service with a schedule would",
+        ),
         ("schedule: '@daily'\nparameters: {}", "expected one of schedule and parameters"),
         ("parameters: {required: [Input]}", "parameters.required.0: expected a lower-case word"),
         ("parameters: {required: [a], optional: {a: 1}}", "parameter 'a' stands twice"),

@@ -1,6 +1,7 @@
 """What the documentation shows is what happens: its commands run, and print what stands there."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -70,6 +71,9 @@ def run_shell(text: str, folder: Path, environment: dict[str, str]) -> "subproce
     )
 
 
+_MADE = re.compile(r"^([a-z0-9-]+): created \(|--name ([a-z0-9-]+)$", re.MULTILINE)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", pages_that_run())
@@ -90,6 +94,15 @@ def test_a_page_does_what_it_says(page: str, folder: Path, environment: dict[str
                 elif step.printed is not None:
                     difference = find_difference(step.printed, printed, names)
                     assert not difference, f"{where}\n{difference}"
+
+
+def test_no_two_pages_submit_jobs_of_one_name() -> None:
+    """Whoever follows all pages in order on one cell meets no job of another page."""
+    made: dict[str, str] = {}
+    for page in pages_that_run():
+        for name in [match[1] or match[2] for match in _MADE.finditer((REPOSITORY / page).read_text())]:
+            assert made.setdefault(name, page) == page, f"job {name} is made on {made[name]} and on {page}"
+    assert {"hello", "words"} <= made.keys()
 
 
 def test_make_demo_is_omega_demo() -> None:

@@ -284,6 +284,37 @@ def test_what_fits_nowhere_else_keeps_a_drain() -> None:
     assert world.left_on(0) == 0
 
 
+def test_a_drain_that_keeps_itself_lasts_for_ever() -> None:
+    """No open machine takes the evicted task, so the next never leaves; a deadline ends that, or an open machine."""
+    world = World(machines=2)
+    world.test.add_machine("other", drivers=("simulated",))
+    world.set(Eligibility.CORDONED, 1)
+    web = world.service("web", count=2)
+    world.set(Eligibility.DRAINING, 0)
+    world.round()
+    expected = Block(
+        hold=Hold.STRANDED, job=web, task_count=1, limit=1, shortfall=Shortfall(pending=1), is_forever=True
+    )
+    assert blocks_of(world, 0) == (expected,)
+    world.set(Eligibility.DRAINING, 0, deadline_us=world.cell.elapsed + SECOND_US)
+    assert [block.is_forever for block in blocks_of(world, 0)] == [False]
+    world.set(Eligibility.DRAINING, 0)
+    world.set(Eligibility.OPEN, 1)
+    world.round()
+    world.round()
+    assert world.left_on(0) == 0
+
+
+def test_a_task_too_large_for_every_other_machine_keeps_a_drain_for_ever() -> None:
+    """What the other machines have in all counts, not what is free there."""
+    world = World(machines=1, cpu_milli=8_000)
+    world.test.add_machine("small", cpu_milli=1_000)
+    world.service("web", count=2, cpu_milli=2_000)
+    world.set(Eligibility.DRAINING, 0)
+    world.round()
+    assert [(block.hold, block.is_forever) for block in blocks_of(world, 0)] == [(Hold.STRANDED, True)]
+
+
 def test_a_task_that_will_not_run_again_keeps_a_drain_for_ever() -> None:
     """A service that has lost as many tasks for good as it may miss can spare none."""
     world = World(machines=2)

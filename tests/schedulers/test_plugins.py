@@ -310,7 +310,7 @@ def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         ("raise SystemExit(3)\n", "", r"could not be imported: SystemExit: 3 \(.*mine\.py:1\)"),
         ("x = 1\n", "", r"has 0 classes with a method place \(none\)"),
         (GOOD + GOOD.replace("Mine", "Yours"), "", r"has 2 classes with a method place \(Mine, Yours\); name one"),
-        (GOOD, ":Other", r"has no class Other \(.*mine\.py\)"),
+        (GOOD, ":Other", r"': \S*mine\.py has no class Other$"),
         ("Mine = 3\n", ":Mine", r"3 is not a class"),
         ("class Mine:\n    pass\n", ":Mine", r"class Mine has no method place \(.*mine\.py:1\)"),
         (

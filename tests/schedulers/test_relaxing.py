@@ -152,15 +152,9 @@ WAYS: list[tuple[str, Callable[[], TestCell], dict[str, Any], list[tuple[tuple[A
         {"cpu_milli": 6_000},
         [(("LESS", "cpu_milli", 6_000, 4_000),), (("MACHINE_RETURNS", "large", 1, 0),)],
     ),
-    ("another driver", odd_driver, {}, [(("OTHER_DRIVER", "other", 0, 0),)]),
+    ("a driver that no machine offers is no way", odd_driver, {}, []),
     (
         "two changes, when none alone is enough",
-        odd_driver,
-        {"cpu_milli": 5_000},
-        [(("OTHER_DRIVER", "other", 0, 0), ("LESS", "cpu_milli", 5_000, 4_000))],
-    ),
-    (
-        "a port and memory",
         lambda: filled(ports=HTTP, cpu_milli=100),
         {"ports": HTTP, "memory_bytes": 17 * GIB},
         [(("ANY_PORT", "http", 80, 0), ("LESS", "memory_bytes", 17 * GIB, 14 * GIB))],

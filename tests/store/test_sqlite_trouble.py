@@ -233,7 +233,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path, content: byte
     """NotAStoreError, and the file is as it was."""
     path = tmp_path / "cell.db"
     path.write_bytes(content)
-    with pytest.raises(NotAStoreError, match="expected an SQLite database"):
+    with pytest.raises(NotAStoreError, match=r": it is no store; expected an SQLite database: check the path$"):
         SqliteStore(path)
     assert path.read_bytes() == content
 

@@ -70,6 +70,8 @@ async def check_http(port: int, path: str, timeout_s: float) -> str:
                 writer.close()
     except TimeoutError:
         return f"no answer on port {port} in {timeout_s:g} s"
+    except ConnectionRefusedError:
+        return f"port {port}: connection refused"
     except (OSError, ValueError) as error:
         return f"port {port}: {error}"[:200]
     words = line.split(None, 2)

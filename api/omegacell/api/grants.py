@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omegacell.core.columns import Int32s
 from omegacell.core.commands import Evict, Place
@@ -117,7 +118,8 @@ class Grants:
             del self._by_job[grant.job]
 
 
-def _grants_of(applied: Applied, author: str) -> Iterator[Grant]:
+def granted_rows(applied: Applied) -> Iterator[tuple[Place | Evict, NDArray[np.bool_]]]:
+    """Give the claims and evictions of a transaction, each with which of its rows were granted: ``(rows,)`` bool."""
     transaction, outcome = applied.transaction, applied.outcome
     if transaction is None or outcome.status not in (Status.COMMITTED, Status.PARTIAL):
         return
@@ -126,18 +128,23 @@ def _grants_of(applied: Applied, author: str) -> Iterator[Grant]:
         if not isinstance(command, Place | Evict):
             continue
         count = len(command.indices)
-        if isinstance(command, Place):
-            is_granted = np.ones(count, np.bool_)
-            refused = outcome.refusals.positions - first
-            is_granted[refused[(refused >= 0) & (refused < count)]] = False
-            if is_granted.any():
-                yield Grant(
-                    revision=applied.revision,
-                    cursor=applied.cursor,
-                    author=author,
-                    seen=transaction.seen,
-                    job=command.job,
-                    indices=command.indices[is_granted],
-                    machines=command.machines[is_granted],
-                )
+        is_granted = np.ones(count, np.bool_)
+        refused = outcome.refusals.positions - first
+        is_granted[refused[(refused >= 0) & (refused < count)]] = False
+        yield command, is_granted
         first += count
+
+
+def _grants_of(applied: Applied, author: str) -> Iterator[Grant]:
+    for command, is_granted in granted_rows(applied):
+        if isinstance(command, Place) and is_granted.any():
+            assert applied.transaction is not None, "only a transaction has commands"
+            yield Grant(
+                revision=applied.revision,
+                cursor=applied.cursor,
+                author=author,
+                seen=applied.transaction.seen,
+                job=command.job,
+                indices=command.indices[is_granted],
+                machines=command.machines[is_granted],
+            )

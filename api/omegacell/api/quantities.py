@@ -98,6 +98,10 @@ def _text_of(value: object, expected: str) -> str:
     match value:
         case bool():
             raise ValueError(f"expected {expected}")
+        case int() | float() if value < 0:
+            raise ValueError(f"expected {expected}, not below 0")
+        case str() if re.match(r"\s*-[\d.]", value):
+            raise ValueError(f"expected {expected}, not below 0")
         case str():
             return value.strip()
         case int():

@@ -28,8 +28,11 @@ class DrainHold(IntEnum):
     BUDGET = 2
     """Their job has as many unavailable tasks as it allows."""
     SILENT = 3
-    INSIDE = 4
     """The machine is not heard."""
+    INSIDE = 4
+    """They run inside allocs, and go with these."""
+    STRANDED = 5
+    """As BUDGET, and the unavailable tasks wait for machines that drain or are cordoned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

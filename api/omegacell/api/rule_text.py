@@ -105,6 +105,8 @@ def _split(text: str) -> tuple[str, Operator, str]:
 
 def _parse_list(text: str, rest: str) -> tuple[str, ...]:
     inner = rest.strip()
+    if inner[:1] in ("(", "[") and inner[-1:] not in (")", "]"):
+        raise ValueError(f'{text!r}: the bracket is not closed; in a list of YAML put it in quotes, ["zone in (a, b)"]')
     if not (inner[:1] in ("(", "[") and inner[-1:] in (")", "]")):
         raise ValueError(f"{text!r}: expected a list in brackets, such as (a, b)")
     words = [quoted or plain.strip() for quoted, plain in _WORD.findall(inner[1:-1])]
@@ -118,6 +120,8 @@ def _parse_value(text: str, rest: str) -> str:
     value = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == '"' else rest
     if not value:
         raise ValueError(f"{text!r}: expected a value at the end")
-    if rest[0] in "=<>!~":
+    if rest[0] == "=":
+        raise ValueError(f"{text!r}: did you mean {text.replace('==', '=')!r}?")
+    if rest[0] in "<>!~":
         raise ValueError(f"{text!r}: {rest[0]!r} does not belong to the operator; expected {CONSTRAINT_EXPECTED}")
     return value

@@ -382,7 +382,9 @@ class JobFile(_Part):
     def _check_ports(self) -> Self:
         if self.task.health is not None and self.task.health.port not in self.ports:
             known = ", ".join(self.ports) or "none"
-            raise ValueError(f"health.port {self.task.health.port!r}: expected one of the job's ports ({known})")
+            raise ValueError(
+                f"task.health.port: expected one of the job's ports ({known}), found {self.task.health.port!r}"
+            )
         numbers = [number for number in self.ports.values() if number]
         if len(set(numbers)) != len(numbers):
             raise ValueError("ports: expected different numbers")

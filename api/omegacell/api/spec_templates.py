@@ -108,7 +108,7 @@ def check_template(job: "JobFile") -> None:
     if job.schedule is not None and job.parameters is not None:
         raise ValueError("expected one of schedule and parameters: a run on a schedule has nobody to give it any")
     if job.kind != "batch":
-        raise ValueError(f"expected kind batch: a {job.kind} with {what} would never end")
+        raise ValueError(f"kind: expected kind batch: a {job.kind} with {what} would never end")
     if len(job.name) > MAX_TEMPLATE_NAME_LENGTH:
         raise ValueError(
             f"expected a name of at most {MAX_TEMPLATE_NAME_LENGTH} characters for a job with {what}, found"

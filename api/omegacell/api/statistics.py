@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from omegacell.api.evictions import Evictions
 from omegacell.api.figures import ConflictQuery, ConflictRow, HistoryQuery, HistoryRow, SchedulerStatistics
 from omegacell.api.grants import Grants
 from omegacell.api.history_words import KINDS, describe_commands, find_spec, name_of_job
@@ -83,6 +84,7 @@ class Recorder:
 
     Attributes:
         grants: Claims that were granted.
+        evictions: Why attempts were evicted.
     """
 
     def __init__(self, *, after: int, rows: int = ROWS_KEPT) -> None:
@@ -93,6 +95,7 @@ class Recorder:
         self._after = after
         self._last_revision = after
         self.grants = Grants(after=after)
+        self.evictions = Evictions()
 
     @property
     def oldest_revision(self) -> int:
@@ -110,6 +113,7 @@ class Recorder:
             self._author_at.append(author)
             self._rows.append(_row_of(cell, one, author))
             self.grants.record(one, author)
+            self.evictions.record(one)
             if one.transaction is not None and len(one.outcome.refusals):
                 self._conflicts.extend(self._conflicts_of(cell, one.transaction, one.outcome, author))
 
@@ -121,6 +125,7 @@ class Recorder:
         self._conflicts = deque([*conflicts, *self._conflicts], maxlen=self._conflicts.maxlen)
         self._after = older._after
         self.grants.prepend(older.grants)
+        self.evictions.prepend(older.evictions)
 
     def history(self, query: HistoryQuery) -> tuple[HistoryRow, ...]:
         """Return transactions, newest first."""

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from omegacell.controllers.drains import Rows, find_allowed, find_drained, find_inside, find_staying, find_unheard
 from omegacell.core.budgets import find_available
 from omegacell.core.cell import Cell
-from omegacell.core.drains import NO_DEADLINE
-from omegacell.core.jobs import NO_LIMIT, Stopping, TaskState
+from omegacell.core.drains import NO_DEADLINE, Eligibility
+from omegacell.core.jobs import NO_LIMIT, Kind, Stopping, TaskState
+from omegacell.core.outcomes import Reason
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import JobId
 
 
@@ -32,6 +34,8 @@ class Hold(IntEnum):
     """The machine is not heard: nobody can tell it anything."""
     INSIDE = 4
     """They run inside allocs, and go when these do."""
+    STRANDED = 5
+    """Their job has as many unavailable tasks as it allows, and those wait for machines that drain or are cordoned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,24 @@ def find_shortfall(cell: Cell, job_row: int) -> Shortfall:
     )
 
 
+def count_stranded(cell: Cell, job_row: int) -> int:
+    """Return how many waiting tasks of a job no open machine would take, however much ended there. O(machines).
+
+    A machine that is down may take them when it is back. Of a system job each waits for one machine.
+    """
+    spec, machines = cell.jobs.spec_of(job_row), cell.machines
+    is_open = machines.eligibility == Eligibility.OPEN
+    first, extent = int(cell.jobs.offset[job_row]), int(cell.jobs.extent[job_row])
+    pending = np.flatnonzero(cell.tasks.state[first : first + extent] == TaskState.PENDING)
+    if spec.kind is Kind.SYSTEM:
+        return int(np.count_nonzero(~is_open[pending[pending < machines.count]]))
+    rows = np.flatnonzero(is_open)
+    reasons = Overlay(cell).find_mismatches(spec, rows)
+    may_take = (reasons == Reason.NONE) | (reasons == Reason.MACHINE_NOT_UP)
+    is_large = (machines.capacity[rows] >= np.array(spec.charged, np.int64)).all(axis=1)
+    return 0 if (may_take & is_large).any() else len(pending)
+
+
 def _find_holds(cell: Cell, rows: Rows) -> NDArray[np.uint8]:
     holds = np.full(len(rows), Hold.BUDGET, np.uint8)
     staying = find_staying(cell, rows)
@@ -160,5 +182,9 @@ def _block_of(cell: Cell, job_row: int, hold: Hold, *, count: int, has_deadline:
         return Block(hold=hold, job=job, task_count=count, limit=limit)
     assert limit != NO_LIMIT, "a job without a limit has a budget for all its tasks"
     shortfall = find_shortfall(cell, job_row)
-    is_forever = shortfall.ended >= limit and not has_deadline
+    lasting = shortfall.ended
+    if lasting < limit and shortfall.pending:
+        lasting += count_stranded(cell, job_row)
+        hold = Hold.STRANDED if lasting >= limit else hold
+    is_forever = lasting >= limit and not has_deadline
     return Block(hold=hold, job=job, task_count=count, limit=limit, shortfall=shortfall, is_forever=is_forever)

@@ -167,7 +167,9 @@ def _pick(target: str, module: ModuleType, class_name: str) -> object:
     if class_name:
         found = getattr(module, class_name, None)
         if found is None:
-            raise PluginError(f"scheduler {target!r}: {module.__name__} has no class {class_name}{_file_of(module)}")
+            source = target.rpartition(":")[0]
+            where = "" if source.endswith(".py") else _file_of(module)
+            raise PluginError(f"scheduler {target!r}: {source} has no class {class_name}{where}")
         return found
     own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
     schedulers = [each for each in own if hasattr(each, "place")]

@@ -29,6 +29,7 @@ from omegacell.core.limit_commands import SetCaps
 from omegacell.core.units import CAP_NAMES, RESOURCE_NAMES
 from omegacell.schedulers.feasibility import find_free
 from omegacell.schedulers.relaxing_rules import (
+    any_device,
     fewer_devices,
     machine_opens,
     no_constraint,
@@ -253,13 +254,6 @@ def any_port(wish: Wish) -> Iterator[Wish]:
         yield wish.less(replace(wish.spec, ports=freed), *steps)
 
 
-def other_driver(wish: Wish) -> Iterator[Wish]:
-    """Run under another driver that a machine offers."""
-    for name in sorted(wish.cell.machines.driver_names):
-        if name != wish.spec.driver:
-            yield wish.less(replace(wish.spec, driver=name), Step(kind=Kind.OTHER_DRIVER, name=name))
-
-
 RELAXATIONS: Final[tuple[Relaxation, ...]] = (
     stopping_ends,
     any_port,
@@ -271,8 +265,8 @@ RELAXATIONS: Final[tuple[Relaxation, ...]] = (
     no_neighbour,
     toleration,
     no_constraint,
+    any_device,
     fewer_devices,
-    other_driver,
     less_of_a_resource,
     machine_opens,
     higher_cap,

@@ -72,6 +72,16 @@ def no_constraint(wish: Wish) -> Iterator[Wish]:
         yield _ruled(wish, Step(kind=Kind.ANY_POOL, name=rules.pool or "default", loss=1), pool="all")
 
 
+def any_device(wish: Wish) -> Iterator[Wish]:
+    """Take devices of a kind whatever they are like."""
+    devices = wish.spec.devices
+    for place, request in enumerate(devices):
+        if request.where:
+            step = Step(kind=Kind.ANY_DEVICE, name=request.name, loss=1)
+            kept = (*devices[:place], replace(request, where=()), *devices[place + 1 :])
+            yield wish.less(replace(wish.spec, devices=kept), step)
+
+
 def fewer_devices(wish: Wish) -> Iterator[Wish]:
     """Ask for fewer devices of one kind: as many as fit, or none."""
     devices = wish.spec.devices

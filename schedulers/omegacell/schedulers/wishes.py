@@ -57,20 +57,20 @@ class Kind(IntEnum):
     """A constraint on attributes."""
     ANY_POOL = 12
     """The pool."""
-    FEWER_DEVICES = 13
+    ANY_DEVICE = 13
+    """What devices of a kind are like."""
+    FEWER_DEVICES = 14
     """Some devices, or all."""
-    MACHINE_OPENS = 14
+    MACHINE_OPENS = 15
     """Nothing of the job: cordoned machines have to be opened first."""
-    HIGHER_CAP = 15
+    HIGHER_CAP = 16
     """Nothing of the job: the cap of its scheduler has to be raised."""
-    JOB_ENDS = 16
+    JOB_ENDS = 17
     """Nothing of the job: another one has to end first."""
-    MACHINE_RETURNS = 17
+    MACHINE_RETURNS = 18
     """Nothing of the job: machines have to be up and heard again first."""
-    MUCH_LESS = 18
+    MUCH_LESS = 19
     """More than half of a resource."""
-    OTHER_DRIVER = 19
-    """The driver: another kind of task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Step:
 
     Attributes:
         kind: what.
-        name: of the resource, port, job, machine, driver or rule that it is about, empty
+        name: of the resource, port, job, machine, device or rule that it is about, empty
             when there is only one such thing.
         before, after: amounts, port numbers or counts; 0 where there are none.
         loss: how much it is, among steps of its kind.

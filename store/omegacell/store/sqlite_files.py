@@ -95,9 +95,7 @@ def _read_header(path: Path) -> bytes:
     except OSError as error:
         raise StoreIOError(f"{path}: cannot read it: {error.strerror}") from error
     if not header.startswith(SQLITE_MAGIC[: len(header)]):
-        raise NotAStoreError(
-            f"{path}: not a store: it begins with {header[:16]!r}; expected an SQLite database; check the path"
-        )
+        raise NotAStoreError(f"{path}: it is no store; expected an SQLite database: check the path")
     if len(header) < HEADER_BYTES:
         raise StoreCutShortError(
             f"{path}: has {len(header)} bytes; a store has at least a header of {HEADER_BYTES}; {ACTION_CORRUPT}"

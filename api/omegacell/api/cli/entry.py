@@ -94,7 +94,10 @@ def _usage_message(error: TyperException) -> str:
         return text
     context = getattr(error, "ctx", None)
     hint = f" (try: {context.command_path} --help)" if context is not None else ""
-    return f"{text.rstrip('.')}{hint}"
+    line = " ".join(text.split()).replace(
+        "Value error, ", ""
+    )  # choices come one a line, pydantic's word before its own
+    return f"{line.rstrip('.')}{hint}"
 
 
 def _message(error: BaseException) -> str:

@@ -173,7 +173,7 @@ class FittingChange:
 class AttemptOrigin:
     """Where an attempt comes from; ``author`` is empty when the log does not reach back to it.
 
-    ``preempted_by`` is the job to which it gave way, empty when it did not.
+    ``preempted_by`` is the job to which it gave way, empty when it did not; ``end`` how it ended, in words.
     """
 
     attempt: int
@@ -185,6 +185,7 @@ class AttemptOrigin:
     placed_at_us: int
     preempted_by: str = ""
     preempted_at: int = 0
+    end: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,7 @@ def _read_attempt(message: pb.AttemptOrigin) -> records.AttemptOrigin:
         placed_at_us=message.placed_at_us,
         preempted_by=message.preempted_by,
         preempted_at=message.preempted_at,
+        end=message.end,
     )
 
 

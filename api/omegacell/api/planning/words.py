@@ -1,23 +1,16 @@
-"""Amounts, near misses and changes in words.
+"""Amounts and changes in words; what single machines lack is in `misses`.
 
 An amount is written so that a job file takes it, and is never rounded up: who submits what an explanation says gets
-what it promised. A new reason or kind of change is one row of a table here; without a row its name is shown.
+what it promised. A new kind of change is one row of a table here; without a row its name is shown.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import numpy as np
-
 from omegacell.core.cell import Cell
-from omegacell.core.jobs import JobSpec
-from omegacell.core.outcomes import Reason
-from omegacell.core.placement import Effect, PlacementRules
-from omegacell.core.units import RESOURCE_NAMES
-from omegacell.schedulers.explaining import Miss
 from omegacell.schedulers.wishes import Kind, Step
 
-_NAMES: Final = {"cpu_milli": "cpu", "memory_bytes": "memory", "disk_bytes": "disk"}
+RESOURCE_WORDS: Final = {"cpu_milli": "cpu", "memory_bytes": "memory", "disk_bytes": "disk"}
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -43,7 +36,7 @@ def describe_amount(name: str, quantity: int) -> str:
     >>> describe_amount("cpu_milli", 500), describe_amount("memory_bytes", 1 << 30)
     ('0.5 cpu', '1 GiB memory')
     """
-    return f"{amount(name, quantity)} {_NAMES.get(name, name)}"
+    return f"{amount(name, quantity)} {RESOURCE_WORDS.get(name, name)}"
 
 
 def span(microseconds: int) -> str:
@@ -116,6 +109,7 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.TOLERATION: lambda step: f"with a toleration of taint {step.name}",
     Kind.NO_CONSTRAINT: lambda step: f"without constraint {step.name!r}",
     Kind.ANY_POOL: lambda step: f"in any pool instead of {step.name}",
+    Kind.ANY_DEVICE: lambda step: f"{step.name} of any kind, without its `where`",
     Kind.FEWER_DEVICES: _fewer_devices,
     Kind.MACHINE_OPENS: _opens,
     Kind.HIGHER_CAP: lambda step: (
@@ -124,90 +118,6 @@ _STEPS: Final[Mapping[Kind, Callable[[Step], str]]] = {
     Kind.JOB_ENDS: lambda step: f"after job {step.name} ends",
     Kind.MACHINE_RETURNS: _returns,
     Kind.MUCH_LESS: _less,
-    Kind.OTHER_DRIVER: lambda step: f"under driver {step.name}",
-}
-
-
-def describe_miss(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    """Return what a machine lacks, in words."""
-    if miss.reason in (Reason.RESOURCES, Reason.ALLOC_FULL):
-        where = "free" if miss.reason is Reason.RESOURCES else f"left in its alloc of {spec.alloc}"
-        return ", ".join(
-            f"{amount(RESOURCE_NAMES[each.dimension], each.free)} of "
-            f"{describe_amount(RESOURCE_NAMES[each.dimension], each.asked)} {where}"
-            for each in miss.shortages
-        )
-    write = _MISSES.get(miss.reason)
-    words = write(cell, spec, miss) if write is not None else miss.reason.name.lower().replace("_", " ")
-    if not miss.shortages:
-        return words
-    names = " and ".join(_NAMES.get(RESOURCE_NAMES[each.dimension], "") for each in miss.shortages)
-    return f"{words}; and too little {names}"
-
-
-def _not_up(cell: Cell, _: JobSpec, miss: Miss) -> str:
-    state = cell.machines.state[miss.machine]
-    return "not heard" if miss.is_silent and state == 1 else ("joining", "up", "down")[int(state)]
-
-
-def _driver(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    machines = cell.machines
-    bits = int(machines.drivers[miss.machine])
-    offered = [name for place, name in enumerate(machines.driver_names) if bits >> place & 1]
-    return f"offers {', '.join(offered) or 'no driver'}, not {spec.driver}"
-
-
-def _constraint(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    rules, index, row = spec.placement, cell.machines.index, np.array([miss.machine], np.int64)
-    for each in rules.constraints:
-        if not index.meets_all(PlacementRules(pool="all", constraints=(each,)), row)[0]:
-            return f"does not meet {str(each)!r}"
-    return f"is not in pool {rules.pool or 'default'}"
-
-
-def _taint(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    found = next(
-        taint
-        for taint in cell.machines.taints[miss.machine]
-        if taint.effect is Effect.NO_PLACE and not any(each.covers(taint) for each in spec.placement.tolerations)
-    )
-    return f"has the taint {found}"
-
-
-def _port_taken(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    used = cell.machines.ports[miss.machine]
-    number = next(port.number for port in spec.ports if port.number in used)
-    return f"port {number} is held by {name_of_task(cell, used[number])}"
-
-
-def _port_in_range(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    first, last = int(cell.machines.port_first[miss.machine]), int(cell.machines.port_last[miss.machine])
-    number = next(port.number for port in spec.ports if first <= port.number <= last)
-    return f"port {number} is among those that it grants, {first} to {last}"
-
-
-def _no_ports(cell: Cell, spec: JobSpec, miss: Miss) -> str:
-    wanted = sum(port.number == 0 for port in spec.ports)
-    return f"{int(cell.machines.port_free[miss.machine])} of {wanted} ports free"
-
-
-_MISSES: Final[Mapping[Reason, Callable[[Cell, JobSpec, Miss], str]]] = {
-    Reason.MACHINE_NOT_UP: _not_up,
-    Reason.DRIVER_MISSING: _driver,
-    Reason.MACHINE_CORDONED: lambda cell, _, miss: ("open", "cordoned", "draining")[
-        int(cell.machines.eligibility[miss.machine])
-    ],
-    Reason.NO_ALLOC: lambda _, spec, __: f"no alloc of {spec.alloc} takes tasks there",
-    Reason.CONSTRAINT: _constraint,
-    Reason.TAINTED: _taint,
-    Reason.NEIGHBOUR: lambda *_: "would break a rule about neighbours",
-    Reason.TOO_MANY_ON_MACHINE: lambda _, spec, __: f"has {spec.placement.max_per_machine} of its tasks already",
-    Reason.SPREAD_SKEWED: lambda *_: "would skew its spread",
-    Reason.DEVICE_MISSING: lambda *_: "has too few such devices",
-    Reason.DEVICES_EXHAUSTED: lambda *_: "has too few such devices free",
-    Reason.PORT_TAKEN: _port_taken,
-    Reason.PORT_IN_RANGE: _port_in_range,
-    Reason.PORTS_EXHAUSTED: _no_ports,
 }
 
 

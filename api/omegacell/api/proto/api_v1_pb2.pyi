@@ -132,6 +132,7 @@ class DrainHold(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DRAIN_HOLD_BUDGET: _ClassVar[DrainHold]
     DRAIN_HOLD_SILENT: _ClassVar[DrainHold]
     DRAIN_HOLD_INSIDE: _ClassVar[DrainHold]
+    DRAIN_HOLD_STRANDED: _ClassVar[DrainHold]
 KIND_BATCH: Kind
 KIND_SERVICE: Kind
 KIND_SYSTEM: Kind
@@ -207,6 +208,7 @@ DRAIN_HOLD_TURN: DrainHold
 DRAIN_HOLD_BUDGET: DrainHold
 DRAIN_HOLD_SILENT: DrainHold
 DRAIN_HOLD_INSIDE: DrainHold
+DRAIN_HOLD_STRANDED: DrainHold
 
 class At(_message.Message):
     __slots__ = ("revision", "incarnation")
@@ -1072,7 +1074,7 @@ class FittingChange(_message.Message):
     def __init__(self, message: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ChangeStep, _Mapping]]] = ..., fit_count: _Optional[int] = ..., fields: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
 
 class AttemptOrigin(_message.Message):
-    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at")
+    __slots__ = ("attempt", "machine", "state", "author", "revision", "seen", "placed_at_us", "preempted_by", "preempted_at", "end")
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -1082,6 +1084,7 @@ class AttemptOrigin(_message.Message):
     PLACED_AT_US_FIELD_NUMBER: _ClassVar[int]
     PREEMPTED_BY_FIELD_NUMBER: _ClassVar[int]
     PREEMPTED_AT_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     machine: str
     state: TaskState
@@ -1091,7 +1094,8 @@ class AttemptOrigin(_message.Message):
     placed_at_us: int
     preempted_by: str
     preempted_at: int
-    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ...) -> None: ...
+    end: str
+    def __init__(self, attempt: _Optional[int] = ..., machine: _Optional[str] = ..., state: _Optional[_Union[TaskState, str]] = ..., author: _Optional[str] = ..., revision: _Optional[int] = ..., seen: _Optional[int] = ..., placed_at_us: _Optional[int] = ..., preempted_by: _Optional[str] = ..., preempted_at: _Optional[int] = ..., end: _Optional[str] = ...) -> None: ...
 
 class MachineChoice(_message.Message):
     __slots__ = ("revision", "machine_count", "fitting_count", "lighter_count", "others")

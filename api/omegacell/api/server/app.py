@@ -145,8 +145,13 @@ async def serve(
         hub = WatchHub(host.cell)
         host.listeners.append(lambda folded: hub.on_folded(host.cell, folded))
         schedules = Schedules()
-        jobs = JobCalls(host, admission, hub, desk.text_of, TemplateCalls(host, admission, schedules))
-        planning = PlanningCalls(host, admission, overview)
+
+        def tell(job: int, index: int, attempt: int) -> str:
+            said = desk.text_of(job, index, attempt), overview.recorder.evictions.word(job, index, attempt)
+            return ", ".join(filter(None, said))
+
+        jobs = JobCalls(host, admission, hub, tell, TemplateCalls(host, admission, schedules))
+        planning = PlanningCalls(host, admission, overview, tell)
         service = CellService(jobs, MachineCalls(host, desk), LimitCalls(host), overview, planning)
         running.append(group.create_task(run_keeper(host, keeper)))
         running.append(group.create_task(run_schedules(host, schedules)))

@@ -4,14 +4,22 @@ Reads the cell and changes nothing; the caller must not await between two reads 
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
+
+import numpy as np
 
 from omegacell.api.history_words import count_of
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.reasons import view_pending
+from omegacell.api.server.reasons import nearest_first, view_pending, word_lack
 from omegacell.controllers.drain_progress import Block, Hold, Shortfall, find_progress
 from omegacell.core.cell import Cell
+from omegacell.core.drains import Eligibility
+from omegacell.core.jobs import Kind, TaskState
+from omegacell.core.overlays import Overlay
 from omegacell.core.units import SECOND_US
+from omegacell.schedulers.feasibility import find_lacks
+
+NAMES_SHOWN: Final = 3
 
 
 def view_drains(cell: Cell, rows: Sequence[int]) -> dict[int, pb.DrainProgress]:
@@ -59,6 +67,9 @@ def _word_block(cell: Cell, row: int, block: Block) -> str:
         case Hold.BUDGET:
             stay = "stays" if block.task_count == 1 else "stay"
             return f"{tasks} {stay}: {_word_budget(cell, row, block)}"
+        case Hold.STRANDED:
+            stay = "stays" if block.task_count == 1 else "stay"
+            return f"{tasks} {stay}: {_word_stranded(cell, row, block)}"
 
 
 def _word_budget(cell: Cell, row: int, block: Block) -> str:
@@ -72,6 +83,20 @@ def _word_budget(cell: Cell, row: int, block: Block) -> str:
     return f"{allowed}: {_word_shortfall(block.shortfall, why)}"
 
 
+def _word_stranded(cell: Cell, row: int, block: Block) -> str:
+    names = _find_names(cell, row, TaskState.PENDING)
+    shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    allows = f"the job allows {count_of(block.limit, 'unavailable task')}"
+    spec = cell.jobs.spec_of(row)
+    if spec.kind is Kind.SYSTEM:
+        return f"{allows}, and {shown} can run nowhere but on a machine that drains or is cordoned"
+    lacks = find_lacks(Overlay(cell), spec, np.flatnonzero(cell.machines.eligibility == Eligibility.OPEN), cell=cell)
+    open_count = sum(lack.machine_count for lack in lacks)
+    why = f" (of {open_count} open {'machine' if open_count == 1 else 'machines'} " if lacks else " (none is open"
+    why += ", ".join(f"{lack.machine_count} {word_lack(lack, spec)}" for lack in nearest_first(lacks)) + ")"
+    return f"{allows}, and no other machine takes {shown} as long as this drain lasts{why}"
+
+
 def _word_shortfall(shortfall: Shortfall, why_pending: str) -> str:
     words = (
         (shortfall.ended, "will not run again"),
@@ -81,3 +106,10 @@ def _word_shortfall(shortfall: Shortfall, why_pending: str) -> str:
         (shortfall.ending, "ending"),
     )
     return ", ".join(f"{count} {word}" for count, word in words if count)
+
+
+def _find_names(cell: Cell, row: int, state: TaskState) -> list[str]:
+    """Return the names of a job's tasks in a state, as in ``web/2``. Cost: O(its tasks)."""
+    first, extent = int(cell.jobs.offset[row]), int(cell.jobs.extent[row])
+    indices = np.flatnonzero(cell.tasks.state[first : first + extent] == state).tolist()
+    return [f"{cell.jobs.spec_of(row).name}/{index}" for index in indices]

@@ -3,8 +3,8 @@
 Everything here reads a copy of the cell that is this answer's own, off the event loop.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import numpy as np
@@ -15,11 +15,15 @@ from omegacell.api.figures import ConflictRow
 from omegacell.api.grants import Grant
 from omegacell.api.history_words import count_of
 from omegacell.api.planning.fielddiff import find_differences
+from omegacell.api.planning.misses import describe_miss
 from omegacell.api.planning.past import cell_at
-from omegacell.api.planning.words import describe_miss, describe_steps
+from omegacell.api.planning.words import describe_steps
 from omegacell.api.proto import api_v1_pb2 as pb
+from omegacell.api.server.alloc_views import name_task
 from omegacell.api.server.displacements import name_keys, word_preemption
+from omegacell.api.server.end_words import word_end, word_job_at_rest, word_rest, word_stop
 from omegacell.api.server.hold_words import view_held, word_template
+from omegacell.api.server.limit_words import find_cap_lack
 from omegacell.api.server.plan_views import view_differences, view_evicted
 from omegacell.api.server.planners import find_planner
 from omegacell.api.server.reasons import find_lacks_of, find_machines_meant, view_lacks, word_pending
@@ -65,6 +69,7 @@ class Question:
         grants: of the task, the newest first.
         conflicts: refused claims, the newest first, each with the grants that were made where it lost.
         oldest_revision: how far back these two reach.
+        said: what is known of attempts in words, by index and attempt; of a job as a whole of its first failed task.
     """
 
     cell: Cell
@@ -73,6 +78,7 @@ class Question:
     grants: tuple[Grant, ...]
     conflicts: tuple[tuple[ConflictRow, tuple[Grant, ...]], ...]
     oldest_revision: int
+    said: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     @property
     def spec(self) -> JobSpec:
@@ -88,6 +94,11 @@ class Question:
     def own_machines(self) -> NDArray[np.int64] | None:
         """The machines that the waiting tasks of a system job are for, or that of the task; None for other jobs."""
         return find_machines_meant(self.cell, self.row, self.index)
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the cap of the job's scheduler keeps its waiting tasks back."""
+        return bool(self.cell.jobs.counts[self.row, TaskState.PENDING]) and find_cap_lack(self.cell, self.row)[0] >= 0
 
     def wish(self, clock: SystemClock) -> Wish:
         """Return what its waiting tasks wish; of a system job that of one task when one is meant."""
@@ -109,6 +120,8 @@ def explain(question: Question, store: Store) -> pb.ExplainTaskResponse:
     cell, row, spec = question.cell, question.row, question.spec
     names = cell.machines.names
     room = find_room(Overlay(cell), spec, question.own_machines, cell=cell)
+    if question.is_capped:
+        room[:] = 0
     answer = pb.ExplainTaskResponse(
         at=view_at(cell),
         job=spec.name,
@@ -199,7 +212,7 @@ def _plan_decision(answer: pb.ExplainTaskResponse, question: Question, clock: Sy
         answer.planned_on = cell.machines.names[int(tasks.machine[offset + chosen[0]])]
     evicted = find_evicted(fork.cell, before, planned=frozenset({spec.name}))
     answer.evicted.extend(view_evicted(cell, evicted))
-    if not evicted and not answer.fitting_count:
+    if not evicted and not answer.fitting_count and not question.is_capped:
         answer.preemption = word_preemption(cell, question.row, question.index)
 
 
@@ -233,6 +246,7 @@ def _view_attempts(question: Question) -> Iterable[pb.AttemptOrigin]:
             placed_at_us=attempt.placed_at_us,
             preempted_by=name_of_job(cell, JobId(attempt.preempted_by)) if attempt.preempted_by else "",
             preempted_at=attempt.preempted_at,
+            end=word_end(attempt, question.said.get((question.index or 0, attempt.attempt), "")),
         )
 
 
@@ -294,14 +308,32 @@ def _summarise(answer: pb.ExplainTaskResponse, question: Question) -> str:
     if question.task is None:
         held = sum(answer.counts[each] for each in ON_MACHINE)
         machine_count = len(count_by_machine(question.cell, question.row))
-        return f"{count_of(held, 'task')} on {count_of(machine_count, 'machine')}" if held else "its tasks are at rest"
-    origin = answer.attempts[0] if answer.attempts else None
+        if held:
+            return f"{count_of(held, 'task')} on {count_of(machine_count, 'machine')}"
+        return word_job_at_rest(question.cell, question.row, _find_first_failure(question))
     if state not in ON_MACHINE:
-        return f"{state.name.lower()}" + (f" on {origin.machine}" if origin is not None else "")
+        return _word_task_at_rest(question, question.index or 0)
+    origin = answer.attempts[0] if answer.attempts else None
     assert origin is not None, "a task that holds a machine has an attempt"
     if not origin.author:
         return f"on {origin.machine}; the log does not reach back to when it was placed"
-    return _word_place(answer, origin)
+    inside = question.cell.tasks.allocs.of.get(question.task)
+    where = "" if inside is None else f"; it runs inside the alloc {name_task(question.cell, inside)}"
+    return _word_place(answer, origin) + where
+
+
+def _find_first_failure(question: Question) -> dict[int, str]:
+    failed = sorted({index for index, _ in question.said})[:1]
+    return {index: _word_task_at_rest(question, index) for index in failed}
+
+
+def _word_task_at_rest(question: Question, index: int) -> str:
+    tasks, row = question.cell.tasks, question.row
+    attempt = tasks.last_attempt(int(question.cell.jobs.offset[row]) + index)
+    if not attempt.attempt:
+        stop = word_stop(question.cell, row)
+        return f"{question.state.name.lower()} before it was ever placed" + (f": {stop}" if stop else "")
+    return word_rest(question.cell, row, index, attempt, question.said.get((index, attempt.attempt), ""))
 
 
 def _word_place(answer: pb.ExplainTaskResponse, origin: pb.AttemptOrigin) -> str:

@@ -54,7 +54,7 @@ class JobCalls:
         host: The cell.
         admission: Turns requests into transactions.
         hub: Knows what changed since when.
-        text_of: What a machine said of an attempt, by job, index and attempt; empty when it said nothing.
+        text_of: What is known of an attempt in words, by job, index and attempt: what its machine said, who evicted it.
         templates: Answers for templates.
     """
 

@@ -1,27 +1,32 @@
 """What answers show of plans: what a fork came to, as messages. Everything here reads and changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from datetime import UTC, datetime
+from typing import Final, cast
 
 from omegacell.api.planning.fielddiff import Difference, find_differences
 from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
-from omegacell.api.server.hold_words import view_held
+from omegacell.api.server.hold_words import view_held, word_template
 from omegacell.api.server.reasons import view_pending, view_unplaced
 from omegacell.api.server.refusals import find_refusal
 from omegacell.api.server.submit_words import word_refused_submit
 from omegacell.api.server.views import find_job, name_of_job
 from omegacell.api.server.warnings import find_warnings
+from omegacell.controllers.cron import Timetable
 from omegacell.core.cell import Cell
+from omegacell.core.jobs import JobSpec
 from omegacell.core.outcomes import Change
 from omegacell.core.rollouts import find_limit
-from omegacell.core.units import JobId
+from omegacell.core.units import SECOND_US, JobId
 from omegacell.schedulers.planning import Action, Evicted, JobPlan
+
+INSTANTS_SHOWN: Final = 3
 
 Payloads = Mapping[bytes, bytes]
 
 
-def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Payloads) -> pb.PlannedJob:
+def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Payloads, now_us: int) -> pb.PlannedJob:
     """Return what submitting one job would do; the cell is the fork."""
     tasks = plan.tasks
     message = pb.PlannedJob(
@@ -51,9 +56,27 @@ def view_job_plan(cell: Cell, plan: JobPlan, *, planned_by: str, payloads: Paylo
         message.pending.CopyFrom(pending)
     row = find_job(cell, plan.spec.name) if tasks.counts[Action.HELD] else None
     held = None if row is None else view_held(cell, row)
+    if row is not None and cell.jobs.template[row]:
+        held = pb.HeldReason(summary=_word_template(plan.spec, now_us), task_count=tasks.counts[Action.HELD])
     if held is not None:
         message.held.CopyFrom(held)
     return message
+
+
+def _word_template(spec: JobSpec, now_us: int) -> str:
+    """Return that a template does not run itself, and the next instants at which a schedule runs it."""
+    words = word_template(spec)
+    if spec.schedule is None:
+        return words
+    timetable, at_us = Timetable(spec.schedule), now_us
+    instants: list[str] = []
+    while len(instants) < INSTANTS_SHOWN:
+        found = timetable.first_after(at_us)
+        if found is None:
+            break
+        instants.append(datetime.fromtimestamp(found / SECOND_US, UTC).strftime("%Y-%m-%d %H:%M:%SZ"))
+        at_us = found
+    return f"{words}; next: {', '.join(instants)}" if instants else words
 
 
 def _view_pending(cell: Cell, plan: JobPlan) -> pb.PendingReason | None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import grpc
+import numpy as np
 
 from omegacell.api.figures import ConflictQuery
 from omegacell.api.proto import api_v1_pb2 as pb
@@ -25,6 +26,7 @@ from omegacell.api.server.views import find_job, view_at
 from omegacell.core.cell import Cell
 from omegacell.core.commands import SubmitJob
 from omegacell.core.errors import UsageError
+from omegacell.core.jobs import TaskState
 from omegacell.schedulers.forking import Fork
 from omegacell.schedulers.planning import make_plan
 from omegacell.schedulers.runner import SystemClock
@@ -35,6 +37,8 @@ MAX_WAITING: Final = 16
 DECIDE_US: Final = 10_000_000
 """After so long a plan decides no further; what was not decided on is marked."""
 CONFLICTS_SHOWN: Final = 20
+ATTEMPTS_TOLD: Final = 100
+"""Of the newest attempts of a task, those of which it is looked up what was said."""
 NAMES_COMPARED: Final = 2_000
 
 _Answer = TypeVar("_Answer")
@@ -47,12 +51,20 @@ class PlanningCalls:
         host: The cell.
         admission: Turns requests into commands.
         overview: Remembers the log.
+        text_of: What is known of an attempt in words, by job, index and attempt.
     """
 
-    def __init__(self, host: CellHost, admission: Admission, overview: OverviewCalls) -> None:
+    def __init__(
+        self,
+        host: CellHost,
+        admission: Admission,
+        overview: OverviewCalls,
+        text_of: Callable[[int, int, int], str],
+    ) -> None:
         self._host = host
         self._admission = admission
         self._overview = overview
+        self._text_of = text_of
         self._turn = asyncio.Semaphore(1)
         # Its own: what a caller that left had asked goes on there, and takes no thread from appends.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
@@ -129,9 +141,25 @@ class PlanningCalls:
             grants=() if index is None else tuple(recorder.grants.of_task(job, index)),
             conflicts=tuple(lost[:CONFLICTS_SHOWN]),
             oldest_revision=max(recorder.oldest_revision, recorder.grants.oldest_revision),
+            said=self._find_said(live, row, index),
         )
         store = self._host.store
         return lambda: explain(question, store)
+
+    def _find_said(self, cell: Cell, row: int, index: int | None) -> dict[tuple[int, int], str]:
+        """Return what is known of a task's attempts in words, by index and attempt; of a job's first failed task."""
+        first, extent = int(cell.jobs.offset[row]), int(cell.jobs.extent[row])
+        if index is None:
+            failed = np.flatnonzero(cell.tasks.state[first : first + extent] == TaskState.FAILED)
+            chosen = failed[:1].tolist()
+        else:
+            chosen = [index]
+        job = int(cell.jobs.id[row])
+        return {
+            (each, attempt): self._text_of(job, each, attempt)
+            for each in chosen
+            for attempt in range(1, int(cell.tasks.attempt[first + each]) + 1)[-ATTEMPTS_TOLD:]
+        }
 
 
 def _plan(
@@ -147,7 +175,8 @@ def _plan(
         until_us=clock.monotonic_us() + DECIDE_US,
     )
     jobs = [
-        view_job_plan(fork.cell, job, planned_by=find_planner(job.spec).name, payloads=payloads) for job in plan.jobs
+        view_job_plan(fork.cell, job, planned_by=find_planner(job.spec).name, payloads=payloads, now_us=clock.wall_us())
+        for job in plan.jobs
     ]
     return pb.PlanJobsResponse(
         at=at,

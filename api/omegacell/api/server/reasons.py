@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from omegacell.api.planning.words import describe_hold
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.limit_words import find_cap_lack, word_cap
+from omegacell.api.server.never_words import word_never
 from omegacell.core.cell import Cell
 from omegacell.core.commands import Lack, Unplaced
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.jobs import JobSpec, TaskState
 from omegacell.core.outcomes import Reason, name_dimension
 from omegacell.core.overlays import Overlay
+from omegacell.core.placement import MACHINE
 from omegacell.core.units import RESOURCE_NAMES, SECOND_US
 from omegacell.schedulers.feasibility import find_lacks, find_own_machines, find_silent
 from omegacell.schedulers.interface import word_gang
@@ -33,7 +35,6 @@ _SENTENCES: Final = {
     Reason.NO_ALLOC: ("has no running alloc of its set", "have no running alloc of its set"),
     Reason.CONSTRAINT: ("does not meet the constraints", "do not meet the constraints"),
     Reason.TAINTED: ("has a taint that the job does not tolerate", "have a taint that the job does not tolerate"),
-    Reason.NEIGHBOUR: ("would break a rule about neighbours", "would break a rule about neighbours"),
     Reason.TOO_MANY_ON_MACHINE: ("has as many of its tasks as it allows", "have as many of its tasks as it allows"),
     Reason.SPREAD_SKEWED: ("would skew its spread", "would skew its spread"),
     Reason.PORT_IN_RANGE: ("grants the port that it asks for to others", "grant the port that it asks for to others"),
@@ -104,7 +105,7 @@ def word_pending(cell: Cell, row: int, lacks: Sequence[Lack], index: int | None 
     if spec.is_gang and fitting:
         group = min(wish.gangs, key=lambda each: each.least)
         return word_gang(group.count, least=group.least, found=wish.place_count())
-    return word_lacks(lacks, spec) + (note if lacks else "")
+    return _word_nearest(cell, lacks, spec) + (note if lacks else "")
 
 
 def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> pb.PendingReason:
@@ -112,7 +113,7 @@ def view_unplaced(cell: Cell, row: int, said: Unplaced, *, task_count: int) -> p
     lacks, spec = nearest_first(said.lacks), cell.jobs.spec_of(row)
     capped = any(lack.reason == Reason.CAP_EXCEEDED for lack in lacks)
     held = (word_cap(cell, row) or "waits to be tried again") if capped else ""
-    summary = held or said.note or word_lacks(lacks, spec)
+    summary = held or said.note or _word_nearest(cell, lacks, spec)
     return pb.PendingReason(summary=summary, task_count=task_count, lacks=view_lacks(lacks, spec))
 
 
@@ -171,13 +172,15 @@ def _scheduler_of(cell: Cell, row: int) -> str:
     return cell.jobs.spec_of(row).scheduler
 
 
-def word_lacks(lacks: Sequence[Lack], spec: JobSpec) -> str:
-    """Return what the nearest machines lack as a sentence; the nearest stand first."""
+def _word_nearest(cell: Cell, lacks: Sequence[Lack], spec: JobSpec) -> str:
+    """Return what the nearest machines lack as a sentence, and what no machine has at all; the nearest stand first."""
     if not lacks:
         return "no machine is in the cell"
     nearest = lacks[0]
     total = sum(lack.machine_count for lack in lacks)
-    return f"{nearest.machine_count} of {total} machines {word_lack(nearest, spec)}"
+    never = word_never(cell, spec)
+    words = f"{nearest.machine_count} of {total} machines {word_lack(nearest, spec)}"
+    return f"{words}: {never}" if never else words
 
 
 def word_lack(nearest: Lack, spec: JobSpec) -> str:
@@ -190,11 +193,24 @@ def word_lack(nearest: Lack, spec: JobSpec) -> str:
         words = f"{has} too little {RESOURCE_NAMES[nearest.dimension]} left in {allocs} of {spec.alloc!r}"
     elif nearest.reason in _DEVICE_REASONS and 0 <= nearest.dimension < len(spec.devices):
         words = _word_devices(nearest, spec.devices[nearest.dimension])
+    elif nearest.reason == Reason.NEIGHBOUR:
+        words = f"would break {_word_neighbours(spec)}"
     elif nearest.reason in _SENTENCES:
         words = _SENTENCES[Reason(nearest.reason)][0 if is_one else 1]
     else:
         words = f"{'refuses' if is_one else 'refuse'} it ({_name_of_reason(nearest.reason)})"
     return words
+
+
+def _word_neighbours(spec: JobSpec) -> str:
+    """Return the hard rules about neighbours that a job names; one that names none breaks another job's."""
+    rules = [
+        f"{'apart from' if each.is_apart else 'near'} {each.job}"
+        + ("" if each.attribute == MACHINE else f" by {each.attribute}")
+        for each in spec.placement.neighbours
+        if not each.weight
+    ]
+    return f"its rule to be {' or '.join(rules)}" if rules else "the rule of another job to stay apart from it"
 
 
 def _word_devices(lack: Lack, request: DeviceRequest) -> str:

@@ -6,7 +6,7 @@ Every function reads the cell and changes nothing; the caller must not await bet
 import numpy as np
 from numpy.typing import NDArray
 
-from omegacell.api.planning.words import describe_miss
+from omegacell.api.planning.misses import describe_miss
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.reasons import nearest_first, view_lacks, word_lack
 from omegacell.core.cell import Cell

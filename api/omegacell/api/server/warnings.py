@@ -28,15 +28,31 @@ def find_warnings(cell: Cell, spec: JobSpec) -> list[str]:
         return warnings
     for name in rules.attributes:
         if name not in index.names:
-            warnings.append(f"no machine has the attribute {name!r}{_similar(name, index.names)}")
+            warnings.append(f"no machine has the attribute {name!r}{word_similar(name, index.names)}")
+    warnings += _find_granted_ports(cell, spec)
     pools = index.values_of(POOL)
     if rules.pool not in ("", ANY_POOL) and rules.pool not in pools:
-        warnings.append(f"no machine is in the pool {rules.pool!r}{_similar(rules.pool, pools)}")
+        warnings.append(f"no machine is in the pool {rules.pool!r}{word_similar(rules.pool, pools)}")
     if not rules.pool and DEFAULT_POOL not in pools:
         warnings.append(f"no machine is in the default pool; there are {', '.join(pools)}")
     for neighbour in rules.neighbours:
         if neighbour.job != spec.name and not neighbour.is_apart and cell.jobs.by_name(neighbour.job) is None:
-            warnings.append(f"there is no job {neighbour.job!r} to be near to{_similar_job(cell, neighbour.job)}")
+            warnings.append(f"there is no job {neighbour.job!r} to be near to{word_similar_job(cell, neighbour.job)}")
+    return warnings
+
+
+def _find_granted_ports(cell: Cell, spec: JobSpec) -> list[str]:
+    """Return a sentence for each fixed port that every machine gives out by itself, and so to nobody by number."""
+    machines = cell.machines
+    warnings = []
+    for port in spec.ports:
+        is_granted = (machines.port_first <= port.number) & (port.number <= machines.port_last)
+        if port.number and is_granted.all():
+            first, last = int(machines.port_first.max()), int(machines.port_last.min())
+            warnings.append(
+                f"port {port.name} {port.number} is among those that machines give out by themselves ({first} to"
+                f" {last}), so no machine takes the job: use 0 for any of them, or a number outside"
+            )
     return warnings
 
 
@@ -59,7 +75,7 @@ def _find_waits_in_vain(cell: Cell, spec: JobSpec) -> list[str]:
     for each in find_unmet(cell, spec):
         row = find_predecessor(cell, each)
         if row is None:
-            similar = _similar_job(cell, each.job)
+            similar = word_similar_job(cell, each.job)
             warnings.append(f"there is no job {each.job!r}: it waits until a job of that name is submitted{similar}")
         elif each.condition is not Condition.AVAILABLE and _is_endless(cell.jobs.spec_of(row)):
             warnings.append(
@@ -72,11 +88,13 @@ def _is_endless(spec: JobSpec) -> bool:
     return spec.kind is Kind.SERVICE and spec.max_restarts == NO_LIMIT
 
 
-def _similar_job(cell: Cell, name: str) -> str:
+def word_similar_job(cell: Cell, name: str) -> str:
+    """Return which of the newest jobs have a similar name, as the end of a sentence."""
     newest = [spec.name for spec in reversed(cell.jobs.specs) if spec is not None][:NAMES_COMPARED]
-    return _similar(name, list(dict.fromkeys(newest)))
+    return word_similar(name, list(dict.fromkeys(newest)))
 
 
-def _similar(name: str, known: tuple[str, ...] | list[str]) -> str:
+def word_similar(name: str, known: tuple[str, ...] | list[str]) -> str:
+    """Return which names are similar, as the end of a sentence; empty when none is."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=SIMILAR)
     return f"; similar: {', '.join(near)}" if near else ""

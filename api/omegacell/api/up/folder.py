@@ -96,8 +96,11 @@ class StateFolder:
             raise UsageError(
                 f"state folder {self.path}: there is a file in its place; name another with --state"
             ) from None
-        except PermissionError as error:
-            raise translate(error, self.path) from error
+        except FileNotFoundError as error:  # a file system that makes no folders, such as /proc
+            raise UsageError(
+                f"state folder {self.path}: cannot be made, {error.filename} takes no folders; expected a folder on a"
+                " disk that this user may write: name another with --state"
+            ) from None
         except OSError as error:
             raise translate(error, self.path) from error
 

@@ -16,7 +16,7 @@ from omegacell.api.cli.output import Format, Table, duration, show, warn
 from omegacell.api.client import Client
 from omegacell.api.errors import ExitCode, UnreachableError
 from omegacell.api.quantities import parse_duration
-from omegacell.api.records_machines import DrainProgress, Machine
+from omegacell.api.records_machines import DrainHold, DrainProgress, Machine
 from omegacell.core.drains import NO_DEADLINE, Eligibility
 from omegacell.core.errors import UsageError
 
@@ -126,10 +126,13 @@ def _find_end(machines: Sequence[Machine], *, is_over: bool) -> CommandError | N
     going = [machine for machine in machines if machine.drain is not None and not machine.drain.is_done]
     stuck = [machine for machine in going if machine.drain is not None and machine.drain.is_forever]
     if stuck and len(stuck) == len(going):
-        reason = stuck[0].drain.blocks[0].summary if stuck[0].drain is not None else ""
+        assert stuck[0].drain is not None, "what is stuck drains"
+        block = stuck[0].drain.blocks[0]
         advice = "raise its max_unavailable with `omega run`, stop it, or set a --deadline"
+        if block.hold is DrainHold.STRANDED:
+            advice = "uncordon a machine that takes it, add one, or set a --deadline"
         more = f" (and {len(stuck) - 1} more machines)" if len(stuck) > 1 else ""
-        words = f"the drain of {stuck[0].name}{more} can never finish: {reason}; {advice}"
+        words = f"the drain of {stuck[0].name}{more} can never finish: {block.summary}; {advice}"
         return CommandError(f"{words}; {_farewell(names)}")
     if is_over and going:
         left = "; ".join(f"{machine.name}: {_describe_left(machine)}" for machine in going[:MAX_NAMES_SHOWN])

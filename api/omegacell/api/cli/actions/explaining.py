@@ -113,6 +113,7 @@ def _pending_tables(found: Explanation) -> Iterator[Table]:
 
 
 def _attempts(found: Explanation) -> Table:
+    has_ended = any(attempt.end for attempt in found.attempts)
     rows = [
         (
             str(attempt.attempt),
@@ -122,10 +123,11 @@ def _attempts(found: Explanation) -> Table:
             str(attempt.revision or "-"),
             str(attempt.seen) if attempt.author else "-",
             stamp(attempt.placed_at_us),
+            *([attempt.end] if has_ended else []),
         )
         for attempt in found.attempts
     ]
-    columns = ("ATTEMPT", "MACHINE", "STATE", "PLACED BY", "REVISION", "SEEN", "AT")
+    columns = ("ATTEMPT", "MACHINE", "STATE", "PLACED BY", "REVISION", "SEEN", "AT", *["END"][: int(has_ended)])
     return Table(columns=columns, rows=rows, right=frozenset({"ATTEMPT", "REVISION", "SEEN"}), least=("AT",))
 
 
