@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from omegacell.api.grants import Grant
 from omegacell.api.proto import api_v1_pb2 as pb
 from omegacell.api.server.explaining import Question, explain
 from omegacell.api.server.reasons import find_silences, view_pending
 from omegacell.core.devices import DeviceOffer, DeviceRequest
-from omegacell.core.jobs import Gang, Port, TaskState
+from omegacell.core.jobs import Gang, Kind, Port, TaskState
 from omegacell.core.limit_commands import SetCaps
 from omegacell.core.placement import PlacementRules
 from omegacell.core.units import SESSION_TTL_US, TICK_PERIOD_US, JobId
@@ -18,7 +19,9 @@ from omegacell.schedulers.batch import BatchScheduler
 from omegacell.schedulers.interface import Context, Placement, TaskGroup
 from omegacell.schedulers.testing import TestCell
 from omegacell.schedulers.view import CellView
+from omegacell.store.log import Cursor
 from omegacell.store.memory import MemoryStore
+from tests.support.transcript_commands import read_command
 
 
 class Explains:
@@ -153,6 +156,24 @@ def test_all_commands_say_the_same_of_what_waits(submitted: dict[str, Any]) -> N
         assert answer.state == TaskState.PENDING.value
         assert (answer.summary, answer.pending_count) == (pending.summary, pending.task_count)
         assert list(answer.lacks) == list(pending.lacks)
+
+
+def test_the_alloc_that_a_task_is_in_is_named() -> None:
+    """The explanation of a task inside says in which alloc of the set it runs."""
+    test = TestCell(machines=1)
+    box = test.submit("box", kind=Kind.ALLOC, max_restarts=-1, cpu_milli=500)
+    test.run(BatchScheduler())
+    test.operator.must(read_command(f"report started,0:1,{box}/0@1,-1,0"))
+    job = test.submit("inside", cpu_milli=100, alloc="box")
+    test.go()
+    test.operator.port.catch_up()
+    cell = test.operator.cell
+    row = cell.jobs.row_of(job)
+    assert row is not None
+    claims = np.zeros(1, np.int32)
+    grant = Grant(revision=1, cursor=Cursor(1), author="test-0", seen=0, job=job, indices=claims, machines=claims)
+    question = Question(cell=cell.clone(), row=row, index=0, grants=(grant,), conflicts=(), oldest_revision=1)
+    assert explain(question, MemoryStore()).summary.endswith("; it runs inside the alloc box/0")
 
 
 @pytest.mark.parametrize("amounts", [(300, -1, -1), (-1, -1, 1)], ids=["cpu", "jobs"])

@@ -115,6 +115,15 @@ WRONG: list[tuple[str, int, int, str, str, str]] = [
 ]
 
 
+def test_all_that_is_wrong_with_the_parts_of_a_job_is_told() -> None:
+    """Limits, ports and what a system job may not have: every mistake, each at its line."""
+    text = "name: a\nkind: system\nmax_per_machine: 1\nlimits: {cpu: 1m, memory: 1Mi}\nports: {a: 80, b: 80}\n" + TASK
+    with pytest.raises(JobFileError) as caught:
+        parse_jobs("job.yaml", text.encode())
+    fields = [(problem.line, problem.field) for problem in caught.value.problems]
+    assert fields == [(3, "max_per_machine"), (4, "limits.cpu"), (4, "limits.memory"), (5, "ports")]
+
+
 @pytest.mark.parametrize("row", WRONG, ids=lambda row: f"{row[3]}: {row[4]}")
 def test_what_is_wrong_is_named(row: tuple[str, int, int, str, str, str]) -> None:
     """A problem gives file, line, column, field, what was expected and what was found."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from omegacell.api.documents import Document, parse_documents, read_file
 from omegacell.api.rule_text import parse_taint
 from omegacell.api.spec_model import AttributeName, AttributeValue, DeviceName, Name
-from omegacell.api.spec_problems import JobFileError, describe, show, translate_error
+from omegacell.api.spec_problems import JobFileError, describe, show, translate_errors
 from omegacell.api.spec_quantities import Bytes, Cpu
 from omegacell.core.devices import DeviceOffer
 from omegacell.core.errors import UsageError
@@ -117,7 +117,7 @@ def _parse_document(document: Document) -> ShapeFile:
         return ShapeFile.model_validate(document.value)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise JobFileError([translate_error(document, dict(each), model=ShapeFile) for each in details]) from error
+        raise JobFileError(translate_errors(document, details, model=ShapeFile)) from error
 
 
 def _put(value: Any, path: tuple[str | int, ...], text: str) -> None:

@@ -29,7 +29,7 @@ from omegacell.api.spec_after import dependencies_of, find_circle, find_repeated
 from omegacell.api.spec_gang import gang_of
 from omegacell.api.spec_model import ExecPart, JobFile, UpdatePart, json_schema
 from omegacell.api.spec_placement import rules_of
-from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_error
+from omegacell.api.spec_problems import JobFileError, Problem, describe, show, translate_errors
 from omegacell.api.spec_templates import parameters_of, schedule_of, with_defaults
 from omegacell.core.devices import DeviceRequest
 from omegacell.core.errors import UsageError
@@ -231,7 +231,7 @@ def _parse_document(document: Document) -> JobFile:
         return JobFile.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise JobFileError([translate_error(document, dict(detail)) for detail in details]) from error
+        raise JobFileError(translate_errors(document, details)) from error
 
 
 def _take_texts(document: Document) -> None:

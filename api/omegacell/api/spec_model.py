@@ -4,6 +4,7 @@ This is the reference of which ``docs/reference/jobfile.md`` and ``omega job sch
 (an unknown one is an error), nothing is coerced but the friendly quantities. Translation is the business of ``spec``.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -22,7 +23,7 @@ from omegacell.api.spec_placement import (
     check_contradiction,
 )
 from omegacell.api.spec_quantities import Bytes, Cpu, Duration
-from omegacell.api.spec_system import check_system
+from omegacell.api.spec_system import find_system_problems
 from omegacell.api.spec_templates import ParametersPart, ScheduleField, check_template
 from omegacell.core.units import (
     MAX_ATTRIBUTES,
@@ -348,47 +349,42 @@ class JobFile(_Part):
         return self
 
     @model_validator(mode="after")
-    def _check_system(self) -> Self:
-        if self.kind == "system":
-            check_system({field: getattr(self, field) for field in self.model_fields_set})
+    def _check_parts(self) -> Self:
+        problems = [*self._find_system(), *self._find_limits(), *self._find_devices(), *self._find_ports()]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def _check_limits(self) -> Self:
+    def _find_system(self) -> Iterator[str]:
+        if self.kind == "system":
+            yield from find_system_problems({field: getattr(self, field) for field in self.model_fields_set})
+
+    def _find_limits(self) -> Iterator[str]:
         for name, asked, limit in (
             ("cpu", self.resources.cpu, self.limits.cpu),
             ("memory", self.resources.memory, self.limits.memory),
         ):
             if limit is not None and limit < asked:
                 least, found = (f"{each / 1_000:.12g}" if name == "cpu" else f"{each} bytes" for each in (asked, limit))
-                raise ValueError(f"limits.{name}: expected at least resources.{name} ({least}), found {found}")
+                yield f"limits.{name}: expected at least resources.{name} ({least}), found {found}"
         if self.limits.cpu is not None and self.task.exec is not None and self.task.exec.cpu_capped:
-            raise ValueError(
-                "expected one of limits.cpu and task.exec.cpu_capped: the one caps the CPU at what it says"
-            )
-        return self
+            yield "expected one of limits.cpu and task.exec.cpu_capped: the one caps the CPU at what it says"
 
-    @model_validator(mode="after")
-    def _check_devices(self) -> Self:
+    def _find_devices(self) -> Iterator[str]:
         variables: dict[str, str] = {}
         for name in self.devices:
             other = variables.setdefault(variable_name(name), name)
             if other != name:
                 variable = f"OMEGA_DEVICE_{variable_name(name)}"
-                raise ValueError(f"devices: {other!r} and {name!r} would both be {variable} to the task")
-        return self
+                yield f"devices: {other!r} and {name!r} would both be {variable} to the task"
 
-    @model_validator(mode="after")
-    def _check_ports(self) -> Self:
+    def _find_ports(self) -> Iterator[str]:
         if self.task.health is not None and self.task.health.port not in self.ports:
             known = ", ".join(self.ports) or "none"
-            raise ValueError(
-                f"task.health.port: expected one of the job's ports ({known}), found {self.task.health.port!r}"
-            )
+            yield f"task.health.port: expected one of the job's ports ({known}), found {self.task.health.port!r}"
         numbers = [number for number in self.ports.values() if number]
         if len(set(numbers)) != len(numbers):
-            raise ValueError("ports: expected different numbers")
-        return self
+            yield "ports: expected different numbers"
 
 
 def json_schema() -> dict[str, Any]:

@@ -99,6 +99,20 @@ _PATTERNS: Final[Mapping[str, str]] = {
 }
 
 
+def translate_errors(
+    document: Document, details: Iterable[Mapping[str, Any]], *, model: type[BaseModel] = JobFile
+) -> list[Problem]:
+    """Return in the words of a file of this model what pydantic found wrong; a rule says each thing on its own line."""
+    problems = []
+    for detail in details:
+        if detail["type"] == "value_error":
+            lines = str(detail["ctx"]["error"]).split("\n")
+            problems += [translate_error(document, {**detail, "ctx": {"error": line}}, model=model) for line in lines]
+        else:
+            problems.append(translate_error(document, dict(detail), model=model))
+    return problems
+
+
 def translate_error(document: Document, detail: dict[str, Any], *, model: type[BaseModel] = JobFile) -> Problem:
     """Return in the words of a file of this model what pydantic found wrong, as one of its error details."""
     path, is_key = _path_of(document, detail["loc"])

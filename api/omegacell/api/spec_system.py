@@ -1,6 +1,6 @@
 """What a job file of `kind: system` may not say: how many tasks there are, and where they go beside which others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _REASONS: Final = {
@@ -15,12 +15,8 @@ _REASONS: Final = {
 """By field of the job file, why it makes no sense."""
 
 
-def check_system(given: Mapping[str, object]) -> None:
-    """Refuse what makes no sense for a system job, among the fields that were given, with their values.
-
-    Raises:
-        ValueError: One of them does not; the message says why.
-    """
+def find_system_problems(given: Mapping[str, object]) -> Iterator[str]:
+    """Give what makes no sense for a system job, among the fields that were given, with their values, and why."""
     for field, why in _REASONS.items():
         if given.get(field):
-            raise ValueError(f"{field}: expected none with `kind: system`: {why}")
+            yield f"{field}: expected none with `kind: system`: {why}"
