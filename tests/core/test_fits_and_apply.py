@@ -14,6 +14,7 @@ from omegacell.core.jobs import JobSpec, Kind, TaskState
 from omegacell.core.lives import Stamp, end_all_as, end_attempts
 from omegacell.core.outcomes import Reason
 from omegacell.core.overlays import Overlay
+from omegacell.core.preempt_claims import find_held_devices
 from omegacell.core.preemption import MAX_VICTIMS, may_preempt
 from omegacell.core.units import JobId, Revision
 from omegacell.core.waits import keys_of
@@ -220,7 +221,7 @@ def test_a_claim_with_victims_is_granted_exactly_where_the_rest_leaves_room(chun
                 assert fits or is_inside or Overlay(cell).is_crowded(spec), f"seed {seed}, {spec.name} on {machine}"
                 assert set(invariants.find_overcommitted(copy)) <= set(invariants.find_overcommitted(cell))
                 check_nobody_needless(cell, spec, machine, gone)
-            elif reason is Reason.RESOURCES:
+            elif reason in (Reason.RESOURCES, Reason.DEVICES_EXHAUSTED):
                 refused += 1
                 assert not fits, f"seed {seed}, {spec.name} on {machine}"
     assert granted > 5
@@ -271,4 +272,8 @@ def check_nobody_needless(cell: Cell, spec: JobSpec, machine: int, gone: list[in
     for task in ending:
         free += cell.jobs.shape[cell.tasks.job[task]]
     lacks = [asked > has for asked, has in zip(spec.resources, free.tolist(), strict=True) if asked]
+    offers = {offer.name: left for offer, left in cell.machines.devices.offers(machine)}
+    for request in spec.devices:
+        given = sum(find_held_devices(cell, task).get(request.name, 0) for task in ending)
+        lacks.append(request.count > offers.get(request.name, 0) + given)
     assert any(lacks), f"{len(gone)} gave way needlessly on {machine}"

@@ -51,18 +51,20 @@ def note_ends(cell: Cell, ended: Span) -> None:
     for task in rows_of(ended).tolist():
         arena.waits.pop(task, None)
         gone[key_of(cell, task)] = None
-    freed = []
+    changed = []
     for task in sorted(arena.waits):
         keys = arena.waits[task]
         left = tuple([key for key in keys if key not in gone])
+        if len(left) == len(keys):
+            continue
         if left:
             arena.waits[task] = left
         else:
             del arena.waits[task]
-            freed.append(task)
-            cell.touched.jobs[int(cell.jobs.id[arena.job[task]])] = None
-    if freed:
-        cell.touched.tasks.append(np.array(freed, np.int64))
+        changed.append(task)
+        cell.touched.jobs[int(cell.jobs.id[arena.job[task]])] = None
+    if changed:
+        cell.touched.tasks.append(np.array(changed, np.int64))
 
 
 def forget_displaced(cell: Cell, tasks: Span, states: NDArray[np.uint8] | None = None) -> None:
