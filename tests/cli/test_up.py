@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from omegacell.api.up.child import ChildPlan, Ended
 from omegacell.api.up.folder import StateFolder, StateLock, default_state, find_closed_parent, find_holder, translate
 from omegacell.api.up.leash import leashed
 from omegacell.api.up.plan import Place, plan_agent, plan_api
-from omegacell.api.up.supervisor import FINAL_TRIES, Supervisor
+from omegacell.api.up.supervisor import FINAL_TRIES, QUIET_PORTS, Supervisor, free_port, is_free
 from omegacell.core.errors import StoreLockedError, UsageError
 
 LIMIT_S = 20.0
@@ -257,3 +258,12 @@ def test_closed_parent_is_found(tmp_path: Path) -> None:
     found = find_closed_parent(closed / "open")
     assert found is not None
     assert closed.is_relative_to(found)
+
+
+def test_ports_are_such_as_no_connection_gets() -> None:
+    """A port that was found free is still free when a process has started and listens on it."""
+    found = [free_port("127.0.0.1") for _ in range(20)]
+    assert all(port in QUIET_PORTS and is_free("127.0.0.1", port) for port in found)
+    assert all(free_port("::1", besides=port) != port for port in found)
+    with socket.create_server(("127.0.0.1", found[0])):
+        assert not is_free("127.0.0.1", found[0])

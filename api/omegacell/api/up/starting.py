@@ -32,7 +32,7 @@ from omegacell.api.up.plan import (
     plan_scheduler,
     plan_simulated,
 )
-from omegacell.api.up.supervisor import FINAL_TRIES, Supervisor, free_port
+from omegacell.api.up.supervisor import FINAL_TRIES, Supervisor, free_port, is_free
 from omegacell.core.errors import StoreError, UsageError
 from omegacell.schedulers.registry import check_installed
 from omegacell.store.etcd_address import hide_password
@@ -146,17 +146,19 @@ def _make_place(settings: UpSettings, folder: StateFolder, listen: tuple[str, in
     token_file = folder.path / "token"
     if not token_file.exists():
         write_whole(token_file, secrets.token_urlsafe(32) + "\n")
+    address = _choose_address(*listen, remembered=folder.path / "port")
+    taken = int(address.rpartition(":")[2])
     return Place(
         folder=folder,
         cell=settings.cell,
         store_url=settings.store or folder.store_url,
-        address=_choose_address(*listen, remembered=folder.path / "port"),
-        metrics_address=_choose_address(listen[0], 0, remembered=folder.path / "metrics-port"),
+        address=address,
+        metrics_address=_choose_address(listen[0], 0, remembered=folder.path / "metrics-port", besides=taken),
         token_file=token_file,
     )
 
 
-def _choose_address(host: str, port: int, *, remembered: Path) -> str:
+def _choose_address(host: str, port: int, *, remembered: Path, besides: int = 0) -> str:
     """Return host and port; where the user leaves the port open, that of last time when it is free."""
     if port:
         return f"{host}:{port}"
@@ -164,22 +166,11 @@ def _choose_address(host: str, port: int, *, remembered: Path) -> str:
         last = remembered.read_text().strip()
     except FileNotFoundError:
         last = ""
-    number = _port_if_free(host.strip("[]"), int(last)) if last.isdigit() else 0
-    number = number or free_port(host.strip("[]"))
+    bare = host.strip("[]")
+    is_kept = last.isdigit() and int(last) != besides and is_free(bare, int(last))
+    number = int(last) if is_kept else free_port(bare, besides=besides)
     write_whole(remembered, f"{number}\n")
     return f"{host}:{number}"
-
-
-def _port_if_free(host: str, port: int) -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return 0
-    return port
 
 
 def _start_api(supervisor: Supervisor, announcer: Announcer, place: Place, settings: UpSettings) -> None:

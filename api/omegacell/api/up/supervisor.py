@@ -5,6 +5,7 @@ What ends is started again after `restarts.Restarts`; what hangs is killed by `k
 """
 
 import os
+import random
 import selectors
 import signal
 import socket
@@ -22,6 +23,9 @@ UPKEEP_PERIOD_S: Final = 10.0
 FINAL_TRIES: Final = 5
 """A process that exits with its final code so often in a row, soon after each start, will not do better."""
 STOP_PATIENCE_S: Final = 10.0
+QUIET_PORTS: Final = range(30_000, 32_768)
+"""Ports of which `free_port` tries some."""
+PORT_TRIES: Final = 50
 
 
 class Watcher(Protocol):
@@ -240,13 +244,33 @@ def _is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def free_port(host: str) -> int:
-    """Return a port that is free now; the kernel does not give the same one again soon."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def free_port(host: str, *, besides: int = 0) -> int:
+    """Return a port that is free now, another than ``besides``, and that no connection gets before it is listened on.
+
+    Linux gives connections ports from 32768 on, and agents give tasks those below 30000, where nobody says otherwise.
+    Where all that were tried are taken, it is one of the kernel's choice.
+    """
+    for port in random.SystemRandom().sample(QUIET_PORTS, PORT_TRIES):
+        if port != besides and is_free(host, port):
+            return port
+    with socket.socket(_family_of(host), socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether one can listen on a port now."""
+    with socket.socket(_family_of(host), socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def is_alive(pid: int) -> bool:
