@@ -1,8 +1,5 @@
 """Jobs with rules in virtual time: small worlds by hand, one golden run, and what holds for every run."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,8 +23,8 @@ from omegacell.simulator.ruled.arrivals import draw_arrivals, find_units
 from omegacell.simulator.ruled.measures import JobRecord, RuledMetrics
 from omegacell.simulator.ruled.settings import Deciders, RuledSetup, Template
 from omegacell.simulator.ruled.simulation import RuledSimulation
+from tests.simulator.hashseeds import outputs_of
 from tests.simulator.ruled_worlds import SCHEDULERS, make_machine, make_setup, make_template, simulate, with_share
-from tests.tidy.tree import REPOSITORY, ROOTS
 
 GOLDEN = Path(__file__).parents[1] / "testdata" / "simulator" / "ruled.txt"
 PRINT_DIGEST = "from tests.simulator.test_ruled import run_busy; print(run_busy({seed}).digest)"
@@ -314,18 +311,7 @@ def test_one_seed_gives_one_run() -> None:
 
 def test_hash_seed_changes_nothing() -> None:
     """No order of a set or a dict of strings decides anything."""
-    roots = os.pathsep.join(str(REPOSITORY / root) for root in (*ROOTS, "."))
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST.format(seed=7)],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": roots, "PATH": os.environ.get("PATH", "")},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert digests == {run_busy(7).digest + "\n"}
+    assert outputs_of(PRINT_DIGEST.format(seed=7)) == {run_busy(7).digest + "\n"}
 
 
 def test_the_golden_run(*, is_regenerating: bool) -> None:

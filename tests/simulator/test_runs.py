@@ -1,8 +1,5 @@
 """What holds for every run: one seed gives one run, nothing is over-committed, the end is the end."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,8 +17,8 @@ from omegacell.schedulers.view import CellView
 from omegacell.simulator.settings import Architecture, DecisionTime, Setup
 from omegacell.simulator.simulation import Simulation
 from omegacell.simulator.workloads import Kind, SimulatedJob, Workload
+from tests.simulator.hashseeds import outputs_of
 from tests.simulator.worlds import make_job, make_setup
-from tests.tidy.tree import REPOSITORY, ROOTS
 
 PRINT_DIGEST = "from tests.simulator.test_runs import busy_digest; print(busy_digest({seed}))"
 
@@ -68,18 +65,7 @@ def test_one_seed_gives_one_run() -> None:
 
 def test_hash_seed_changes_nothing() -> None:
     """No order of a set or a dict of strings decides anything."""
-    roots = os.pathsep.join(str(REPOSITORY / root) for root in (*ROOTS, "."))
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", PRINT_DIGEST.format(seed=7)],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": roots, "PATH": os.environ.get("PATH", "")},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert digests == {busy_digest(7) + "\n"}
+    assert outputs_of(PRINT_DIGEST.format(seed=7)) == {busy_digest(7) + "\n"}
 
 
 JOBS = st.lists(
