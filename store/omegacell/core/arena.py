@@ -52,6 +52,7 @@ class TaskArena(Table):
             alloc. past: task row to earlier attempts, oldest first.
         waits: task row of a placed task to the attempts on its machine that must have ended before it may begin; only
             of those whose room is still held by others. preempted: task row to its last displacement.
+        owed: task rows of placed tasks that were promised devices, and get them when they wait no more.
     """
 
     COLUMNS: ClassVar[dict[str, Column]] = {
